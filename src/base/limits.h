@@ -1,0 +1,31 @@
+/* Every count, depth and size that input controls has its bound here. */
+#ifndef BL_LIMITS_H
+#define BL_LIMITS_H
+
+/* Documents */
+#define BL_MAX_TOML_SIZE  (1u << 20)
+#define BL_MAX_TOML_DEPTH 32
+#define BL_MAX_TOML_NODES 65536
+#define BL_MAX_CBOR_DEPTH 16
+#define BL_MAX_JSON_SIZE  (16u << 20)
+
+/* Evidence */
+#define BL_MAX_BUNDLE_SIZE    (8u << 20)
+#define BL_MAX_BUNDLE_RECORDS 64
+#define BL_MAX_LOG_EVENTS     65536
+#define BL_MAX_LOG_RECORD     4096
+#define BL_MAX_MERKLE_PATH    16
+#define BL_MAX_CMW_EXTENSION  65535
+
+/* HTTP */
+#define BL_MAX_HEAD_SIZE   (32u << 10)
+#define BL_MAX_HEADERS     100
+#define BL_MAX_TARGET_SIZE 4096
+
+/* Tensors and models */
+#define BL_MAX_RANK        16
+#define BL_MAX_MODEL_NAME  128
+#define BL_MAX_GRAPH_NODES (1u << 20)
+#define BL_MAX_GRAPH_DEPTH 16
+
+#endif

@@ -1,0 +1,7 @@
+/* What the linked library calls itself. */
+#include "blind/version.h"
+
+const char *blind_version(void)
+{
+    return BLIND_VERSION;
+}
