@@ -125,7 +125,8 @@ BLIND_API BLIND_MUST_USE blind_code blind_client_index(blind_client *client, cha
 typedef struct {
     blind_tensor *tensors; /* in the server's order */
     size_t        count;
-    void         *memory; /* of all of the above */
+    double        inference_time_ms; /* as the server reports it; 0 where it withholds it */
+    void         *memory;            /* of all of the above */
 } blind_outputs;
 
 /* Runs a model.  A tensor without a name goes to the input of the same place; tensors travel by the
