@@ -1,0 +1,42 @@
+/* SHA-256, SHA-384 and HMAC.  Each may fail, for want of memory inside OpenSSL: the output is then
+ * zero and must not be used. */
+#ifndef BL_HASH_H
+#define BL_HASH_H
+
+#include "base/base.h"
+
+#define BL_SHA256_SIZE 32
+#define BL_SHA384_SIZE 48
+
+BLIND_MUST_USE blind_code bl_sha256(blind_span data, uint8_t out[BL_SHA256_SIZE]);
+BLIND_MUST_USE blind_code bl_sha384(blind_span data, uint8_t out[BL_SHA384_SIZE]);
+BLIND_MUST_USE blind_code bl_hmac_sha256(blind_span key, blind_span data,
+                                         uint8_t out[BL_SHA256_SIZE]);
+BLIND_MUST_USE blind_code bl_hmac_sha384(blind_span key, blind_span data,
+                                         uint8_t out[BL_SHA384_SIZE]);
+
+typedef enum { BL_SHA256, BL_SHA384 } bl_hash;
+
+/* 32 or 48. */
+size_t bl_hash_size(bl_hash hash);
+/* Hash or HMAC by value, for protocols that negotiate it; out holds bl_hash_size(hash) bytes. */
+BLIND_MUST_USE blind_code bl_hash_of(bl_hash hash, blind_span data, uint8_t *out);
+BLIND_MUST_USE blind_code bl_hmac_of(bl_hash hash, blind_span key, blind_span data, uint8_t *out);
+
+/* Hashes what arrives in pieces.  Failure sticks and is told by _final(). */
+typedef struct {
+    void   *state;
+    bl_hash hash;
+    bool    failed;
+} bl_hasher;
+
+#define BL_HASHER_EMPTY ((bl_hasher){ 0 })
+
+void bl_hasher_init(bl_hasher *h, bl_hash hash);
+void bl_hasher_update(bl_hasher *h, blind_span data);
+/* Gives the digest of what was added since _init(); the hasher is done afterwards. */
+BLIND_MUST_USE blind_code bl_hasher_final(bl_hasher *h, uint8_t *out);
+void                      bl_hasher_done(bl_hasher *h);
+#define bl_auto_hasher __attribute__((cleanup(bl_hasher_done))) bl_hasher
+
+#endif
