@@ -19,8 +19,9 @@
 #ifndef BLIND_STREAM_H
 #define BLIND_STREAM_H
 
+#include "blind/appraise.h"
 #include "blind/error.h"
-#include "blind/span.h"
+#include "blind/policy.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,8 +31,6 @@
 extern "C" {
 #endif
 
-typedef struct blind_policy blind_policy; /* blind/policy.h */
-typedef struct blind_result blind_result; /* blind/appraise.h */
 typedef struct blind_dialer blind_dialer;
 typedef struct blind_dial   blind_dial;
 typedef struct blind_stream blind_stream;

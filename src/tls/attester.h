@@ -3,27 +3,16 @@
  *     loop thread   bl_attester_prepare(ssl, request)   exports what the session gives; cheap
  *     any thread    bl_attester_answer(sessions, n)     one quote, n answers; as slow as the TEE
  *     loop thread   sends bl_attestation.response as BL_AUTHENTICATOR_TYPE, remembers log_len
- *
- * Answer body: CBOR {"authenticator": bytes, "bundle": bytes}, in this order of length then name as
- * RFC 8949 asks: "bundle", "authenticator".  The bundle holds what authenticates itself or is
- * covered by the report and may be longer than a TLS extension: runtime log, endorsements,
- * collateral. */
+ */
 #ifndef BL_TLS_ATTESTER_H
 #define BL_TLS_ATTESTER_H
 
-#include "base/base.h"
-#include "base/buf.h"
+#include "attest/runtime_log.h"
+#include "attest/tee.h"
 #include "tls/authenticator.h"
+#include "tls/carriage.h"
 
-#define BL_AUTHENTICATOR_PATH "/.well-known/blind/authenticator"
-#define BL_AUTHENTICATOR_TYPE "application/vnd.blind.authenticator.v1+cbor"
-/* The body of the POST: the RFC 9261 request as it is. */
-#define BL_AUTHENTICATOR_REQUEST_TYPE "application/vnd.blind.authenticator-request.v1"
-enum { BL_MAX_AUTHENTICATOR_REQUEST = 1024 };
-
-typedef struct bl_attester    bl_attester;
-typedef struct bl_tee         bl_tee;         /* attest/tee.h */
-typedef struct bl_runtime_log bl_runtime_log; /* attest/runtime_log.h */
+typedef struct bl_attester bl_attester;
 
 /* One session's request on its way to an answer. */
 typedef struct {
@@ -38,11 +27,11 @@ typedef struct {
 void bl_attestation_done(bl_attestation *attestation);
 
 typedef struct {
-    const char               *tee;         /* "sim" */
-    const bl_key             *key;         /* of the TLS certificate; borrowed */
-    blind_span                certificate; /* DER leaf; copied */
-    bl_runtime_log           *log;         /* borrowed */
-    const struct bl_sim_lies *lies; /* NULL, or what the simulation shall lie about; borrowed */
+    const char     *tee;         /* "sim" */
+    const bl_key   *key;         /* of the TLS certificate; borrowed */
+    blind_span      certificate; /* DER leaf; copied */
+    bl_runtime_log *log;         /* borrowed */
+    bl_tee_options  tee_options; /* copied; its strings are borrowed */
 } bl_attester_options;
 
 BLIND_MUST_USE blind_code bl_attester_new(const bl_attester_options *options, bl_attester **out,

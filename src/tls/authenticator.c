@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "base/reader.h"
+#include "crypto/key.h"
 #include "tls/internal.h"
 #include "tls/transcript.h"
 
@@ -199,7 +200,7 @@ blind_code bl_authenticator_write(blind_span request, const bl_authenticator_key
     BL_TRY(bl_buf_check(out, stage, err));
     blind_span so_far = bl_span(out->data + start, out->size - start);
     if (!bl_transcript_hash(keys, request, so_far, hash) ||
-        !bl_transcript_sign(keys, hash, bl_tls_key_of(key), signature, &signature_size))
+        !bl_transcript_sign(keys, hash, bl_key_native(key), signature, &signature_size))
         return bl_tls_fail(err, BLIND_FAILED, stage, "cannot sign");
     bl_buf_add_u8(out, CERTIFICATE_VERIFY);
     bl_buf_add_be(out, 4 + signature_size, 3);

@@ -3,6 +3,7 @@
  * Source: CHANNEL, "Binding" and "Who answers"; draft-fossati-seat-expat (no tickets). */
 #include "tls/context.h"
 
+#include "crypto/key.h"
 #include "tls/internal.h"
 #include "tls/socket_bio.h"
 
@@ -18,12 +19,13 @@ struct bl_tls_server {
 };
 
 struct bl_tls_client {
-    SSL_CTX *context;
-    bool     with_ca;
-    uint8_t *pin; /* SPKI, or NULL */
-    size_t   pin_size;
-    char    *server_name; /* or NULL */
-    bool     server_name_is_address;
+    SSL_CTX          *context;
+    blind_server_rule rule;
+    bool              with_ca;
+    uint8_t          *pin; /* SPKI, or NULL */
+    size_t            pin_size;
+    char             *server_name; /* or NULL */
+    bool              server_name_is_address;
 };
 
 blind_code bl_tls_fail(blind_error *err, blind_code code, const char *stage, const char *what)
@@ -100,7 +102,7 @@ blind_code bl_tls_server_new(const bl_key *key, const blind_span *chain, size_t 
     bool ok = chain_len > 0;
     for (size_t i = 0; ok && i < chain_len; i++)
         ok = use_der(context, chain[i], i == 0);
-    if (!ok || SSL_CTX_use_PrivateKey(context, bl_tls_key_of(key)) != 1) {
+    if (!ok || SSL_CTX_use_PrivateKey(context, bl_key_native(key)) != 1) {
         SSL_CTX_free(context);
         return bl_tls_fail(err, BLIND_TLS, "tls.server", "cannot use the certificate or its key");
     }
@@ -248,16 +250,22 @@ static blind_code client_fill(bl_tls_client *client, const bl_tls_client_options
             return blind_fail(err, BLIND_MEMORY, "tls.client", "out of memory");
         client->server_name_is_address = is_address(options->server_name);
     }
-    if (options->identity == BL_IDENTITY_PIN && !options->pin_file)
+    if (options->rule == BLIND_SERVER_UNSET)
+        return blind_fail(err, BLIND_POLICY_OPEN, "tls.rule",
+                          "the policy does not say how the server is identified");
+    if (options->rule == BLIND_SERVER_PIN && !options->pin_file)
         return blind_fail(err, BLIND_POLICY_OPEN, "tls.pin",
                           "the policy asks for a pinned certificate and none was given");
-    if (options->identity == BL_IDENTITY_CA && !options->server_name)
-        return blind_fail(err, BLIND_USAGE, "tls.ca", "no server name to find in the certificate");
+    client->rule = options->rule;
     if (options->pin_file)
         BL_TRY(load_pin(client, options->pin_file, err));
-    if (options->ca_file || options->identity == BL_IDENTITY_CA)
-        BL_TRY(load_ca(client, options->ca_file, err));
-    return BLIND_OK;
+    bool want_ca = options->rule == BLIND_SERVER_CA ||
+                   (options->rule == BLIND_SERVER_IDENTIFIED && !options->pin_file);
+    if (!options->ca_file && !want_ca)
+        return BLIND_OK;
+    if (!options->server_name)
+        return blind_fail(err, BLIND_USAGE, "tls.ca", "no server name to find in the certificate");
+    return load_ca(client, options->ca_file, err);
 }
 
 blind_code bl_tls_client_new(const bl_tls_client_options *options, bl_tls_client **out,
@@ -301,10 +309,10 @@ SSL *bl_tls_client_session(bl_tls_client *client, int fd)
     return ssl;
 }
 
-blind_code bl_tls_client_check(const bl_tls_client *client, SSL *ssl, bool *proven,
+blind_code bl_tls_client_check(const bl_tls_client *client, SSL *ssl, blind_identity *identity,
                                blind_error *err)
 {
-    *proven = false;
+    *identity = BLIND_IDENTITY_UNKNOWN;
     BL_TRY(bl_tls_check_fresh(ssl, err));
     long verified = SSL_get_verify_result(ssl);
     if (client->with_ca && verified != X509_V_OK)
@@ -318,7 +326,10 @@ blind_code bl_tls_client_check(const bl_tls_client *client, SSL *ssl, bool *prov
             return blind_fail(err, BLIND_TLS, "tls.pin",
                               "the server uses another key than the pinned certificate");
     }
-    *proven = client->with_ca || client->pin;
+    bool by_pin = client->pin && (client->rule != BLIND_SERVER_CA || !client->with_ca);
+    *identity = by_pin            ? BLIND_IDENTITY_PIN
+                : client->with_ca ? BLIND_IDENTITY_CA
+                                  : BLIND_IDENTITY_UNKNOWN;
     return BLIND_OK;
 }
 

@@ -6,6 +6,7 @@
 #define BL_TLS_CONTEXT_H
 
 #include "base/base.h"
+#include "blind/appraise.h"
 
 struct ssl_st;
 typedef struct bl_key        bl_key; /* crypto/key.h */
@@ -23,13 +24,11 @@ BLIND_MUST_USE blind_code bl_tls_server_new_pem(blind_span chain_pem, blind_span
 struct ssl_st *bl_tls_server_session(bl_tls_server *server);
 void           bl_tls_server_free(bl_tls_server *server);
 
-typedef enum { BL_IDENTITY_ANY, BL_IDENTITY_CA, BL_IDENTITY_PIN } bl_identity;
-
 typedef struct {
-    bl_identity identity;    /* what must hold; a CA or pin that is given is checked anyway */
-    const char *ca_file;     /* PEM; NULL with BL_IDENTITY_CA: the system's */
-    const char *pin_file;    /* PEM: certificate or public key */
-    const char *server_name; /* in SNI, and in the certificate with a CA */
+    blind_server_rule rule;        /* what must hold; a CA or pin that is given is checked anyway */
+    const char       *ca_file;     /* PEM; NULL where a CA is asked for: the system's */
+    const char       *pin_file;    /* PEM: certificate or public key */
+    const char       *server_name; /* in SNI, and in the certificate with a CA */
 } bl_tls_client_options;
 
 BLIND_MUST_USE blind_code bl_tls_client_new(const bl_tls_client_options *options,
@@ -37,9 +36,9 @@ BLIND_MUST_USE blind_code bl_tls_client_new(const bl_tls_client_options *options
 /* A session in connect state over a socket, which it does not own. */
 struct ssl_st *bl_tls_client_session(bl_tls_client *client, int fd);
 /* After the handshake: identity as asked, TLS 1.3, finished, not resumed.
- * proven  whether a CA or a pin vouched for the server */
+ * identity  who vouched for the server, as the rule asks */
 BLIND_MUST_USE blind_code bl_tls_client_check(const bl_tls_client *client, struct ssl_st *ssl,
-                                              bool *proven, blind_error *err);
+                                              blind_identity *identity, blind_error *err);
 void                      bl_tls_client_free(bl_tls_client *client);
 
 /* TLS 1.3, the handshake finished on both sides, not resumed, no early data. */

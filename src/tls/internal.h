@@ -6,11 +6,7 @@
 
 #include <openssl/ssl.h>
 
-typedef struct bl_key bl_key;
-
 /* Fails with `what` and the reason on top of OpenSSL's error queue, which it empties. */
 blind_code bl_tls_fail(blind_error *err, blind_code code, const char *stage, const char *what);
-/* The private key inside, borrowed. */
-EVP_PKEY *bl_tls_key_of(const bl_key *key);
 
 #endif
