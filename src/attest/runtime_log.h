@@ -37,7 +37,7 @@ BLIND_MUST_USE blind_code bl_log_salted(const uint8_t salt[32], const uint8_t sh
                                         uint8_t out[32]);
 
 /* Attester's side.  All functions may be called from any thread after _init(). */
-typedef struct {
+typedef struct bl_runtime_log {
     pthread_mutex_t lock;
     bl_buf          bytes; /* the sequence as it travels */
     bl_log_state    state;

@@ -20,7 +20,7 @@ typedef struct {
     const char *sim_binary;
 } bl_tee_options;
 
-typedef struct {
+typedef struct bl_tee {
     const char *name;             /* "sim", as on the command line and in policies */
     size_t      report_data_size; /* bytes the hardware signs for us */
     bool        simulated;        /* its key is public knowledge: never chosen by "auto" */

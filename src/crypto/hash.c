@@ -1,0 +1,90 @@
+/* Digests by OpenSSL's EVP. */
+#include "crypto/hash.h"
+
+#include "crypto/ossl.h"
+
+#include <openssl/err.h>
+#include <openssl/hmac.h>
+
+static const EVP_MD *md_of(bl_hash hash)
+{
+    return hash == BL_SHA384 ? EVP_sha384() : EVP_sha256();
+}
+
+size_t bl_hash_size(bl_hash hash)
+{
+    return hash == BL_SHA384 ? BL_SHA384_SIZE : BL_SHA256_SIZE;
+}
+
+/* OpenSSL fails here only for want of memory. */
+static blind_code spoilt(bl_hash hash, uint8_t *out)
+{
+    ERR_clear_error();
+    memset(out, 0, bl_hash_size(hash));
+    return BLIND_MEMORY;
+}
+
+blind_code bl_hash_of(bl_hash hash, blind_span data, uint8_t *out)
+{
+    unsigned size;
+    if (EVP_Digest(data.size ? data.data : (const uint8_t *)"", data.size, out, &size, md_of(hash),
+                   NULL) == 1)
+        return BLIND_OK;
+    return spoilt(hash, out);
+}
+
+blind_code bl_sha256(blind_span data, uint8_t out[BL_SHA256_SIZE])
+{
+    return bl_hash_of(BL_SHA256, data, out);
+}
+
+blind_code bl_sha384(blind_span data, uint8_t out[BL_SHA384_SIZE])
+{
+    return bl_hash_of(BL_SHA384, data, out);
+}
+
+blind_code bl_hmac_of(bl_hash hash, blind_span key, blind_span data, uint8_t *out)
+{
+    unsigned size;
+    if (key.size <= INT32_MAX &&
+        HMAC(md_of(hash), key.size ? key.data : (const uint8_t *)"", (int)key.size,
+             data.size ? data.data : (const uint8_t *)"", data.size, out, &size))
+        return BLIND_OK;
+    return spoilt(hash, out);
+}
+
+blind_code bl_hmac_sha256(blind_span key, blind_span data, uint8_t out[BL_SHA256_SIZE])
+{
+    return bl_hmac_of(BL_SHA256, key, data, out);
+}
+
+blind_code bl_hmac_sha384(blind_span key, blind_span data, uint8_t out[BL_SHA384_SIZE])
+{
+    return bl_hmac_of(BL_SHA384, key, data, out);
+}
+
+void bl_hasher_init(bl_hasher *h, bl_hash hash)
+{
+    *h = (bl_hasher){ .state = EVP_MD_CTX_new(), .hash = hash };
+    h->failed = !h->state || EVP_DigestInit_ex(h->state, md_of(hash), NULL) != 1;
+}
+
+void bl_hasher_update(bl_hasher *h, blind_span data)
+{
+    if (!h->failed && data.size)
+        h->failed = EVP_DigestUpdate(h->state, data.data, data.size) != 1;
+}
+
+blind_code bl_hasher_final(bl_hasher *h, uint8_t *out)
+{
+    bool    failed = h->failed || !h->state || EVP_DigestFinal_ex(h->state, out, NULL) != 1;
+    bl_hash hash = h->hash;
+    bl_hasher_done(h);
+    return failed ? spoilt(hash, out) : BLIND_OK;
+}
+
+void bl_hasher_done(bl_hasher *h)
+{
+    EVP_MD_CTX_free(h->state);
+    *h = BL_HASHER_EMPTY;
+}

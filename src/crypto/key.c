@@ -1,0 +1,184 @@
+/* Keys: made, read, written, owned. */
+#include "crypto/key.h"
+
+#include "crypto/ossl.h"
+
+#include <limits.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/obj_mac.h>
+#include <openssl/param_build.h>
+#include <openssl/pem.h>
+#include <stdlib.h>
+
+BL_OSSL_DROP(BIGNUM, BN_clear_free)
+BL_OSSL_DROP(EC_GROUP, EC_GROUP_free)
+BL_OSSL_DROP(EC_POINT, EC_POINT_free)
+BL_OSSL_DROP(OSSL_PARAM_BLD, OSSL_PARAM_BLD_free)
+BL_OSSL_DROP(OSSL_PARAM, OSSL_PARAM_free)
+
+/* A bl_key is an EVP_PKEY under another name: OpenSSL counts its owners. */
+static EVP_PKEY *pkey_of(const bl_key *key)
+{
+    return (EVP_PKEY *)(uintptr_t)key;
+}
+
+struct evp_pkey_st *bl_key_native(const bl_key *key)
+{
+    return pkey_of(key);
+}
+
+/* P-256, P-384, or RSA of 2048 to 8192 bits. */
+static bool kind_is_known(const EVP_PKEY *pkey)
+{
+    char group[32] = "";
+    if (EVP_PKEY_is_a(pkey, "EC"))
+        return EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL) == 1 &&
+               (strcmp(group, SN_X9_62_prime256v1) == 0 || strcmp(group, SN_secp384r1) == 0);
+    int bits = EVP_PKEY_get_bits(pkey);
+    return EVP_PKEY_is_a(pkey, "RSA") && bits >= 2048 && bits <= 8192;
+}
+
+blind_code bl_key_wrap(EVP_PKEY *pkey, bl_key **out, blind_error *err)
+{
+    *out = NULL;
+    if (!pkey)
+        return bl_ossl_fail(err, BLIND_INPUT, "key", "not a key");
+    if (!kind_is_known(pkey)) {
+        EVP_PKEY_free(pkey);
+        return blind_fail(err, BLIND_INPUT, "key.kind",
+                          "a key of a kind other than P-256, P-384 and RSA of 2048 to 8192 bits");
+    }
+    *out = (bl_key *)pkey;
+    return BLIND_OK;
+}
+
+bl_key *bl_key_share(bl_key *key)
+{
+    return EVP_PKEY_up_ref(pkey_of(key)) == 1 ? key : NULL;
+}
+
+void bl_key_free(bl_key *key)
+{
+    EVP_PKEY_free(pkey_of(key));
+}
+
+void bl_key_drop(bl_key **key)
+{
+    bl_key_free(*key);
+    *key = NULL;
+}
+
+blind_code bl_key_generate(bl_key **out, blind_error *err)
+{
+    EVP_PKEY *pkey = EVP_EC_gen("P-256");
+    *out = NULL;
+    if (!pkey)
+        return bl_ossl_fail(err, BLIND_FAILED, "key.generate", "cannot generate a key");
+    return bl_key_wrap(pkey, out, err);
+}
+
+blind_code bl_key_from_private_der(blind_span der, bl_key **out, blind_error *err)
+{
+    const uint8_t *at = der.data;
+    *out = NULL;
+    EVP_PKEY *pkey =
+        der.size && der.size <= LONG_MAX ? d2i_AutoPrivateKey(NULL, &at, (long)der.size) : NULL;
+    if (pkey && at != der.data + der.size) {
+        EVP_PKEY_free(pkey);
+        return blind_fail(err, BLIND_INPUT, "key.private", "bytes behind the private key");
+    }
+    return bl_key_wrap(pkey, out, err);
+}
+
+/* Answers for a password: there is none, and nobody is asked. */
+static int no_password(char *buf, int size, int writing, void *arg)
+{
+    (void)buf, (void)size, (void)writing, (void)arg;
+    return 0;
+}
+
+blind_code bl_key_from_private_pem(blind_span pem, bl_key **out, blind_error *err)
+{
+    auto_BIO *bio = pem.size <= INT_MAX ? BIO_new_mem_buf(pem.data, (int)pem.size) : NULL;
+    *out = NULL;
+    return bl_key_wrap(bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL, out,
+                       err);
+}
+
+blind_code bl_key_from_spki(blind_span der, bl_key **out, blind_error *err)
+{
+    const uint8_t *at = der.data;
+    *out = NULL;
+    EVP_PKEY *pkey =
+        der.size && der.size <= LONG_MAX ? d2i_PUBKEY(NULL, &at, (long)der.size) : NULL;
+    if (pkey && at != der.data + der.size) {
+        EVP_PKEY_free(pkey);
+        return blind_fail(err, BLIND_INPUT, "key.spki", "bytes behind the public key");
+    }
+    return bl_key_wrap(pkey, out, err);
+}
+
+/* The public point of a scalar, uncompressed. */
+static bool p256_public(const BIGNUM *scalar, uint8_t point[65])
+{
+    __attribute__((cleanup(drop_EC_GROUP))) EC_GROUP *group =
+        EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+    __attribute__((cleanup(drop_EC_POINT))) EC_POINT *p = group ? EC_POINT_new(group) : NULL;
+    return p && !BN_is_zero(scalar) && BN_cmp(scalar, EC_GROUP_get0_order(group)) < 0 &&
+           EC_POINT_mul(group, p, scalar, NULL, NULL, NULL) == 1 &&
+           EC_POINT_point2oct(group, p, POINT_CONVERSION_UNCOMPRESSED, point, 65, NULL) == 65;
+}
+
+static EVP_PKEY *p256_from_params(const BIGNUM *scalar, const uint8_t point[65])
+{
+    __attribute__((cleanup(drop_OSSL_PARAM_BLD))) OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    if (!build || !OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) ||
+        !OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point, 65) ||
+        !OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PRIV_KEY, scalar))
+        return NULL;
+    __attribute__((cleanup(drop_OSSL_PARAM))) OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
+    auto_EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    EVP_PKEY          *pkey = NULL;
+    if (params && ctx && EVP_PKEY_fromdata_init(ctx) == 1)
+        (void)EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_KEYPAIR, params);
+    return pkey;
+}
+
+blind_code bl_key_from_p256_scalar(const uint8_t scalar[32], bl_key **out, blind_error *err)
+{
+    uint8_t                                       point[65];
+    __attribute__((cleanup(drop_BIGNUM))) BIGNUM *n = BN_secure_new();
+    *out = NULL;
+    if (!n || !BN_bin2bn(scalar, 32, n) || !p256_public(n, point))
+        return bl_ossl_fail(err, BLIND_INPUT, "key.scalar", "not a P-256 scalar");
+    return bl_key_wrap(p256_from_params(n, point), out, err);
+}
+
+blind_code bl_key_spki(const bl_key *key, bl_buf *out, blind_error *err)
+{
+    if (BL_OSSL_DER(i2d_PUBKEY, pkey_of(key), out))
+        return BLIND_OK;
+    return bl_ossl_fail(err, BLIND_MEMORY, "key.spki", "cannot encode the public key");
+}
+
+blind_code bl_key_private_der(const bl_key *key, bl_buf *out, blind_error *err)
+{
+    out->secret = true;
+    if (BL_OSSL_DER(i2d_PrivateKey, pkey_of(key), out))
+        return BLIND_OK;
+    return bl_ossl_fail(err, BLIND_INPUT, "key.private", "no private key to encode");
+}
+
+blind_code bl_key_private_pem(const bl_key *key, bl_buf *out, blind_error *err)
+{
+    auto_BIO *bio = BIO_new(BIO_s_secmem());
+    char     *text;
+    out->secret = true;
+    if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, pkey_of(key), NULL, NULL, 0, NULL, NULL) != 1)
+        return bl_ossl_fail(err, BLIND_INPUT, "key.private", "no private key to encode");
+    long size = BIO_get_mem_data(bio, &text);
+    bl_buf_add(out, bl_span(text, (size_t)size));
+    return bl_buf_check(out, "key.private", err);
+}
