@@ -1,0 +1,120 @@
+/* One request to a model: what goes in, a bounded queue of what comes out, and how it ends early.
+ *
+ *     new ---- submit ----> queued ----> running ----> ended      (DONE or ERROR is the last event)
+ *                              |            |            ^
+ *                              +-- cancel, deadline, drain
+ *
+ * An event-loop thread makes the request, fills its inputs, hands it to the executor and takes
+ * events out; the executor's thread puts them in.  Both hold a reference, so either may let go
+ * first. */
+#ifndef BL_REQUEST_H
+#define BL_REQUEST_H
+
+#include "base/arena.h"
+#include "base/base.h"
+#include "blind/tensor.h"
+#include "server/principal.h"
+
+#include <stdatomic.h>
+
+/* Memory that requests reserve before they use it, so that a server says 503 and does not die.  */
+typedef struct {
+    size_t         max; /* bytes; 0: no bound */
+    _Atomic size_t used;
+} bl_budget;
+
+/* Errors: MEMORY */
+BLIND_MUST_USE blind_code bl_budget_take(bl_budget *budget, size_t size, blind_error *err);
+void                      bl_budget_give(bl_budget *budget, size_t size);
+
+typedef enum {
+    BL_EVENT_OUTPUTS, /* tensors, all of the model's outputs at once */
+    BL_EVENT_TEXT,    /* a piece of text, and the token it came from */
+    BL_EVENT_DONE,    /* last; timings */
+    BL_EVENT_ERROR    /* last; error */
+} bl_event_kind;
+
+typedef struct bl_event bl_event;
+struct bl_event {
+    bl_event     *next;
+    bl_event_kind kind;
+    size_t        size;        /* bytes it counts for in the queue */
+    blind_tensor *outputs;     /* OUTPUTS */
+    size_t        outputs_len; /* OUTPUTS */
+    blind_span    text;        /* TEXT: UTF-8; a character may be split between events */
+    int32_t       token;       /* TEXT: -1 where the text is no single token */
+    blind_error   error;       /* ERROR */
+    uint64_t      wait_ns;     /* DONE: from submission to the first step */
+    uint64_t      compute_ns;  /* DONE: inside steps */
+    /* What the event borrows from, released with it. */
+    void (*release)(void *owner);
+    void *owner;
+};
+
+/* Frees an event taken out of a queue. */
+void bl_event_free(bl_event *event);
+/* A zeroed event with `extra` bytes behind it, at (event + 1); NULL when there is no memory. */
+bl_event *bl_event_new(bl_event_kind kind, size_t extra);
+
+typedef struct bl_model   bl_model;   /* server/registry.h */
+typedef struct bl_request bl_request; /* opaque but for what follows */
+
+typedef struct {
+    uint64_t     id; /* for the log */
+    bl_principal principal;
+    bl_model    *model;        /* the request takes over the caller's reference; NULL in tests */
+    uint64_t     deadline_ns;  /* on CLOCK_MONOTONIC; 0: none */
+    bl_budget   *budget;       /* NULL: nothing is counted */
+    size_t       queue_events; /* the output queue is full at this many events; 0: 64 */
+    size_t       queue_bytes;  /* or this many bytes; 0: 1 MiB */
+    /* Called when the queue stops being empty, on the executor's thread with the request's lock
+     * held: it may only pass the word on (write to an eventfd), not call back into the request.
+     * After bl_request_abandon() returned it is not called again. */
+    void (*wake)(void *arg);
+    void *wake_arg;
+} bl_request_options;
+
+/* The new request has one reference, the caller's.  On failure the model's reference stays with the
+ * caller.  Errors: MEMORY */
+BLIND_MUST_USE blind_code bl_request_new(const bl_request_options *options, bl_request **out,
+                                         blind_error *err);
+bl_request               *bl_request_retain(bl_request *request);
+void                      bl_request_release(bl_request *request);
+
+/* Before submission: where inputs are decoded.  What they borrow from besides is released with the
+ * request. */
+bl_arena *bl_request_arena(bl_request *request);
+void      bl_request_set_inputs(bl_request *request, const blind_tensor *inputs, size_t len);
+void      bl_request_own(bl_request *request, void *owner, void (*release)(void *owner));
+/* Reserves `more` bytes of the budget until the request ends.  Errors: MEMORY */
+BLIND_MUST_USE blind_code bl_request_reserve(bl_request *request, size_t more, blind_error *err);
+
+/* The event loop's side.
+ *
+ * _next    the oldest event, or NULL; a full queue that falls to half lets the engine go on
+ * _ended   the last event (DONE or ERROR) was taken out
+ * _cancel  the engine is stopped at its next step and the last event is ERROR CANCELLED
+ * _abandon the same, and nobody listens any more: wakes end, queued events are dropped; the caller
+ *          still releases its reference */
+bl_event *bl_request_next(bl_request *request);
+bool      bl_request_ended(bl_request *request);
+void      bl_request_cancel(bl_request *request);
+void      bl_request_abandon(bl_request *request);
+
+/* The engine's side, on the executor's thread.  An engine looks at _full() before it makes another
+ * event and returns AGAIN when it is; a put is never refused for being one too many.
+ *
+ * _put            takes the event; it is freed at once where nobody listens
+ * _put_text       Errors: MEMORY */
+const blind_tensor       *bl_request_inputs(const bl_request *request, size_t *len);
+const blind_tensor       *bl_request_input(const bl_request *request, const char *name);
+bl_model                 *bl_request_model(const bl_request *request);
+const bl_principal       *bl_request_principal(const bl_request *request);
+uint64_t                  bl_request_id(const bl_request *request);
+bool                      bl_request_full(bl_request *request);
+bool                      bl_request_cancelled(const bl_request *request);
+void                      bl_request_put(bl_request *request, bl_event *event);
+BLIND_MUST_USE blind_code bl_request_put_text(bl_request *request, blind_span text, int32_t token,
+                                              blind_error *err);
+
+#endif
