@@ -193,24 +193,25 @@ blind_code bl_authenticator_write(blind_span request, const bl_authenticator_key
     if (cmw.size == 0 || cmw.size > BL_MAX_CMW || certificate.size > BL_MAX_CERTIFICATE)
         return blind_fail(err, BLIND_LIMIT, stage, "evidence of %zu bytes, at most %d fit",
                           cmw.size, BL_MAX_CMW);
-    size_t  start = out->size;
-    uint8_t hash[BL_MAX_HASH], mac[BL_MAX_HASH], signature[BL_MAX_SIGNATURE];
-    size_t  signature_size = sizeof signature;
+    size_t      start = out->size;
+    uint8_t     hash[BL_MAX_HASH], mac[BL_MAX_HASH];
+    bl_auto_buf signature = BL_BUF_EMPTY;
     write_certificate(out, keys->context, certificate, cmw);
     BL_TRY(bl_buf_check(out, stage, err));
     blind_span so_far = bl_span(out->data + start, out->size - start);
-    if (!bl_transcript_hash(keys, request, so_far, hash) ||
-        !bl_transcript_sign(keys, hash, bl_key_native(key), signature, &signature_size))
-        return bl_tls_fail(err, BLIND_FAILED, stage, "cannot sign");
+    if (bl_transcript_hash(keys, request, so_far, hash) != BLIND_OK)
+        return blind_fail(err, BLIND_FAILED, stage, "cannot hash the transcript");
+    BL_TRY(bl_transcript_sign(keys, hash, key, &signature, err));
     bl_buf_add_u8(out, CERTIFICATE_VERIFY);
-    bl_buf_add_be(out, 4 + signature_size, 3);
+    bl_buf_add_be(out, 4 + signature.size, 3);
     bl_buf_add_be(out, ECDSA_SECP256R1_SHA256, 2);
-    bl_buf_add_be(out, signature_size, 2);
-    bl_buf_add(out, bl_span(signature, signature_size));
+    bl_buf_add_be(out, signature.size, 2);
+    bl_buf_add(out, bl_buf_span(&signature));
     BL_TRY(bl_buf_check(out, stage, err));
     so_far = bl_span(out->data + start, out->size - start);
-    if (!bl_transcript_hash(keys, request, so_far, hash) || !bl_transcript_mac(keys, hash, mac))
-        return bl_tls_fail(err, BLIND_FAILED, stage, "cannot compute Finished");
+    if (bl_transcript_hash(keys, request, so_far, hash) != BLIND_OK ||
+        bl_transcript_mac(keys, hash, mac) != BLIND_OK)
+        return blind_fail(err, BLIND_FAILED, stage, "cannot compute Finished");
     bl_buf_add_u8(out, FINISHED);
     bl_buf_add_be(out, keys->hash_size, 3);
     bl_buf_add(out, bl_span(mac, keys->hash_size));
@@ -264,9 +265,9 @@ static blind_code check_session(blind_span message, blind_span request, const pa
         return blind_fail(err, BLIND_BINDING, "authenticator.context",
                           "the authenticator answers another request");
     blind_span covered = bl_span(message.data, p->verify_end);
-    if (!bl_transcript_hash(keys, request, covered, hash) || !bl_transcript_mac(keys, hash, mac))
-        return bl_tls_fail(err, BLIND_EVIDENCE, "authenticator.finished",
-                           "cannot compute Finished");
+    if (bl_transcript_hash(keys, request, covered, hash) != BLIND_OK ||
+        bl_transcript_mac(keys, hash, mac) != BLIND_OK)
+        return blind_fail(err, BLIND_EVIDENCE, "authenticator.finished", "cannot compute Finished");
     if (!bl_equal_secret(p->mac, bl_span(mac, keys->hash_size)))
         return blind_fail(err, BLIND_BINDING, "authenticator.finished",
                           "the authenticator was made for another session");
@@ -288,9 +289,9 @@ static blind_code check_key(blind_span message, blind_span request, const parts 
                           "signature scheme 0x%04x, expected ecdsa_secp256r1_sha256", p->algorithm);
     uint8_t    hash[BL_MAX_HASH];
     blind_span covered = bl_span(message.data, p->certificate_end);
-    if (!bl_transcript_hash(keys, request, covered, hash))
-        return bl_tls_fail(err, BLIND_EVIDENCE, "authenticator.signature", "cannot hash");
-    if (!bl_transcript_verify(keys, hash, own, p->signature))
+    if (bl_transcript_hash(keys, request, covered, hash) != BLIND_OK)
+        return blind_fail(err, BLIND_EVIDENCE, "authenticator.signature", "cannot hash");
+    if (bl_transcript_verify(keys, hash, own, p->signature, NULL) != BLIND_OK)
         return blind_fail(err, BLIND_SIGNATURE, "authenticator.signature",
                           "CertificateVerify does not verify with the server's key");
     return BLIND_OK;

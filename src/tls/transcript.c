@@ -2,86 +2,60 @@
 #include "tls/transcript.h"
 
 #include "base/reader.h"
+#include "crypto/hash.h"
 
-#include <openssl/ec.h>
-#include <openssl/hmac.h>
-#include <openssl/obj_mac.h>
-#include <openssl/x509.h>
-
-static const EVP_MD *digest_of(const bl_authenticator_keys *keys)
+static bl_hash hash_of(const bl_authenticator_keys *keys)
 {
-    return keys->hash_size == 32 ? EVP_sha256() : keys->hash_size == 48 ? EVP_sha384() : NULL;
+    return keys->hash_size == 48 ? BL_SHA384 : BL_SHA256;
 }
 
-bool bl_transcript_hash(const bl_authenticator_keys *keys, blind_span request, blind_span messages,
-                        uint8_t hash[BL_MAX_HASH])
+blind_code bl_transcript_hash(const bl_authenticator_keys *keys, blind_span request,
+                              blind_span messages, uint8_t hash[BL_MAX_HASH])
 {
-    const EVP_MD *md = digest_of(keys);
-    EVP_MD_CTX   *c = md ? EVP_MD_CTX_new() : NULL;
-    bool          ok = c && EVP_DigestInit_ex(c, md, NULL) == 1 &&
-              EVP_DigestUpdate(c, keys->handshake, keys->hash_size) == 1 &&
-              EVP_DigestUpdate(c, request.data, request.size) == 1 &&
-              EVP_DigestUpdate(c, messages.data, messages.size) == 1 &&
-              EVP_DigestFinal_ex(c, hash, NULL) == 1;
-    EVP_MD_CTX_free(c);
-    return ok;
+    bl_auto_hasher h = BL_HASHER_EMPTY;
+    bl_hasher_init(&h, hash_of(keys));
+    bl_hasher_update(&h, bl_span(keys->handshake, keys->hash_size));
+    bl_hasher_update(&h, request);
+    bl_hasher_update(&h, messages);
+    return bl_hasher_final(&h, hash);
 }
 
-bool bl_transcript_mac(const bl_authenticator_keys *keys, const uint8_t *hash,
-                       uint8_t mac[BL_MAX_HASH])
+blind_code bl_transcript_mac(const bl_authenticator_keys *keys, const uint8_t *hash,
+                             uint8_t mac[BL_MAX_HASH])
 {
-    const EVP_MD *md = digest_of(keys);
-    return md && HMAC(md, keys->finished_key, (int)keys->hash_size, hash, keys->hash_size, mac,
-                      NULL) != NULL;
+    return bl_hmac_of(hash_of(keys), bl_span(keys->finished_key, keys->hash_size),
+                      bl_span(hash, keys->hash_size), mac);
 }
 
 enum { MAX_CONTENT = 64 + 23 + BL_MAX_HASH };
 
-static size_t signed_content(const bl_authenticator_keys *keys, const uint8_t *hash,
-                             uint8_t to[MAX_CONTENT])
+static blind_span signed_content(const bl_authenticator_keys *keys, const uint8_t *hash,
+                                 uint8_t to[MAX_CONTENT])
 {
     static const char label[] = "Exported Authenticator"; /* its NUL is the separator */
     _Static_assert(sizeof label == 23, "the label of RFC 9261");
     memset(to, 0x20, 64);
     memcpy(to + 64, label, sizeof label);
     memcpy(to + 64 + sizeof label, hash, keys->hash_size);
-    return 64 + sizeof label + keys->hash_size;
+    return bl_span(to, 64 + sizeof label + keys->hash_size);
 }
 
-static bool is_p256(EVP_PKEY *key)
+blind_code bl_transcript_sign(const bl_authenticator_keys *keys, const uint8_t *hash,
+                              const bl_key *key, bl_buf *signature, blind_error *err)
 {
-    char   group[32];
-    size_t size = 0;
-    return key && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
-           EVP_PKEY_get_group_name(key, group, sizeof group, &size) == 1 &&
-           OBJ_txt2nid(group) == NID_X9_62_prime256v1;
+    uint8_t content[MAX_CONTENT];
+    return bl_key_sign(key, BL_ECDSA_P256_SHA256, signed_content(keys, hash, content), signature,
+                       err);
 }
 
-bool bl_transcript_sign(const bl_authenticator_keys *keys, const uint8_t *hash, EVP_PKEY *key,
-                        uint8_t *signature, size_t *size)
+blind_code bl_transcript_verify(const bl_authenticator_keys *keys, const uint8_t *hash,
+                                blind_span spki, blind_span signature, blind_error *err)
 {
-    uint8_t     content[MAX_CONTENT];
-    size_t      content_size = signed_content(keys, hash, content);
-    EVP_MD_CTX *c = is_p256(key) ? EVP_MD_CTX_new() : NULL;
-    bool        ok = c && EVP_DigestSignInit(c, NULL, EVP_sha256(), NULL, key) == 1 &&
-              EVP_DigestSign(c, signature, size, content, content_size) == 1;
-    EVP_MD_CTX_free(c);
-    return ok;
-}
-
-bool bl_transcript_verify(const bl_authenticator_keys *keys, const uint8_t *hash, blind_span spki,
-                          blind_span signature)
-{
-    uint8_t        content[MAX_CONTENT];
-    size_t         content_size = signed_content(keys, hash, content);
-    const uint8_t *at = spki.data;
-    EVP_PKEY      *key = spki.size <= INT32_MAX ? d2i_PUBKEY(NULL, &at, (long)spki.size) : NULL;
-    EVP_MD_CTX    *c = is_p256(key) ? EVP_MD_CTX_new() : NULL;
-    bool           ok = c && EVP_DigestVerifyInit(c, NULL, EVP_sha256(), NULL, key) == 1 &&
-              EVP_DigestVerify(c, signature.data, signature.size, content, content_size) == 1;
-    EVP_MD_CTX_free(c);
-    EVP_PKEY_free(key);
-    return ok;
+    uint8_t             content[MAX_CONTENT];
+    bl_auto_key bl_key *key = NULL;
+    BL_TRY(bl_key_from_spki(spki, &key, err));
+    return bl_key_verify(key, BL_ECDSA_P256_SHA256, signed_content(keys, hash, content), signature,
+                         err);
 }
 
 /* One DER element with a definite length: its content, and the whole in *all. */

@@ -3,30 +3,30 @@
 #ifndef BL_TLS_TRANSCRIPT_H
 #define BL_TLS_TRANSCRIPT_H
 
+#include "crypto/key.h"
 #include "tls/authenticator.h"
-
-#include <openssl/evp.h>
 
 enum {
     BL_MAX_CONTEXTS = 4096, /* attestations of one connection */
     BL_MAX_EXTENSIONS = 32, /* of one request */
     BL_MAX_CMW = 65535 - 6, /* what an extension list holds */
     BL_MAX_CERTIFICATE = 1 << 16,
-    BL_MAX_SIGNATURE = 80, /* DER of two 32-byte numbers */
 };
 
-/* Hash(Handshake Context || request || messages).  These return false when OpenSSL fails. */
-bool bl_transcript_hash(const bl_authenticator_keys *keys, blind_span request, blind_span messages,
-                        uint8_t hash[BL_MAX_HASH]);
+/* Hash(Handshake Context || request || messages) */
+BLIND_MUST_USE blind_code bl_transcript_hash(const bl_authenticator_keys *keys, blind_span request,
+                                             blind_span messages, uint8_t hash[BL_MAX_HASH]);
 /* HMAC(finished key, hash) */
-bool bl_transcript_mac(const bl_authenticator_keys *keys, const uint8_t *hash,
-                       uint8_t mac[BL_MAX_HASH]);
+BLIND_MUST_USE blind_code bl_transcript_mac(const bl_authenticator_keys *keys, const uint8_t *hash,
+                                            uint8_t mac[BL_MAX_HASH]);
 /* ecdsa_secp256r1_sha256 over 64 spaces, "Exported Authenticator", 0, hash */
-bool bl_transcript_sign(const bl_authenticator_keys *keys, const uint8_t *hash, EVP_PKEY *key,
-                        uint8_t *signature, size_t *size);
-/* False also for a key that is not on P-256. */
-bool bl_transcript_verify(const bl_authenticator_keys *keys, const uint8_t *hash, blind_span spki,
-                          blind_span signature);
+BLIND_MUST_USE blind_code bl_transcript_sign(const bl_authenticator_keys *keys, const uint8_t *hash,
+                                             const bl_key *key, bl_buf *signature,
+                                             blind_error *err);
+/* SIGNATURE also for a key that is not on P-256. */
+BLIND_MUST_USE blind_code bl_transcript_verify(const bl_authenticator_keys *keys,
+                                               const uint8_t *hash, blind_span spki,
+                                               blind_span signature, blind_error *err);
 
 /* The SubjectPublicKeyInfo inside a DER certificate, borrowed.  It is compared with that of a
  * certificate that OpenSSL has read, so nothing else here is judged. */

@@ -194,8 +194,9 @@ TEST(the_empty_authenticator_is_failure)
     bl_authenticator_keys keys = keys_of("s", 32, context_a);
     bl_auto_buf           request = request_of(context_a), empty = BL_BUF_EMPTY;
     uint8_t               hash[BL_MAX_HASH], mac[BL_MAX_HASH];
-    CHECK(bl_transcript_hash(&keys, bl_buf_span(&request), (blind_span){ 0 }, hash));
-    CHECK(bl_transcript_mac(&keys, hash, mac));
+    assert_int_equal(BLIND_OK,
+                     bl_transcript_hash(&keys, bl_buf_span(&request), (blind_span){ 0 }, hash));
+    assert_int_equal(BLIND_OK, bl_transcript_mac(&keys, hash, mac));
     bl_buf_add_u8(&empty, 20);
     bl_buf_add_be(&empty, 32, 3);
     bl_buf_add(&empty, bl_span(mac, 32)); /* its Finished is right: it is refused all the same */
