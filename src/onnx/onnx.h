@@ -1,0 +1,96 @@
+/* ONNX models: open once, run many times.
+ *
+ *     bl_onnx_open(file, &options, &model, err);
+ *     bl_onnx_run_new(model, inputs, n, &run, err);
+ *     while (bl_onnx_run_step(run, 10000000, err) == BLIND_AGAIN)
+ *         ... something else for a moment ...
+ *     bl_onnx_run_output(run, 0);
+ *     bl_onnx_run_free(run);
+ *
+ * A model is parsed, checked and its weights packed when it is opened.  For each set of input
+ * shapes a plan is made once (shapes, folded constants, fused nodes, memory) and kept, so that a
+ * run allocates nothing while it computes.  Several runs of one model may be under way; a model and
+ * its runs belong to one thread at a time, like the pool they borrow. */
+#ifndef BL_ONNX_H
+#define BL_ONNX_H
+
+#include "base/base.h"
+#include "blind/tensor.h"
+#include "nn/isa.h"
+#include "nn/pool.h"
+
+typedef struct bl_onnx     bl_onnx;
+typedef struct bl_onnx_run bl_onnx_run;
+
+typedef struct {
+    bl_pool     *pool; /* borrowed as long as the model; NULL: the caller's thread alone */
+    bl_isa       isa;  /* bl_isa_best() for the fastest */
+    bl_precision precision;
+    bool         plain;      /* nothing fused: every node as its operator specifies it */
+    size_t       max_memory; /* bytes for weights beside the file and for one run; 0: no bound */
+    /* Called when the bytes of a weight in the file were copied in another order and will not be
+     * read again, so that a mapping may drop their pages.  They may be read again all the same. */
+    void (*unneeded)(void *arg, blind_span part);
+    void *unneeded_arg;
+} bl_onnx_options;
+
+/* An input or output as the model declares it.  A dimension of -1 is not fixed; its symbol is the
+ * model's name for it, or NULL. */
+typedef struct {
+    const char *name;
+    blind_dtype dtype;
+    int         rank; /* -1: not even the rank is declared */
+    int64_t     shape[BLIND_MAX_RANK];
+    const char *symbol[BLIND_MAX_RANK];
+} bl_onnx_port;
+
+/* Reads, checks and prepares a model.
+ *
+ * file    borrowed until bl_onnx_close(): weights are used where they lie
+ * options NULL: one thread, the best instruction set
+ * out     bl_onnx_close(); NULL on failure
+ * Errors  INPUT for a file that is no valid model, UNSUPPORTED naming operator, node and opset,
+ *         LIMIT, MEMORY */
+BLIND_MUST_USE blind_code bl_onnx_open(blind_span file, const bl_onnx_options *options,
+                                       bl_onnx **out, blind_error *err);
+void                      bl_onnx_close(bl_onnx *model); /* after its runs; NULL is nothing */
+
+const bl_onnx_port *bl_onnx_inputs(const bl_onnx *model, size_t *len);
+const bl_onnx_port *bl_onnx_outputs(const bl_onnx *model, size_t *len);
+
+/* Starts a run: finds or makes the plan for these shapes and the memory for it.
+ *
+ * inputs  each named input of the model once, in any order; data borrowed until bl_onnx_run_free()
+ * out     bl_onnx_run_free(); NULL on failure
+ * Errors  INPUT for a missing or unknown name, another type or an unacceptable shape; UNSUPPORTED,
+ *         LIMIT, MEMORY */
+BLIND_MUST_USE blind_code bl_onnx_run_new(bl_onnx *model, const blind_tensor *inputs, size_t len,
+                                          bl_onnx_run **out, blind_error *err);
+
+/* Computes nodes until all are done or budget_ns have passed (0: no bound); a node is never
+ * interrupted.
+ *
+ * Returns OK when the outputs are there, AGAIN when the time is up
+ * Errors  INPUT for values that an operator cannot take, such as an index out of range; the run
+ *         is then over */
+BLIND_MUST_USE blind_code bl_onnx_run_step(bl_onnx_run *run, uint64_t budget_ns, blind_error *err);
+
+/* Output i in the order of bl_onnx_outputs(); valid after OK and until bl_onnx_run_free(). */
+const blind_tensor *bl_onnx_run_output(const bl_onnx_run *run, size_t i);
+void                bl_onnx_run_free(bl_onnx_run *run); /* NULL is nothing; at any time */
+
+/* What a model costs, in bytes. */
+typedef struct {
+    size_t packed;    /* weights in kernel order          */
+    size_t constants; /* folded or copied constants       */
+    size_t run;       /* memory of the latest plan's runs */
+    size_t nodes;     /* of the latest plan               */
+} bl_onnx_cost;
+bl_onnx_cost bl_onnx_cost_of(const bl_onnx *model);
+
+/* Called after each node of a run with its time, for profiles; NULL switches it off.
+ *     type  "Conv", "blind.LayerNorm";  name  the node's, or "" */
+typedef void bl_onnx_trace(void *arg, const char *type, const char *name, uint64_t ns);
+void         bl_onnx_set_trace(bl_onnx *model, bl_onnx_trace *trace, void *arg);
+
+#endif
