@@ -1,0 +1,95 @@
+/* Packed weights: their memory, and the choice of a kernel table. */
+#include "nn/internal.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+/* Zeroed floats; large ones on huge pages where the system gives them, since a product walks
+ * several distant panels at once. */
+static float *floats_new(size_t size)
+{
+    size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : 64;
+    size_t rounded;
+    if (!bl_add(size, alignment - 1, &rounded))
+        return NULL;
+    rounded = BL_MAX(rounded / alignment * alignment, alignment);
+    float *data = aligned_alloc(alignment, rounded);
+    if (!data)
+        return NULL;
+    if (alignment == HUGE_PAGE)
+        (void)madvise(data, rounded, MADV_HUGEPAGE);
+    memset(data, 0, rounded);
+    return data;
+}
+
+blind_code bl_packed_new(size_t k, size_t n, size_t groups, size_t width, bl_layout layout,
+                         bl_packed **out, blind_error *err)
+{
+    *out = NULL;
+    size_t columns, stride, floats, size;
+    if (!bl_add(n, width - 1, &columns) || !bl_mul(columns / width * width, k, &stride) ||
+        !bl_mul(stride, groups, &floats) || !bl_mul(floats, sizeof(float), &size))
+        return blind_fail(err, BLIND_LIMIT, "nn.pack", "weights of %zu x %zu x %zu are too large",
+                          groups, k, n);
+    bl_packed *p = malloc(sizeof *p);
+    float     *data = floats_new(size);
+    if (!p || !data) {
+        free(p);
+        free(data);
+        return blind_fail(err, BLIND_MEMORY, "nn.pack", "no memory for %zu bytes of weights", size);
+    }
+    *p = (bl_packed){ layout, k, n, groups, width, stride, size, data };
+    *out = p;
+    return BLIND_OK;
+}
+
+size_t bl_packed_size(const bl_packed *packed)
+{
+    return packed->size;
+}
+
+size_t bl_packed_k(const bl_packed *packed)
+{
+    return packed->k;
+}
+
+size_t bl_packed_n(const bl_packed *packed)
+{
+    return packed->n;
+}
+
+void bl_packed_free(bl_packed *packed)
+{
+    if (!packed)
+        return;
+    free(packed->data);
+    free(packed);
+}
+
+const bl_kernels *bl_kernels_for(bl_isa isa, bl_precision precision)
+{
+    (void)precision; /* the HIGHEST kernels keep every promise */
+    if (!bl_isa_usable(isa))
+        return NULL;
+    switch (isa) {
+    default:
+        return &bl_kernels_scalar;
+    }
+}
+
+size_t bl_window_out(size_t in, size_t kernel, size_t stride, size_t dilation, size_t pad_before,
+                     size_t pad_after, bool ceil_mode)
+{
+    size_t reach, padded;
+    if (kernel == 0 || stride == 0 || !bl_mul(kernel - 1, dilation, &reach) ||
+        !bl_add(in, pad_before, &padded) || !bl_add(padded, pad_after, &padded) || padded <= reach)
+        return 0;
+    size_t rest = padded - reach - 1;
+    size_t out = rest / stride + 1;
+    /* The last window of ceil_mode must begin inside the data or the pad before it. */
+    if (ceil_mode && rest % stride != 0 && out * stride < in + pad_before)
+        out++;
+    return out;
+}

@@ -1,0 +1,222 @@
+/* The compute pool: parts of a job are claimed from one atomic ticket.
+ *
+ * The ticket holds the job's number above the next unclaimed part.  A worker that was descheduled
+ * through the end of a job finds another number when it comes back, so it can claim nothing with
+ * what it remembers, and nobody ever waits for a worker that holds no part. */
+#include "nn/pool.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SPINS    2000 /* pauses before sleeping: some tens of microseconds */
+#define MAX_PART 0x7fffffffu
+
+typedef struct {
+    bl_pool  *pool;
+    pthread_t thread;
+    int       worker;
+} helper;
+
+struct bl_pool {
+    int     threads; /* the caller included */
+    helper *helpers; /* threads - 1 */
+
+    /* The job.  Atomic because late workers may read it while the next one is being set. */
+    _Atomic(bl_task *) task;
+    _Atomic(void *)    arg;
+    atomic_size_t      base;  /* index of part 0 */
+    atomic_uint        parts; /* of this job */
+
+    _Alignas(64) _Atomic uint64_t ticket; /* job number << 32 | next part */
+    _Alignas(64) atomic_uint finished;    /* parts that have returned */
+    _Alignas(64) atomic_uint job;         /* job number, what idle workers wait on */
+    atomic_uint sleepers;                 /* workers in the kernel, or on their way */
+    atomic_bool caller_sleeps;
+    atomic_bool stop;
+};
+
+static void futex_wait(atomic_uint *word, unsigned expected)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+}
+
+static void futex_wake(atomic_uint *word, int count)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Claims and does parts of the job `number` until none is left. */
+static void work(bl_pool *p, unsigned number, int worker)
+{
+    uint64_t seen = atomic_load(&p->ticket);
+    for (;;) {
+        unsigned parts = atomic_load(&p->parts);
+        bl_task *task = atomic_load(&p->task);
+        void    *arg = atomic_load(&p->arg);
+        size_t   base = atomic_load(&p->base);
+        if (seen >> 32 != number || (unsigned)seen >= parts)
+            return;
+        if (!atomic_compare_exchange_weak(&p->ticket, &seen, seen + 1))
+            continue;
+        task(arg, base + (unsigned)seen, worker);
+        if (atomic_fetch_add(&p->finished, 1) + 1 == parts && atomic_load(&p->caller_sleeps))
+            futex_wake(&p->finished, 1);
+        seen = atomic_load(&p->ticket);
+    }
+}
+
+/* Returns the number of a job other than `last`. */
+static unsigned next_job(bl_pool *p, unsigned last)
+{
+    for (int i = 0; i < SPINS; i++) {
+        unsigned number = atomic_load(&p->job);
+        if (number != last)
+            return number;
+        pause_briefly();
+    }
+    atomic_fetch_add(&p->sleepers, 1);
+    unsigned number;
+    while ((number = atomic_load(&p->job)) == last)
+        futex_wait(&p->job, last);
+    atomic_fetch_sub(&p->sleepers, 1);
+    return number;
+}
+
+static void *helper_main(void *arg)
+{
+    helper  *h = arg;
+    unsigned number = 0;
+    for (;;) {
+        number = next_job(h->pool, number);
+        if (atomic_load(&h->pool->stop))
+            return NULL;
+        work(h->pool, number, h->worker);
+    }
+}
+
+static void wait_finished(bl_pool *p, unsigned parts)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load(&p->finished) == parts)
+            return;
+        pause_briefly();
+    }
+    atomic_store(&p->caller_sleeps, true);
+    unsigned finished;
+    while ((finished = atomic_load(&p->finished)) != parts)
+        futex_wait(&p->finished, finished);
+    atomic_store(&p->caller_sleeps, false);
+}
+
+/* Publishes a job number and wakes up to `wanted` sleeping workers. */
+static unsigned publish(bl_pool *p, unsigned wanted)
+{
+    unsigned number = atomic_load(&p->job) + 1;
+    atomic_store(&p->ticket, (uint64_t)number << 32);
+    atomic_store(&p->job, number);
+    if (atomic_load(&p->sleepers) > 0)
+        futex_wake(&p->job, wanted > INT_MAX ? INT_MAX : (int)wanted);
+    return number;
+}
+
+static void run_parts(bl_pool *p, bl_task *task, void *arg, size_t base, unsigned parts)
+{
+    /* No ticket is valid while the job changes: the number after the last one claims nothing. */
+    atomic_store(&p->ticket, (uint64_t)UINT32_MAX);
+    atomic_store(&p->task, task);
+    atomic_store(&p->arg, arg);
+    atomic_store(&p->base, base);
+    atomic_store(&p->parts, parts);
+    atomic_store(&p->finished, 0);
+    unsigned number = publish(p, parts - 1);
+    work(p, number, 0);
+    wait_finished(p, parts);
+}
+
+void bl_pool_run(bl_pool *p, bl_task *task, void *arg, size_t count)
+{
+    if (!p || p->threads == 1 || count <= 1) {
+        for (size_t i = 0; i < count; i++)
+            task(arg, i, 0);
+        return;
+    }
+    for (size_t base = 0; base < count; base += MAX_PART)
+        run_parts(p, task, arg, base, (unsigned)BL_MIN(count - base, (size_t)MAX_PART));
+}
+
+int bl_pool_threads(const bl_pool *p)
+{
+    return p ? p->threads : 1;
+}
+
+static void stop_helpers(bl_pool *p, int started)
+{
+    atomic_store(&p->stop, true);
+    atomic_fetch_add(&p->job, 1);
+    futex_wake(&p->job, INT_MAX);
+    for (int i = 0; i < started; i++)
+        pthread_join(p->helpers[i].thread, NULL);
+}
+
+static void release(bl_pool *p)
+{
+    free(p->helpers);
+    free(p);
+}
+
+void bl_pool_free(bl_pool *p)
+{
+    if (!p)
+        return;
+    stop_helpers(p, p->threads - 1);
+    release(p);
+}
+
+static bl_pool *pool_memory(int threads)
+{
+    size_t   size = (sizeof(bl_pool) + 63) / 64 * 64;
+    bl_pool *p = aligned_alloc(64, size);
+    if (!p)
+        return NULL;
+    memset(p, 0, size);
+    p->threads = threads;
+    p->helpers = calloc((size_t)threads, sizeof *p->helpers);
+    if (p->helpers)
+        return p;
+    free(p);
+    return NULL;
+}
+
+blind_code bl_pool_new(int threads, bl_pool **out, blind_error *err)
+{
+    *out = NULL;
+    if (threads < 1 || threads > BL_POOL_MAX_THREADS)
+        return blind_fail(err, BLIND_USAGE, "nn.pool", "%d threads, expected 1 to %d", threads,
+                          BL_POOL_MAX_THREADS);
+    bl_pool *p = pool_memory(threads);
+    if (!p)
+        return blind_fail(err, BLIND_MEMORY, "nn.pool", "no memory for %d threads", threads);
+    for (int i = 0; i < threads - 1; i++) {
+        p->helpers[i] = (helper){ .pool = p, .worker = i + 1 };
+        if (pthread_create(&p->helpers[i].thread, NULL, helper_main, &p->helpers[i]) != 0) {
+            stop_helpers(p, i);
+            release(p);
+            return blind_fail(err, BLIND_MEMORY, "nn.pool", "cannot start thread %d of %d", i + 2,
+                              threads);
+        }
+    }
+    *out = p;
+    return BLIND_OK;
+}
