@@ -24,6 +24,8 @@
 
 /* Tensors and models */
 #define BL_MAX_RANK        16
+#define BL_MAX_TENSORS     256 /* inputs or outputs of one request */
+#define BL_MAX_TENSOR_NAME 256
 #define BL_MAX_MODEL_NAME  128
 #define BL_MAX_GRAPH_NODES (1u << 20)
 #define BL_MAX_GRAPH_DEPTH 16
