@@ -67,9 +67,10 @@ typedef struct {
     size_t           header_count;
     blind_span       body;      /* either this ... */
     blind_body_read *body_read; /* ... or this, then body_size bytes, < 0: chunked */
-    blind_code (*body_rewind)(void *arg, blind_error *err); /* NULL: can be sent only once */
+    blind_code (*body_rewind)(void *arg, blind_error *err); /* NULL: can be read only once */
     void   *body_arg;
     int64_t body_size;
+    bool    idempotent; /* may be sent twice; GET, HEAD, PUT, DELETE and OPTIONS always may */
     /* Takes the answer's body as it comes; NULL: it is collected in `body` of the answer. */
     blind_code (*on_head)(void *arg, int status, blind_error *err);
     blind_code (*on_body)(void *arg, blind_span bytes, blind_error *err);

@@ -36,16 +36,16 @@ typedef struct blind_dial   blind_dial;
 typedef struct blind_stream blind_stream;
 
 typedef struct {
-    const char         *host;          /* name or address */
-    uint16_t            port;          /* 0: 50051 */
-    const blind_policy *policy;        /* borrowed until the last stream of the dialer is closed */
-    const char         *ca_file;       /* PEM; NULL: the system's, when the policy says "ca" */
-    const char         *pin_file;      /* PEM certificate or public key that the server must use */
-    const char         *server_name;   /* expected in the certificate; NULL: host */
-    bool                simulation;    /* accept evidence of the simulated TEE */
-    bool                debug_mode;    /* accept an enclave that its host can debug */
-    int                 timeout_ms;    /* request to verdict, and each step before; 0: 30,000 */
-    int                 verdict_ttl_s; /* a verdict holds that long; 0: 3,600 */
+    const char   *host;          /* name or address */
+    uint16_t      port;          /* 0: 50051 */
+    blind_policy *policy;        /* shared: the caller may free its own at once */
+    const char   *ca_file;       /* PEM; NULL: the system's, when the policy says "ca" */
+    const char   *pin_file;      /* PEM certificate or public key that the server must use */
+    const char   *server_name;   /* expected in the certificate; NULL: host */
+    bool          simulation;    /* accept evidence of the simulated TEE */
+    bool          debug_mode;    /* accept an enclave that its host can debug */
+    int           timeout_ms;    /* request to verdict, and each step before; 0: 30,000 */
+    int           verdict_ttl_s; /* a verdict holds that long; 0: 3,600 */
 } blind_dial_options;
 
 /* What blind_dial_wants() and blind_stream_wants() ask poll() for. */

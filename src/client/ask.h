@@ -1,0 +1,34 @@
+/* One HTTP request and its answer over one stream. */
+#ifndef BL_CLIENT_ASK_H
+#define BL_CLIENT_ASK_H
+
+#include "base/arena.h"
+#include "blind/client.h"
+#include "client/internal.h"
+
+typedef struct {
+    const blind_request *request;
+    const char          *authority, *token;
+    int                  idle_ms; /* without a byte either way; < 0: no limit */
+    size_t               answer_max;
+    blind_response      *out;
+    /* Afterwards: what the caller may do next. */
+    bool answered;   /* a byte of an answer came */
+    bool body_begun; /* the body callback was called: rewind it before another try */
+    bool reusable;   /* the stream can carry another request */
+    bool reattest;   /* the answer was 409 `reattest`; *out is empty */
+} bl_ask;
+
+BLIND_MUST_USE blind_code bl_ask_run(bl_ask *ask, blind_stream *stream, blind_error *err);
+
+/* Remembers the salt of an own upload for the verdicts to come. */
+BLIND_MUST_USE blind_code bl_client_add_salt(blind_client *client, const uint8_t salt[32],
+                                             blind_error *err);
+
+/* The memory behind a blind_response. */
+typedef struct {
+    bl_arena arena;
+    bl_buf   body;
+} bl_response_memory;
+
+#endif
