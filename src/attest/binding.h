@@ -32,6 +32,8 @@ BLIND_MUST_USE blind_code bl_binding_leaf(const uint8_t binding[32], uint8_t out
 BLIND_MUST_USE blind_code bl_report_value(uint32_t leaves, const uint8_t root[32],
                                           const bl_log_state *log, uint8_t out[32]);
 BLIND_MUST_USE blind_code bl_cert_value(blind_span spki, const bl_log_state *log, uint8_t out[32]);
+BLIND_MUST_USE blind_code bl_cert_value_of(const uint8_t spki_sha256[32], const bl_log_state *log,
+                                           uint8_t out[32]);
 
 /* All levels of one tree.  _done() is allowed on a zeroed struct. */
 typedef struct {

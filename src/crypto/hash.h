@@ -39,4 +39,8 @@ BLIND_MUST_USE blind_code bl_hasher_final(bl_hasher *h, uint8_t *out);
 void                      bl_hasher_done(bl_hasher *h);
 #define bl_auto_hasher __attribute__((cleanup(bl_hasher_done))) bl_hasher
 
+/* Hashes a file to its end.  size_out, which may be NULL, gets its size.  Errors: IO, MEMORY */
+BLIND_MUST_USE blind_code bl_hash_file(bl_hash hash, const char *path, uint8_t *out,
+                                       uint64_t *size_out, blind_error *err);
+
 #endif

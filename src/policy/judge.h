@@ -1,0 +1,39 @@
+/* The questions of an appraisal, one function each; every one adds its checks to the result. */
+#ifndef BL_JUDGE_H
+#define BL_JUDGE_H
+
+#include "attest/tee.h"
+#include "policy/result.h"
+
+typedef struct {
+    blind_result                 *result;
+    const blind_expect           *expect;
+    const blind_policy           *policy;
+    const blind_appraise_options *options;
+    bl_bundle                     bundle;
+    bl_log_replay                 replay;
+    bool                          authentic;  /* the TEE's key signed the claims */
+    bool                          consistent; /* and the report data is the value of the binding */
+    bool                          log_proven;
+    const char                   *set; /* name of the reference set that matched */
+} bl_appraisal;
+
+/* Nothing that was not signed proves or refutes anything. */
+static inline blind_state bl_judged(const bl_appraisal *a, bool holds)
+{
+    return !a->authentic ? BLIND_UNKNOWN : holds ? BLIND_PROVEN : BLIND_REFUTED;
+}
+
+/* Authentic? */
+bool bl_judge_format(bl_appraisal *a, blind_span bundle); /* false: nothing left to judge */
+void bl_judge_binding(bl_appraisal *a);
+void bl_judge_log(bl_appraisal *a);
+void bl_judge_freshness(bl_appraisal *a);
+/* Acceptable? */
+void bl_judge_policy(bl_appraisal *a);
+void bl_judge_measurement(bl_appraisal *a);
+void bl_judge_isolation(bl_appraisal *a);
+void bl_judge_models(bl_appraisal *a);
+void bl_judge_server(bl_appraisal *a);
+
+#endif
