@@ -82,10 +82,10 @@ bl_request               *bl_request_retain(bl_request *request);
 void                      bl_request_release(bl_request *request);
 
 /* Before submission: where inputs are decoded.  What they borrow from besides is released with the
- * request. */
+ * request; _own takes at most four owners and is false beyond. */
 bl_arena *bl_request_arena(bl_request *request);
 void      bl_request_set_inputs(bl_request *request, const blind_tensor *inputs, size_t len);
-void      bl_request_own(bl_request *request, void *owner, void (*release)(void *owner));
+bool      bl_request_own(bl_request *request, void *owner, void (*release)(void *owner));
 /* Reserves `more` bytes of the budget until the request ends.  Errors: MEMORY */
 BLIND_MUST_USE blind_code bl_request_reserve(bl_request *request, size_t more, blind_error *err);
 
@@ -116,5 +116,10 @@ bool                      bl_request_cancelled(const bl_request *request);
 void                      bl_request_put(bl_request *request, bl_event *event);
 BLIND_MUST_USE blind_code bl_request_put_text(bl_request *request, blind_span text, int32_t token,
                                               blind_error *err);
+
+/* The executor's side: whom to tell that a full queue has room again or that the request was
+ * cancelled.  notify is called with the request's lock held; NULL ends it. */
+void     bl_request_attach(bl_request *request, void (*notify)(void *arg), void *arg);
+uint64_t bl_request_deadline(const bl_request *request);
 
 #endif

@@ -1,0 +1,578 @@
+/* The executor: deficit round robin over principals, one thread, one pool.
+ *
+ *     shares  a ring of principals that have requests; each has a list of entries and a deficit
+ *     entry   one submitted request and the engine's job for it
+ *
+ * Only the executor's thread removes entries, so it may use one without the lock while it steps. */
+#include "server/executor.h"
+
+#include "nn/pool.h"
+#include "server/registry.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_S 1000000000u
+
+enum {
+    MAX_REQUESTS = 1024,
+    MAX_PER_PRINCIPAL = 256,
+    MAX_BATCH = 64,
+    SLICE_MS = 10,
+};
+
+typedef struct share share;
+
+typedef struct entry {
+    struct entry    *next;
+    share           *share;
+    bl_job           job;
+    const bl_engine *engine;
+    void            *instance;
+    bool             opened; /* the engine has a job for it */
+    uint64_t         submitted_ns, started_ns, compute_ns;
+} entry;
+
+struct share {
+    share       *next; /* in the ring */
+    bl_principal principal;
+    entry       *entries; /* in the order of submission; streams rotate */
+    size_t       len;
+    int64_t      deficit_ns; /* what it may still use of this round; negative: ran over */
+};
+
+struct bl_executor {
+    bl_executor_options options;
+    bl_pool            *pool;
+    bl_budget           budget;
+    pthread_t           thread;
+
+    pthread_mutex_t   lock; /* of what follows */
+    pthread_cond_t    work; /* something to look at: a submission, room, a cancel, stop */
+    pthread_cond_t    idle;
+    share            *turn;    /* the ring: whose turn it is */
+    bool              fresh;   /* that share got its slice of this round */
+    bool              changed; /* a request was cancelled or has room again */
+    bool              draining, stop;
+    bl_executor_stats stats;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* ---- the ring ---- */
+
+static share *share_find(bl_executor *x, const bl_principal *who)
+{
+    share *s = x->turn;
+    if (s)
+        do {
+            if (bl_principal_same(&s->principal, who))
+                return s;
+            s = s->next;
+        } while (s != x->turn);
+    return NULL;
+}
+
+/* A newcomer goes to the end of the ring: right before the share whose turn it is. */
+static share *share_add(bl_executor *x, const bl_principal *who)
+{
+    share *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->principal = *who;
+    if (!x->turn) {
+        x->turn = s->next = s;
+        x->fresh = false;
+    } else {
+        share *last = x->turn;
+        while (last->next != x->turn)
+            last = last->next;
+        s->next = x->turn;
+        last->next = s;
+    }
+    x->stats.principals++;
+    return s;
+}
+
+static void share_remove(bl_executor *x, share *s)
+{
+    share *before = s;
+    while (before->next != s)
+        before = before->next;
+    before->next = s->next;
+    if (x->turn == s) {
+        x->turn = s->next == s ? NULL : s->next;
+        x->fresh = false;
+    }
+    x->stats.principals--;
+    free(s);
+}
+
+static void pass_turn(bl_executor *x)
+{
+    x->turn = x->turn->next;
+    x->fresh = false;
+}
+
+static void entry_append(share *s, entry *e)
+{
+    entry **at = &s->entries;
+    while (*at)
+        at = &(*at)->next;
+    *at = e;
+    e->next = NULL;
+}
+
+static void entry_unlink(entry *e)
+{
+    entry **at = &e->share->entries;
+    while (*at != e)
+        at = &(*at)->next;
+    *at = e->next;
+}
+
+/* ---- submission ---- */
+
+/* With the request's lock held, so it may not call back into the request. */
+static void on_request_changed(void *arg)
+{
+    bl_executor *x = arg;
+    pthread_mutex_lock(&x->lock);
+    x->changed = true;
+    pthread_cond_signal(&x->work);
+    pthread_mutex_unlock(&x->lock);
+}
+
+static blind_code admit(bl_executor *x, entry *e, const bl_principal *who, blind_error *err)
+{
+    if (x->draining || x->stop)
+        return blind_fail(err, BLIND_CLOSED, "executor.closed", "the server is shutting down");
+    if (x->stats.queued >= x->options.max_requests)
+        return blind_fail(err, BLIND_BUSY, "executor.busy", "%zu requests are waiting, the bound",
+                          x->stats.queued);
+    share *s = share_find(x, who);
+    if (s && s->len >= x->options.max_per_principal)
+        return blind_fail(err, BLIND_BUSY, "executor.busy",
+                          "%zu requests of '%s' are waiting, its bound", s->len, who->name);
+    if (!s && !(s = share_add(x, who)))
+        return blind_fail(err, BLIND_MEMORY, "executor.submit", "no memory for a request");
+    e->share = s;
+    entry_append(s, e);
+    s->len++;
+    x->stats.queued++;
+    return BLIND_OK;
+}
+
+blind_code bl_executor_submit_to(bl_executor *x, bl_request *request, const bl_engine *engine,
+                                 void *instance, blind_error *err)
+{
+    entry *e = calloc(1, sizeof *e);
+    if (!e)
+        return blind_fail(err, BLIND_MEMORY, "executor.submit", "no memory for a request");
+    e->engine = engine;
+    e->instance = instance;
+    e->job.request = bl_request_retain(request);
+    e->submitted_ns = now_ns();
+    bl_request_attach(request, on_request_changed, x);
+    pthread_mutex_lock(&x->lock);
+    blind_code code = admit(x, e, bl_request_principal(request), err);
+    if (code == BLIND_OK) {
+        x->stats.submitted++;
+        pthread_cond_signal(&x->work);
+    } else {
+        x->stats.refused++;
+    }
+    pthread_mutex_unlock(&x->lock);
+    if (code != BLIND_OK) {
+        bl_request_attach(request, NULL, NULL);
+        bl_request_release(request);
+        free(e);
+    }
+    return code;
+}
+
+blind_code bl_executor_submit(bl_executor *x, bl_request *request, blind_error *err)
+{
+    bl_model *model = bl_request_model(request);
+    return bl_executor_submit_to(x, request, model->engine, model->instance, err);
+}
+
+/* ---- the end of a request ---- */
+
+static uint64_t *outcome(bl_executor *x, blind_code code)
+{
+    switch (code) {
+    case BLIND_OK:
+        return &x->stats.done;
+    case BLIND_CANCELLED:
+    case BLIND_CLOSED:
+        return &x->stats.cancelled;
+    case BLIND_TIMEOUT:
+        return &x->stats.expired;
+    default:
+        return &x->stats.failed;
+    }
+}
+
+static void put_last_event(entry *e)
+{
+    bool      done = e->job.code == BLIND_OK;
+    bl_event *event = bl_event_new(done ? BL_EVENT_DONE : BL_EVENT_ERROR, 0);
+    if (!event) /* nobody can be told: the reader's own deadline ends it */
+        return;
+    event->error = e->job.error;
+    event->wait_ns = e->started_ns ? e->started_ns - e->submitted_ns : 0;
+    event->compute_ns = e->compute_ns;
+    bl_request_put(e->job.request, event);
+}
+
+/* Ends one entry; called and left with the lock held, which it lets go in between. */
+static void finish(bl_executor *x, entry *e)
+{
+    entry_unlink(e);
+    e->share->len--;
+    x->stats.queued--;
+    ++*outcome(x, e->job.code);
+    if (!e->share->entries && e->share->deficit_ns >= 0)
+        share_remove(x, e->share);
+    pthread_mutex_unlock(&x->lock);
+    if (e->opened)
+        e->engine->cancel(e->instance, &e->job);
+    bl_request_attach(e->job.request, NULL, NULL);
+    put_last_event(e);
+    bl_request_release(e->job.request);
+    free(e);
+    pthread_mutex_lock(&x->lock);
+    if (x->stats.queued == 0)
+        pthread_cond_broadcast(&x->idle);
+}
+
+static bool must_end(const bl_executor *x, entry *e, uint64_t now)
+{
+    uint64_t deadline = bl_request_deadline(e->job.request);
+    if (x->stop)
+        e->job.code = blind_fail(&e->job.error, BLIND_CLOSED, "executor.closed",
+                                 "the server is shutting down");
+    else if (bl_request_cancelled(e->job.request))
+        e->job.code = blind_fail(&e->job.error, BLIND_CANCELLED, "executor.cancel", "cancelled");
+    else if (deadline && now >= deadline)
+        e->job.code = blind_fail(&e->job.error, BLIND_TIMEOUT, "executor.deadline",
+                                 "the request's time is over after %llu ms",
+                                 (unsigned long long)((now - e->submitted_ns) / 1000000));
+    else
+        return false;
+    return true;
+}
+
+static entry *find_ending(bl_executor *x, uint64_t now, uint64_t *earliest_ns)
+{
+    *earliest_ns = 0;
+    share *s = x->turn;
+    if (s)
+        do {
+            for (entry *e = s->entries; e; e = e->next) {
+                if (must_end(x, e, now))
+                    return e;
+                uint64_t d = bl_request_deadline(e->job.request);
+                if (d && (!*earliest_ns || d < *earliest_ns))
+                    *earliest_ns = d;
+            }
+            s = s->next;
+        } while (s != x->turn);
+    return NULL;
+}
+
+/* Ends all that were cancelled or are late; gives the next deadline, 0 for none. */
+static uint64_t reap(bl_executor *x)
+{
+    uint64_t earliest;
+    entry   *e;
+    x->changed = false;
+    while ((e = find_ending(x, now_ns(), &earliest)))
+        finish(x, e);
+    return earliest;
+}
+
+/* ---- choosing ---- */
+
+static entry *runnable(const share *s)
+{
+    for (entry *e = s->entries; e; e = e->next)
+        if (!bl_request_full(e->job.request))
+            return e;
+    return NULL;
+}
+
+static bool any_runnable(const bl_executor *x)
+{
+    share *s = x->turn;
+    if (s)
+        do {
+            if (runnable(s))
+                return true;
+            s = s->next;
+        } while (s != x->turn);
+    return false;
+}
+
+/* Shares that kept a debt after their last request: forgiven once nobody else waits for it. */
+static void drop_empty(bl_executor *x)
+{
+    share *s = x->turn;
+    for (size_t i = x->stats.principals; i > 0; i--) {
+        share *next = s->next;
+        if (!s->entries)
+            share_remove(x, s);
+        s = next;
+    }
+}
+
+/* The request whose turn it is, or NULL when none can go on. */
+static entry *choose(bl_executor *x)
+{
+    if (!any_runnable(x)) {
+        drop_empty(x);
+        return NULL;
+    }
+    for (;;) {
+        share *s = x->turn;
+        entry *e = runnable(s);
+        if (!x->fresh) {
+            x->fresh = true;
+            s->deficit_ns += (int64_t)x->options.slice_ns;
+        }
+        if (e && s->deficit_ns > 0)
+            return e;
+        s->deficit_ns = BL_MIN(s->deficit_ns, 0); /* saves nothing */
+        pass_turn(x);
+        if (!s->entries && s->deficit_ns == 0)
+            share_remove(x, s);
+    }
+}
+
+/* Others of the same model that an engine may advance in the same step, in the order of the ring.
+ */
+static size_t gather(bl_executor *x, entry *first, entry **batch)
+{
+    size_t len = 0, max = BL_MIN(first->engine->batch, (size_t)MAX_BATCH);
+    batch[len++] = first;
+    share *s = first->share;
+    do {
+        for (entry *e = s->entries; e && len < max; e = e->next)
+            if (e != first && e->instance == first->instance && !bl_request_full(e->job.request))
+                batch[len++] = e;
+        s = s->next;
+    } while (len < max && s != first->share);
+    return len;
+}
+
+/* ---- stepping ---- */
+
+/* Makes the engine's jobs; leaves those that it refused out of `jobs`. */
+static size_t open_jobs(entry **batch, size_t len, uint64_t now, bl_job **jobs)
+{
+    size_t opened = 0;
+    for (size_t i = 0; i < len; i++) {
+        entry *e = batch[i];
+        e->job.code = BLIND_AGAIN;
+        if (!e->opened) {
+            e->started_ns = now;
+            blind_code code = e->engine->submit(e->instance, &e->job, &e->job.error);
+            e->opened = code == BLIND_OK;
+            if (!e->opened) {
+                e->job.code = code;
+                continue;
+            }
+        }
+        jobs[opened++] = &e->job;
+    }
+    return opened;
+}
+
+static void charge(entry *e, uint64_t ns)
+{
+    e->compute_ns += ns;
+    e->share->deficit_ns -= (int64_t)ns;
+}
+
+static void rotate(entry *e)
+{
+    if (e->engine->streams) {
+        entry_unlink(e);
+        entry_append(e->share, e);
+    }
+}
+
+/* One step of the request chosen and those that go with it.  Lock held, let go while computing. */
+static void step(bl_executor *x, entry *first)
+{
+    entry   *batch[MAX_BATCH];
+    bl_job  *jobs[MAX_BATCH];
+    size_t   len = gather(x, first, batch);
+    uint64_t left = (uint64_t)first->share->deficit_ns;
+    bl_turn  turn = { .pool = x->pool, .budget_ns = BL_MIN(left, x->options.slice_ns) };
+    pthread_mutex_unlock(&x->lock);
+    uint64_t begin = now_ns();
+    size_t   opened = open_jobs(batch, len, begin, jobs);
+    if (opened)
+        first->engine->step(first->instance, jobs, opened, &turn);
+    uint64_t took = now_ns() - begin;
+    pthread_mutex_lock(&x->lock);
+    x->stats.steps++;
+    x->stats.compute_ns += took;
+    for (size_t i = 0; i < len; i++)
+        charge(batch[i], took / len + 1);
+    for (size_t i = 0; i < len; i++) {
+        if (batch[i]->job.code == BLIND_AGAIN)
+            rotate(batch[i]);
+        else
+            finish(x, batch[i]);
+    }
+}
+
+static void wait_for_work(bl_executor *x, uint64_t until_ns)
+{
+    if (x->changed || x->stop)
+        return;
+    if (!until_ns) {
+        pthread_cond_wait(&x->work, &x->lock);
+        return;
+    }
+    struct timespec until = { (time_t)(until_ns / NS_PER_S), (long)(until_ns % NS_PER_S) };
+    pthread_cond_timedwait(&x->work, &x->lock, &until);
+}
+
+static void *run(void *arg)
+{
+    bl_executor *x = arg;
+    uint64_t     deadline = 0;
+    pthread_mutex_lock(&x->lock);
+    while (!x->stop || x->stats.queued) {
+        deadline = reap(x);
+        entry *e = choose(x);
+        if (e)
+            step(x, e);
+        else if (!x->stop)
+            wait_for_work(x, deadline);
+    }
+    drop_empty(x);
+    pthread_mutex_unlock(&x->lock);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static void set_defaults(bl_executor_options *o)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (o->threads <= 0)
+        o->threads = (int)BL_MIN(BL_MAX(cores, 1), BL_POOL_MAX_THREADS);
+    if (!o->max_requests)
+        o->max_requests = MAX_REQUESTS;
+    if (!o->max_per_principal)
+        o->max_per_principal = MAX_PER_PRINCIPAL;
+    if (!o->memory && pages > 0 && page > 0)
+        o->memory = (size_t)pages / 2 * (size_t)page;
+    if (!o->slice_ns)
+        o->slice_ns = SLICE_MS * (uint64_t)1000000;
+}
+
+static void init_locks(bl_executor *x)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&x->lock, NULL);
+    pthread_cond_init(&x->work, &monotonic);
+    pthread_cond_init(&x->idle, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static void destroy(bl_executor *x)
+{
+    bl_pool_free(x->pool);
+    pthread_cond_destroy(&x->idle);
+    pthread_cond_destroy(&x->work);
+    pthread_mutex_destroy(&x->lock);
+    free(x);
+}
+
+blind_code bl_executor_new(const bl_executor_options *options, bl_executor **out, blind_error *err)
+{
+    *out = NULL;
+    bl_executor *x = calloc(1, sizeof *x);
+    if (!x)
+        return blind_fail(err, BLIND_MEMORY, "executor.new", "no memory for the executor");
+    x->options = *options;
+    set_defaults(&x->options);
+    x->budget.max = x->options.memory;
+    init_locks(x);
+    blind_code code = bl_pool_new(x->options.threads, &x->pool, err);
+    if (code == BLIND_OK && pthread_create(&x->thread, NULL, run, x) != 0)
+        code = blind_fail(err, BLIND_FAILED, "executor.new", "cannot start a thread");
+    if (code != BLIND_OK) {
+        destroy(x);
+        return code;
+    }
+    *out = x;
+    return BLIND_OK;
+}
+
+void bl_executor_free(bl_executor *x)
+{
+    if (!x)
+        return;
+    pthread_mutex_lock(&x->lock);
+    x->stop = true;
+    pthread_cond_signal(&x->work);
+    pthread_mutex_unlock(&x->lock);
+    pthread_join(x->thread, NULL);
+    destroy(x);
+}
+
+bl_pool *bl_executor_pool(bl_executor *x)
+{
+    return x->pool;
+}
+
+bl_budget *bl_executor_budget(bl_executor *x)
+{
+    return &x->budget;
+}
+
+void bl_executor_drain(bl_executor *x)
+{
+    pthread_mutex_lock(&x->lock);
+    x->draining = true;
+    pthread_mutex_unlock(&x->lock);
+}
+
+bool bl_executor_idle(bl_executor *x, int timeout_ms)
+{
+    uint64_t        end = now_ns() + (uint64_t)BL_MAX(timeout_ms, 0) * 1000000;
+    struct timespec until = { (time_t)(end / NS_PER_S), (long)(end % NS_PER_S) };
+    pthread_mutex_lock(&x->lock);
+    while (x->stats.queued && pthread_cond_timedwait(&x->idle, &x->lock, &until) != ETIMEDOUT)
+        ;
+    bool idle = x->stats.queued == 0;
+    pthread_mutex_unlock(&x->lock);
+    return idle;
+}
+
+void bl_executor_stats_read(bl_executor *x, bl_executor_stats *out)
+{
+    pthread_mutex_lock(&x->lock);
+    *out = x->stats;
+    pthread_mutex_unlock(&x->lock);
+    out->memory_used = atomic_load(&x->budget.used);
+    out->memory_max = x->budget.max;
+}
