@@ -16,7 +16,8 @@ typedef struct bl_pool bl_pool; /* nn/pool.h */
 /* What `blind serve` says of a model: KServe V2 metadata.  Borrowed from the model. */
 typedef struct {
     const char         *platform; /* "onnx_onnxv1" */
-    const blind_tensor *inputs;   /* without data; an axis of -1 takes any length */
+    const blind_tensor *inputs;   /* without data; an axis of -1 takes any length,
+ a rank of -1 any shape */
     size_t              inputs_len;
     const blind_tensor *outputs;
     size_t              outputs_len;

@@ -360,7 +360,7 @@ static entry *choose(bl_executor *x)
 
 /* Others of the same model that an engine may advance in the same step, in the order of the ring.
  */
-static size_t gather(bl_executor *x, entry *first, entry **batch)
+static size_t gather(entry *first, entry **batch)
 {
     size_t len = 0, max = BL_MIN(first->engine->batch, (size_t)MAX_BATCH);
     batch[len++] = first;
@@ -416,7 +416,7 @@ static void step(bl_executor *x, entry *first)
 {
     entry   *batch[MAX_BATCH];
     bl_job  *jobs[MAX_BATCH];
-    size_t   len = gather(x, first, batch);
+    size_t   len = gather(first, batch);
     uint64_t left = (uint64_t)first->share->deficit_ns;
     bl_turn  turn = { .pool = x->pool, .budget_ns = BL_MIN(left, x->options.slice_ns) };
     pthread_mutex_unlock(&x->lock);

@@ -17,7 +17,7 @@
 typedef struct bl_registry bl_registry;
 
 typedef struct {
-    const bl_engine *const *engines;           /* NULL: bl_engines */
+    const bl_engine *const *engines;           /* bl_engines */
     bl_pool                *pool;              /* bl_executor_pool() */
     bl_runtime_log         *log;               /* borrowed; NULL in tests of other things */
     size_t                  max_models;        /* names; 0: 64 */
@@ -34,6 +34,8 @@ BLIND_MUST_USE blind_code bl_registry_new(const bl_registry_options *options, bl
 /* Models that requests still hold live on until these end. */
 void bl_registry_free(bl_registry *registry);
 
+typedef struct bl_instance bl_instance; /* what names with the same file share */
+
 /* A name's model.  Fields are constant while a reference is held. */
 struct bl_model {
     char             name[BL_MAX_MODEL_NAME + 1];
@@ -46,7 +48,9 @@ struct bl_model {
     const bl_engine *engine;
     void            *instance; /* the engine's */
     bl_description   description;
-    struct bl_model_private *private;
+
+    bl_instance *shared; /* the registry's */
+    _Atomic int  refs;
 };
 
 bl_model *bl_model_retain(bl_model *model);
@@ -107,6 +111,7 @@ uint64_t bl_registry_last_change(bl_registry *registry, const char *name);
 
 /* Unload frees the engine's memory and keeps the sealed file; reload brings the very same bytes
  * back; remove forgets both.  Rights are the caller's to check, ownership is checked here.
+ * A reloaded upload keeps its salt, which only its owner is told.
  * Errors: NOT_FOUND, DENIED, LIMIT (log), and those of loading */
 BLIND_MUST_USE blind_code bl_registry_unload(bl_registry *registry, const char *name,
                                              const bl_principal *by, blind_error *err);

@@ -1,0 +1,154 @@
+/* Model bytes in a sealed memfd.  Source: memfd_create(2), fcntl(2) "File Sealing". */
+#include "server/model_file.h"
+
+#include "crypto/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CHUNK = 1 << 20 };
+
+static blind_code no_memory(blind_error *err)
+{
+    return blind_fail(err, BLIND_MEMORY, "model.memory", "no memory for the model: %s",
+                      strerror(errno));
+}
+
+blind_code bl_model_writer_init(bl_model_writer *w, size_t max, blind_error *err)
+{
+    *w = (bl_model_writer){ .fd = memfd_create("blind-model", MFD_CLOEXEC | MFD_ALLOW_SEALING),
+                            .max = max };
+    return w->fd < 0 ? no_memory(err) : BLIND_OK;
+}
+
+blind_code bl_model_writer_add(bl_model_writer *w, blind_span bytes, blind_error *err)
+{
+    if (bytes.size > w->max - w->size)
+        return blind_fail(err, BLIND_LIMIT, "model.size", "the model is larger than %zu bytes",
+                          w->max);
+    while (bytes.size) {
+        ssize_t n = write(w->fd, bytes.data, bytes.size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return no_memory(err);
+        w->size += (size_t)n;
+        bytes.data += n;
+        bytes.size -= (size_t)n;
+    }
+    return BLIND_OK;
+}
+
+void bl_model_writer_done(bl_model_writer *w)
+{
+    bl_close_fd(&w->fd);
+}
+
+static blind_code seal(int fd, blind_error *err)
+{
+    int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    if (fcntl(fd, F_ADD_SEALS, seals) == 0)
+        return BLIND_OK;
+    return blind_fail(err, BLIND_FAILED, "model.seal", "cannot seal the model's memory: %s",
+                      strerror(errno));
+}
+
+static blind_code map_and_hash(int fd, size_t size, bl_model_file *file, blind_error *err)
+{
+    void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (data == MAP_FAILED)
+        return no_memory(err);
+    file->bytes = bl_span(data, size);
+    if (bl_sha256(file->bytes, file->sha256) == BLIND_OK)
+        return BLIND_OK;
+    munmap(data, size);
+    return blind_fail(err, BLIND_MEMORY, "model.hash", "no memory to hash the model");
+}
+
+blind_code bl_model_writer_seal(bl_model_writer *writer, bl_model_file **out, blind_error *err)
+{
+    *out = NULL;
+    bl_auto_model_writer w = *writer;
+    writer->fd = -1;
+    if (w.size == 0)
+        return blind_fail(err, BLIND_INPUT, "model.empty", "Received no data");
+    bl_auto_free bl_model_file *file = calloc(1, sizeof *file);
+    if (!file)
+        return no_memory(err);
+    BL_TRY(seal(w.fd, err));
+    BL_TRY(map_and_hash(w.fd, w.size, file, err));
+    file->fd = bl_take_fd(&w.fd);
+    atomic_init(&file->refs, 1);
+    *out = bl_take(file);
+    return BLIND_OK;
+}
+
+bl_model_file *bl_model_file_retain(bl_model_file *file)
+{
+    atomic_fetch_add(&file->refs, 1);
+    return file;
+}
+
+void bl_model_file_release(bl_model_file *file)
+{
+    if (!file || atomic_fetch_sub(&file->refs, 1) != 1)
+        return;
+    munmap((void *)(uintptr_t)file->bytes.data, file->bytes.size);
+    bl_close_fd(&file->fd);
+    free(file);
+}
+
+/* ---- from a file ---- */
+
+static blind_code open_file(const char *path, size_t max, int *fd, blind_error *err)
+{
+    struct stat st;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0 || fstat(*fd, &st) != 0) {
+        blind_code code = errno == ENOENT   ? BLIND_NOT_FOUND
+                          : errno == EACCES ? BLIND_DENIED
+                                            : BLIND_IO;
+        return blind_fail(err, code, "model.open", "cannot open '%s': %s", path, strerror(errno));
+    }
+    if (!S_ISREG(st.st_mode))
+        return blind_fail(err, BLIND_IO, "model.open", "cannot open '%s': not a regular file",
+                          path);
+    if (st.st_size < 0 || (uint64_t)st.st_size > max)
+        return blind_fail(err, BLIND_LIMIT, "model.size", "'%s' has %lld bytes, at most %zu", path,
+                          (long long)st.st_size, max);
+    return BLIND_OK;
+}
+
+static blind_code copy(int fd, const char *path, bl_model_writer *w, blind_error *err)
+{
+    bl_auto_free uint8_t *chunk = malloc(CHUNK);
+    if (!chunk)
+        return no_memory(err);
+    for (;;) {
+        ssize_t n = read(fd, chunk, CHUNK);
+        if (n == 0)
+            return BLIND_OK;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return blind_fail(err, BLIND_IO, "model.read", "cannot read '%s': %s", path,
+                              strerror(errno));
+        BL_TRY(bl_model_writer_add(w, bl_span(chunk, (size_t)n), err));
+    }
+}
+
+blind_code bl_model_file_open(const char *path, size_t max, bl_model_file **out, blind_error *err)
+{
+    *out = NULL;
+    bl_auto_fd int       fd = -1;
+    bl_auto_model_writer w = BL_MODEL_WRITER_EMPTY;
+    BL_TRY(open_file(path, max, &fd, err));
+    BL_TRY(bl_model_writer_init(&w, max, err));
+    BL_TRY(copy(fd, path, &w, err));
+    return bl_model_writer_seal(&w, out, err);
+}

@@ -1,0 +1,356 @@
+/* Principals and the tokens file. */
+#include "server/principal.h"
+
+#include "crypto/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DIGEST = 32, ALL_BUT_ADMIN = BL_RIGHT_ALL & ~BL_RIGHT_ADMIN };
+
+struct bl_principals {
+    bl_principals_options options;
+    char                 *path;
+    pthread_mutex_t       lock; /* of table */
+    bl_token_table        table;
+};
+
+#define X(bit, right, text, what) { BL_RIGHT_##right, text },
+static const struct {
+    bl_right    right;
+    const char *name;
+} rights[] = { BL_RIGHTS(X) };
+#undef X
+
+bl_principal bl_principal_operator(void)
+{
+    return (bl_principal){ .name = "operator", .rights = BL_RIGHT_ALL };
+}
+
+bool bl_principal_same(const bl_principal *a, const bl_principal *b)
+{
+    return a->session == b->session && strcmp(a->name, b->name) == 0;
+}
+
+static const char *right_name(bl_right right)
+{
+    for (size_t i = 0; i < BL_LEN(rights); i++)
+        if (rights[i].right == right)
+            return rights[i].name;
+    return "?";
+}
+
+blind_code bl_principal_may(const bl_principal *who, bl_right right, blind_error *err)
+{
+    if (who->rights & ((unsigned)right | BL_RIGHT_ADMIN))
+        return BLIND_OK;
+    return blind_fail(err, BLIND_DENIED, "principal.right", "'%s' has no right to %s", who->name,
+                      right_name(right));
+}
+
+/* ---- the parser ---- */
+
+/* Takes what stands before the separator, or all there is. */
+static blind_span take_until(blind_span *rest, char separator)
+{
+    const uint8_t *at = rest->size ? memchr(rest->data, separator, rest->size) : NULL;
+    blind_span     taken = { rest->data, at ? (size_t)(at - rest->data) : rest->size };
+    size_t         skip = taken.size + (at ? 1 : 0);
+    if (skip)
+        *rest = (blind_span){ rest->data + skip, rest->size - skip };
+    return taken;
+}
+
+static blind_span trim(blind_span s)
+{
+    while (s.size && (s.data[0] == ' ' || s.data[0] == '\t'))
+        s = (blind_span){ s.data + 1, s.size - 1 };
+    while (s.size &&
+           (s.data[s.size - 1] == ' ' || s.data[s.size - 1] == '\t' || s.data[s.size - 1] == '\r'))
+        s.size--;
+    return s;
+}
+
+static bool parse_name(blind_span text, char name[BL_MAX_PRINCIPAL_NAME + 1])
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789._@-";
+    if (text.size == 0 || text.size > BL_MAX_PRINCIPAL_NAME)
+        return false;
+    for (size_t i = 0; i < text.size; i++)
+        if (!text.data[i] || !strchr(allowed, text.data[i]))
+            return false;
+    memcpy(name, text.data, text.size);
+    name[text.size] = 0;
+    return true;
+}
+
+static int hex_value(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static bool parse_digest(blind_span text, uint8_t out[DIGEST])
+{
+    if (text.size != 2 * DIGEST)
+        return false;
+    for (size_t i = 0; i < DIGEST; i++) {
+        int high = hex_value(text.data[2 * i]), low = hex_value(text.data[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        out[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+static bool parse_rights(blind_span text, unsigned *out)
+{
+    *out = 0;
+    for (bool more = text.size > 0; more; more = text.size > 0) {
+        blind_span word = trim(take_until(&text, ','));
+        unsigned   right = 0;
+        for (size_t i = 0; i < BL_LEN(rights); i++)
+            if (bl_span_equal(word, bl_span_str(rights[i].name)))
+                right = rights[i].right;
+        if (!right)
+            return false;
+        *out |= right;
+    }
+    return true;
+}
+
+static bool has_digest(const bl_token_table *table, const uint8_t sha256[DIGEST])
+{
+    for (size_t i = 0; i < table->len; i++)
+        if (memcmp(table->rows[i].sha256, sha256, DIGEST) == 0)
+            return true;
+    return false;
+}
+
+static blind_code fail_line(blind_error *err, size_t line, const char *what)
+{
+    return blind_fail(err, BLIND_INPUT, "principal.tokens", "line %zu: %s", line, what);
+}
+
+static blind_code add_row(bl_token_table *table, const bl_token_row *row, size_t line,
+                          blind_error *err)
+{
+    if (has_digest(table, row->sha256))
+        return fail_line(err, line, "this token stands above already");
+    if (table->len == BL_MAX_PRINCIPALS)
+        return blind_fail(err, BLIND_LIMIT, "principal.tokens", "line %zu: more than %d rows", line,
+                          BL_MAX_PRINCIPALS);
+    if ((table->len & (table->len - 1)) == 0) { /* grows at the powers of two */
+        size_t        capacity = table->len ? 2 * table->len : 1;
+        bl_token_row *rows = realloc(table->rows, capacity * sizeof *rows);
+        if (!rows)
+            return blind_fail(err, BLIND_MEMORY, "principal.tokens", "no memory for the tokens");
+        table->rows = rows;
+    }
+    table->rows[table->len++] = *row;
+    return BLIND_OK;
+}
+
+static blind_code add_anonymous(bl_token_table *table, unsigned granted, size_t line,
+                                blind_error *err)
+{
+    if (table->has_anonymous)
+        return fail_line(err, line, "'anonymous' stands above already");
+    if (granted & BL_RIGHT_ADMIN)
+        return fail_line(err, line, "'anonymous' cannot be admin");
+    table->has_anonymous = true;
+    table->anonymous_rights = granted;
+    return BLIND_OK;
+}
+
+/* name:sha256-hex-of-token:rights, or anonymous:-:rights */
+static blind_code parse_row(bl_token_table *table, blind_span text, size_t line, blind_error *err)
+{
+    bl_token_row row = { 0 };
+    blind_span   name = trim(take_until(&text, ':'));
+    blind_span   digest = trim(take_until(&text, ':'));
+    if (!parse_name(name, row.name))
+        return fail_line(err, line,
+                         "expected a name of 1 to 64 letters, digits, '.', '_', '@', '-'");
+    if (!parse_rights(trim(text), &row.rights))
+        return fail_line(err, line,
+                         "expected name:sha256:rights, rights of infer,upload,delete,load,admin");
+    if (strcmp(row.name, "operator") == 0)
+        return fail_line(err, line, "'operator' is the server's own name");
+    if (strcmp(row.name, "anonymous") == 0)
+        return bl_span_equal(digest, BL_LITERAL("-"))
+                   ? add_anonymous(table, row.rights, line, err)
+                   : fail_line(err, line, "'anonymous' has no token, expected '-'");
+    if (!parse_digest(digest, row.sha256))
+        return fail_line(err, line, "expected the token's SHA-256 in 64 hexadecimal digits");
+    return add_row(table, &row, line, err);
+}
+
+blind_code bl_token_table_parse(blind_span text, bl_token_table *out, blind_error *err)
+{
+    *out = (bl_token_table){ 0 };
+    if (text.size > BL_MAX_TOKENS_FILE)
+        return blind_fail(err, BLIND_LIMIT, "principal.tokens", "%zu bytes, at most %u", text.size,
+                          BL_MAX_TOKENS_FILE);
+    blind_code code = BLIND_OK;
+    for (size_t line = 1; text.size && code == BLIND_OK; line++) {
+        blind_span row = trim(take_until(&text, '\n'));
+        if (row.size && row.data[0] != '#')
+            code = parse_row(out, row, line, err);
+    }
+    if (code != BLIND_OK)
+        bl_token_table_done(out);
+    return code;
+}
+
+void bl_token_table_done(bl_token_table *table)
+{
+    free(table->rows);
+    *table = (bl_token_table){ 0 };
+}
+
+/* ---- the table in force ---- */
+
+static blind_code read_tokens(const char *path, char *text, size_t max, size_t *size,
+                              blind_error *err)
+{
+    bl_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat    st;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return blind_fail(err, BLIND_IO, "principal.file", "cannot open tokens file '%s': %s", path,
+                          strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return blind_fail(err, BLIND_IO, "principal.file", "tokens file '%s' is no regular file",
+                          path);
+    for (*size = 0; *size < max;) {
+        ssize_t n = read(fd, text + *size, max - *size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return blind_fail(err, BLIND_IO, "principal.file", "cannot read tokens file '%s': %s",
+                              path, strerror(errno));
+        if (n == 0)
+            break;
+        *size += (size_t)n;
+    }
+    return BLIND_OK;
+}
+
+static blind_code load_table(const char *path, bl_token_table *out, blind_error *err)
+{
+    *out = (bl_token_table){ 0 };
+    if (!path)
+        return BLIND_OK;
+    size_t             size = 0;
+    bl_auto_free char *text = malloc(BL_MAX_TOKENS_FILE + 1);
+    if (!text)
+        return blind_fail(err, BLIND_MEMORY, "principal.file", "no memory for the tokens");
+    BL_TRY(read_tokens(path, text, BL_MAX_TOKENS_FILE + 1, &size, err));
+    blind_code code = bl_token_table_parse(bl_span(text, size), out, err);
+    return code == BLIND_OK ? code : blind_fail_in(err, code, "tokens file '%s'", path);
+}
+
+blind_code bl_principals_new(const bl_principals_options *options, bl_principals **out,
+                             blind_error *err)
+{
+    *out = NULL;
+    bl_token_table table;
+    BL_TRY(load_table(options->path, &table, err));
+    bl_principals *p = calloc(1, sizeof *p);
+    char          *path = options->path ? strdup(options->path) : NULL;
+    if (!p || (options->path && !path)) {
+        free(p);
+        free(path);
+        bl_token_table_done(&table);
+        return blind_fail(err, BLIND_MEMORY, "principal.new", "no memory for the tokens");
+    }
+    p->options = *options;
+    p->options.path = p->path = path;
+    p->table = table;
+    pthread_mutex_init(&p->lock, NULL);
+    *out = p;
+    return BLIND_OK;
+}
+
+void bl_principals_free(bl_principals *p)
+{
+    if (!p)
+        return;
+    bl_token_table_done(&p->table);
+    pthread_mutex_destroy(&p->lock);
+    free(p->path);
+    free(p);
+}
+
+blind_code bl_principals_reload(bl_principals *p, blind_error *err)
+{
+    bl_token_table fresh, old;
+    BL_TRY(load_table(p->path, &fresh, err));
+    pthread_mutex_lock(&p->lock);
+    old = p->table;
+    p->table = fresh;
+    pthread_mutex_unlock(&p->lock);
+    bl_token_table_done(&old);
+    return BLIND_OK;
+}
+
+static unsigned anonymous_rights(const bl_principals *p)
+{
+    if (p->path)
+        return p->table.anonymous_rights;
+    return p->options.open_to_all ? ALL_BUT_ADMIN : BL_RIGHT_INFER;
+}
+
+/* Looks at every row, so that time tells nothing about which matched. */
+static bool match(const bl_token_table *table, const uint8_t sha256[DIGEST], bl_principal *out)
+{
+    bool found = false;
+    for (size_t i = 0; i < table->len; i++) {
+        const bl_token_row *row = &table->rows[i];
+        if (bl_equal_secret(bl_span(row->sha256, DIGEST), bl_span(sha256, DIGEST))) {
+            memcpy(out->name, row->name, sizeof out->name);
+            out->rights = row->rights;
+            found = true;
+        }
+    }
+    return found;
+}
+
+blind_code bl_principals_find(bl_principals *p, blind_span token, uint64_t session,
+                              bl_principal *out, blind_error *err)
+{
+    *out = (bl_principal){ 0 };
+    uint8_t sha256[DIGEST] = { 0 };
+    if (token.size > BL_MAX_TOKEN_SIZE)
+        return blind_fail(err, BLIND_DENIED, "principal.token", "unknown token");
+    if (token.size && bl_sha256(token, sha256) != BLIND_OK)
+        return blind_fail(err, BLIND_MEMORY, "principal.token", "no memory to hash a token");
+    pthread_mutex_lock(&p->lock);
+    bool found = true;
+    if (token.size == 0)
+        *out = (bl_principal){ "anonymous", session, anonymous_rights(p) };
+    else
+        found = match(&p->table, sha256, out);
+    pthread_mutex_unlock(&p->lock);
+    bl_wipe(sha256, sizeof sha256);
+    return found ? BLIND_OK : blind_fail(err, BLIND_DENIED, "principal.token", "unknown token");
+}
+
+blind_code bl_principals_may(bl_principals *p, const bl_principal *who, bl_right right,
+                             blind_error *err)
+{
+    if (right == BL_RIGHT_UPLOAD && p->options.refuse_uploads)
+        return blind_fail(err, BLIND_DENIED, "principal.uploads", "SendModel is disabled");
+    return bl_principal_may(who, right, err);
+}
