@@ -211,10 +211,10 @@ static blind_code on_end(asking *a, blind_error *err)
 
 static blind_code take(asking *a, blind_span input, blind_error *err)
 {
-    while (input.size && !a->ended) {
-        size_t        used;
-        bl_http_event event;
-        blind_span    body;
+    bl_http_event event = BL_HTTP_HEAD;
+    while ((input.size || event != BL_HTTP_MORE) && !a->ended) { /* an end may need no more bytes */
+        size_t     used;
+        blind_span body;
         BL_TRY(bl_http_parse(&a->parser, input, &used, &event, &body, err));
         input = bl_span(input.data + used, input.size - used);
         if (event == BL_HTTP_HEAD)

@@ -105,10 +105,10 @@ static blind_code check_head(const bl_http_head *head, blind_error *err)
 static blind_code take(bl_exchange *x, blind_span input, bool *whole, blind_error *err)
 {
     *whole = false;
-    while (input.size && !*whole) {
-        size_t        used;
-        bl_http_event event;
-        blind_span    body;
+    bl_http_event event = BL_HTTP_HEAD;
+    while ((input.size || event != BL_HTTP_MORE) && !*whole) { /* an end may need no more bytes */
+        size_t     used;
+        blind_span body;
         BL_TRY(bl_http_parse(&x->parser, input, &used, &event, &body, err));
         input = bl_span(input.data + used, input.size - used);
         if (event == BL_HTTP_HEAD)
