@@ -114,20 +114,26 @@ static bool parse_digest(blind_span text, uint8_t out[DIGEST])
     return true;
 }
 
+static unsigned find_right(blind_span word)
+{
+    for (size_t i = 0; i < BL_LEN(rights); i++)
+        if (bl_span_equal(word, bl_span_str(rights[i].name)))
+            return rights[i].right;
+    return 0;
+}
+
+/* One right at least, and one behind each comma. */
 static bool parse_rights(blind_span text, unsigned *out)
 {
-    *out = 0;
-    for (bool more = text.size > 0; more; more = text.size > 0) {
-        blind_span word = trim(take_until(&text, ','));
-        unsigned   right = 0;
-        for (size_t i = 0; i < BL_LEN(rights); i++)
-            if (bl_span_equal(word, bl_span_str(rights[i].name)))
-                right = rights[i].right;
+    for (*out = 0;;) {
+        bool     last = !text.size || !memchr(text.data, ',', text.size);
+        unsigned right = find_right(trim(take_until(&text, ',')));
         if (!right)
             return false;
         *out |= right;
+        if (last)
+            return true;
     }
-    return true;
 }
 
 static bool has_digest(const bl_token_table *table, const uint8_t sha256[DIGEST])
