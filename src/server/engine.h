@@ -9,9 +9,9 @@
 
 #include "base/base.h"
 #include "blind/tensor.h"
+#include "nn/isa.h"
+#include "nn/pool.h"
 #include "server/request.h"
-
-typedef struct bl_pool bl_pool; /* nn/pool.h */
 
 /* What `blind serve` says of a model: KServe V2 metadata.  Borrowed from the model. */
 typedef struct {
@@ -24,8 +24,9 @@ typedef struct {
 } bl_description;
 
 typedef struct {
-    bl_pool *pool;     /* borrowed for as long as the model lives; used inside step alone */
-    bool     optimize; /* BlindAI's `optimize`, not `no_optim` */
+    bl_pool     *pool; /* borrowed for as long as the model lives; used inside step alone */
+    bl_precision precision;
+    bool         optimize; /* BlindAI's `optimize`, not `no_optim` */
 } bl_engine_options;
 
 /* One submitted request as the engine sees it. */

@@ -70,7 +70,9 @@ static void instance_release(bl_instance *instance)
 static blind_code instance_open(const bl_registry *r, const bl_load *load, bl_model_file *file,
                                 bl_instance **out, blind_error *err)
 {
-    bl_engine_options         options = { .pool = r->options.pool, .optimize = !load->no_optim };
+    bl_engine_options         options = { .pool = r->options.pool,
+                                          .precision = r->options.precision,
+                                          .optimize = !load->no_optim };
     bl_auto_free bl_instance *instance = calloc(1, sizeof *instance);
     if (!instance)
         return blind_fail(err, BLIND_MEMORY, "registry.load", "no memory for a model");

@@ -17,8 +17,9 @@
 typedef struct bl_registry bl_registry;
 
 typedef struct {
-    const bl_engine *const *engines;           /* bl_engines */
-    bl_pool                *pool;              /* bl_executor_pool() */
+    const bl_engine *const *engines; /* bl_engines */
+    bl_pool                *pool;    /* bl_executor_pool() */
+    bl_precision            precision;
     bl_runtime_log         *log;               /* borrowed; NULL in tests of other things */
     size_t                  max_models;        /* names; 0: 64 */
     size_t                  max_bytes;         /* of all files together; 0: 64 GiB */
