@@ -8,6 +8,8 @@
 #define BL_MAX_TOML_NODES 65536
 #define BL_MAX_CBOR_DEPTH 16
 #define BL_MAX_JSON_SIZE  (16u << 20)
+#define BL_MAX_JSON_DEPTH 64
+#define BL_MAX_NPY_HEADER 65536
 
 /* Evidence */
 #define BL_MAX_BUNDLE_SIZE    (8u << 20)
