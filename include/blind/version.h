@@ -8,6 +8,7 @@
 #define BLIND_VERSION_MINOR 1
 #define BLIND_VERSION_PATCH 0
 #define BLIND_VERSION       "0.1.0"
+#define BLIND_RELEASE_DATE  "November 21, 2026" /* on the man pages; a build has no clock */
 
 /* Version of the channel, the bundle, the claims, the policy and the JSON outputs. */
 #define BLIND_WIRE_VERSION 1

@@ -28,6 +28,7 @@ static const bl_command *const commands[] = {
 #endif
     &bl_command_version,
     &bl_command_help,
+    &bl_command_generate,
 };
 /* clang-format on */
 
