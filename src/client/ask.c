@@ -141,7 +141,6 @@ static blind_code keep_head(asking *a, blind_error *err)
             return blind_fail(err, BLIND_MEMORY, "client.answer", "out of memory");
         out->headers[out->header_count++] = h;
     }
-    a->memory->body.max = a->ask->answer_max;
     return BLIND_OK;
 }
 
@@ -177,6 +176,9 @@ static blind_code on_body(asking *a, blind_span bytes, blind_error *err)
     const blind_request *r = a->ask->request;
     if (streamed(a))
         return r->on_body(r->on_arg, bytes, err);
+    if (bytes.size > a->ask->answer_max - a->memory->body.size)
+        return blind_fail(err, BLIND_LIMIT, "client.answer", "an answer of more than %zu bytes",
+                          a->ask->answer_max);
     bl_buf_add(&a->memory->body, bytes);
     return bl_buf_check(&a->memory->body, "client.answer", err);
 }

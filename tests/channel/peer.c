@@ -68,7 +68,7 @@ bool test_hello(test_conn *c, const bl_http_head *head, blind_span body)
 
 /* ---- the server ---- */
 
-static void note(test_peer *p, const bl_http_head *head, blind_span body)
+static void note(test_peer *p, const bl_http_head *head)
 {
     pthread_mutex_lock(&p->lock);
     bl_buf_printf(&p->seen, "%.*s %.*s\n", (int)head->method.size, (const char *)head->method.data,
@@ -77,7 +77,6 @@ static void note(test_peer *p, const bl_http_head *head, blind_span body)
         bl_buf_printf(&p->seen, "%.*s: %.*s\n", (int)head->fields[i].name.size,
                       (const char *)head->fields[i].name.data, (int)head->fields[i].value.size,
                       (const char *)head->fields[i].value.data);
-    bl_buf_add(&p->seen, body);
     bl_buf_add_str(&p->seen, "\n");
     pthread_mutex_unlock(&p->lock);
 }
@@ -87,7 +86,7 @@ static bool answer(test_conn *c, blind_span body)
     test_peer          *p = c->peer;
     const bl_http_head *head = &c->parser.head;
     bool                attest = bl_span_equal(head->target, BL_LITERAL(BL_AUTHENTICATOR_PATH));
-    note(p, head, body);
+    note(p, head);
     atomic_fetch_add(attest ? &p->attestations : &p->requests, 1);
     test_answer *with =
         attest ? (p->attest ? p->attest : test_attest_well) : (p->other ? p->other : test_hello);

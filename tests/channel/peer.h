@@ -48,7 +48,7 @@ struct test_peer {
     test_conn      *conns[512];
     int             conn_count;
     atomic_int      connections, attestations, requests, application_bytes;
-    bl_buf          seen; /* heads and bodies of all requests; under lock */
+    bl_buf          seen; /* heads of all requests; under lock */
 };
 
 /* Zero a peer, set what differs, start it; the rest is filled here. */
