@@ -33,6 +33,7 @@ typedef struct entry {
     const bl_engine *engine;
     void            *instance;
     bool             opened; /* the engine has a job for it */
+    bl_event        *last;   /* made beforehand: the end is told even when memory is exhausted */
     uint64_t         submitted_ns, started_ns, compute_ns;
 } entry;
 
@@ -139,6 +140,13 @@ static void entry_unlink(entry *e)
     *at = e->next;
 }
 
+static void entry_free(entry *e)
+{
+    bl_event_free(e->last);
+    bl_request_release(e->job.request);
+    free(e);
+}
+
 /* ---- submission ---- */
 
 /* With the request's lock held, so it may not call back into the request. */
@@ -171,16 +179,29 @@ static blind_code admit(bl_executor *x, entry *e, const bl_principal *who, blind
     return BLIND_OK;
 }
 
+static entry *entry_new(bl_request *request, const bl_engine *engine, void *instance)
+{
+    entry    *e = calloc(1, sizeof *e);
+    bl_event *last = bl_event_new(BL_EVENT_DONE, 0);
+    if (!e || !last) {
+        free(e);
+        bl_event_free(last);
+        return NULL;
+    }
+    e->engine = engine;
+    e->instance = instance;
+    e->last = last;
+    e->job.request = bl_request_retain(request);
+    e->submitted_ns = now_ns();
+    return e;
+}
+
 blind_code bl_executor_submit_to(bl_executor *x, bl_request *request, const bl_engine *engine,
                                  void *instance, blind_error *err)
 {
-    entry *e = calloc(1, sizeof *e);
+    entry *e = entry_new(request, engine, instance);
     if (!e)
         return blind_fail(err, BLIND_MEMORY, "executor.submit", "no memory for a request");
-    e->engine = engine;
-    e->instance = instance;
-    e->job.request = bl_request_retain(request);
-    e->submitted_ns = now_ns();
     bl_request_attach(request, on_request_changed, x);
     pthread_mutex_lock(&x->lock);
     blind_code code = admit(x, e, bl_request_principal(request), err);
@@ -193,8 +214,7 @@ blind_code bl_executor_submit_to(bl_executor *x, bl_request *request, const bl_e
     pthread_mutex_unlock(&x->lock);
     if (code != BLIND_OK) {
         bl_request_attach(request, NULL, NULL);
-        bl_request_release(request);
-        free(e);
+        entry_free(e);
     }
     return code;
 }
@@ -224,10 +244,8 @@ static uint64_t *outcome(bl_executor *x, blind_code code)
 
 static void put_last_event(entry *e)
 {
-    bool      done = e->job.code == BLIND_OK;
-    bl_event *event = bl_event_new(done ? BL_EVENT_DONE : BL_EVENT_ERROR, 0);
-    if (!event) /* nobody can be told: the reader's own deadline ends it */
-        return;
+    bl_event *event = bl_take(e->last);
+    event->kind = e->job.code == BLIND_OK ? BL_EVENT_DONE : BL_EVENT_ERROR;
     event->error = e->job.error;
     event->wait_ns = e->started_ns ? e->started_ns - e->submitted_ns : 0;
     event->compute_ns = e->compute_ns;
@@ -248,8 +266,7 @@ static void finish(bl_executor *x, entry *e)
         e->engine->cancel(e->instance, &e->job);
     bl_request_attach(e->job.request, NULL, NULL);
     put_last_event(e);
-    bl_request_release(e->job.request);
-    free(e);
+    entry_free(e);
     pthread_mutex_lock(&x->lock);
     if (x->stats.queued == 0)
         pthread_cond_broadcast(&x->idle);

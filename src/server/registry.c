@@ -110,11 +110,11 @@ static name_row *find_row(const bl_registry *r, const char *name)
     return NULL;
 }
 
-static name_row *add_row(bl_registry *r, const char *name)
+static name_row *get_row(bl_registry *r, const char *name)
 {
-    name_row *row = calloc(1, sizeof *row), **at = &r->names;
-    if (!row)
-        return NULL;
+    name_row *row = find_row(r, name), **at = &r->names;
+    if (row || !(row = calloc(1, sizeof *row)))
+        return row;
     memcpy(row->name, name, strlen(name) + 1);
     while (*at)
         at = &(*at)->next;
@@ -130,7 +130,7 @@ static owner_row *find_owner(const bl_registry *r, const char *owner)
     return NULL;
 }
 
-static void count_load(bl_registry *r, const char *owner)
+static owner_row *add_owner(bl_registry *r, const char *owner)
 {
     owner_row *row = find_owner(r, owner);
     if (!row && (row = calloc(1, sizeof *row))) {
@@ -138,9 +138,7 @@ static void count_load(bl_registry *r, const char *owner)
         row->next = r->owners;
         r->owners = row;
     }
-    if (row)
-        row->loads++;
-    r->loads++;
+    return row;
 }
 
 /* The same file under any name, so that its memory is shared. */
@@ -339,22 +337,22 @@ static blind_code commit(bl_registry *r, const bl_load *load, const char *owner,
 {
     bl_model      *old_model = NULL;
     bl_model_file *old_file = NULL;
+    bl_model      *m = NULL;
     pthread_mutex_lock(&r->lock);
     blind_code code = check_load(r, load, instance->file->bytes.size, err);
-    name_row  *row = find_row(r, load->name);
-    bl_model  *m = NULL;
-    if (code == BLIND_OK) {
-        if ((!row && !(row = add_row(r, load->name))) || !(m = make_model(load, owner, instance)))
-            code = blind_fail(err, BLIND_MEMORY, "registry.load", "no memory for a model");
-        else
-            code = append_load(r, load, m->sha256, salt, &m->last_change, err);
-    }
+    name_row  *row = code == BLIND_OK ? get_row(r, load->name) : NULL;
+    owner_row *counted = row ? add_owner(r, load->by->name) : NULL;
+    if (code == BLIND_OK && (!counted || !(m = make_model(load, owner, instance))))
+        code = blind_fail(err, BLIND_MEMORY, "registry.load", "no memory for a model");
+    if (code == BLIND_OK)
+        code = append_load(r, load, m->sha256, salt, &m->last_change, err);
     if (code == BLIND_OK) {
         out->last_change = m->last_change;
         out->replaced = row->model != NULL;
         memcpy(row->salt, salt, sizeof row->salt);
         put_model(row, load, m, &old_model, &old_file);
-        count_load(r, load->by->name);
+        counted->loads++;
+        r->loads++;
     }
     pthread_mutex_unlock(&r->lock);
     if (code != BLIND_OK)
