@@ -22,11 +22,13 @@ const bl_exit_row *bl_exit_rows(size_t *len)
     return exits;
 }
 
-/* Adds text wrapped at WIDTH; every line after the first starts at `indent`. */
-static void add_wrapped(bl_buf *out, const char *text, size_t indent, size_t column)
+/* Adds text wrapped at WIDTH; every line after the first starts at `indent`.  A line end in the
+ * text is a space like any other; an empty line parts paragraphs. */
+static void add_wrapped(bl_buf *out, const char *text, size_t indent)
 {
+    size_t column = indent;
     while (*text) {
-        size_t word = strcspn(text, " \n");
+        size_t word = strcspn(text, " \n"), space = strspn(text + word, " \n");
         if (column > indent && column + 1 + word > WIDTH) {
             bl_buf_printf(out, "\n%*s", (int)indent, "");
             column = indent;
@@ -36,12 +38,11 @@ static void add_wrapped(bl_buf *out, const char *text, size_t indent, size_t col
         }
         bl_buf_add(out, bl_span(text, word));
         column += word;
-        text += word;
-        if (*text == '\n') {
-            bl_buf_printf(out, "\n%*s", (int)indent, "");
+        if (space > 1 && text[word] == '\n' && text[word + 1] == '\n') {
+            bl_buf_printf(out, "\n\n%*s", (int)indent, "");
             column = indent;
         }
-        text += *text != 0;
+        text += word + space;
     }
     bl_buf_add_str(out, "\n");
 }
@@ -55,7 +56,7 @@ static void add_row(bl_buf *out, const char *left, const char *right)
         bl_buf_printf(out, "\n%*s", COLUMN, "");
     else
         bl_buf_printf(out, "%*s", (int)(COLUMN - used), "");
-    add_wrapped(out, right, COLUMN, COLUMN);
+    add_wrapped(out, right, COLUMN);
 }
 
 void bl_help_usage(bl_buf *out, const bl_command *command)
@@ -109,7 +110,7 @@ void bl_help_command(bl_buf *out, const bl_command *command)
     bl_buf_add_str(out, "\n");
     if (command->about) {
         bl_buf_add_str(out, "\n");
-        add_wrapped(out, command->about, 0, 0);
+        add_wrapped(out, command->about, 0);
     }
     if (command->operands[0].arg)
         bl_buf_add_str(out, "\nArguments:\n");
@@ -151,7 +152,7 @@ void bl_help_table(bl_buf *out, const char *group)
     bl_buf_add_str(out,
                    "\nEach has --help with an example, and --json for machines.\n\nExample:\n"
                    "  blind serve --tee sim --listen 127.0.0.1:50051\n"
-                   "  blind policy create --tee sim --binary /usr/bin/blind --output policy.toml\n"
+                   "  blind policy create --tee sim --binary /usr/bin/blind >policy.toml\n"
                    "  blind verify https://127.0.0.1:50051 --policy policy.toml --simulation\n");
 }
 

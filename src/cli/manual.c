@@ -5,9 +5,8 @@
 #include "blind/version.h"
 
 /* Text with what roff would read as its own taken out of its hands. */
-static void add_text(bl_buf *out, const char *text, size_t size)
+static void add_text(bl_buf *out, const char *text, size_t size, bool line_start)
 {
-    bool line_start = true;
     for (size_t i = 0; i < size; i++) {
         char c = text[i];
         if (line_start && (c == '.' || c == '\''))
@@ -22,28 +21,21 @@ static void add_text(bl_buf *out, const char *text, size_t size)
     }
 }
 
-/* Paragraphs: sentences on their own lines, empty lines as .Pp. */
+/* Paragraphs as roff likes them: a sentence to a line, and .Pp for an empty line. */
 static void add_paragraphs(bl_buf *out, const char *text)
 {
+    bool line_start = true;
     while (*text) {
-        size_t line = strcspn(text, "\n");
-        if (line == 0 && text[1])
-            bl_buf_add_str(out, ".Pp");
-        for (size_t i = 0; i < line;) {
-            size_t part = 0;
-            while (i + part < line &&
-                   !(part > 0 && text[i + part] == ' ' && text[i + part - 1] == '.'))
-                part++;
-            add_text(out, text + i, part);
-            i += part;
-            while (i < line && text[i] == ' ')
-                i++;
-            if (i < line)
-                bl_buf_add_str(out, "\n");
-        }
-        if (line > 0 || text[1])
-            bl_buf_add_str(out, "\n");
-        text += line + (text[line] == '\n');
+        size_t word = strcspn(text, " \n"), space = strspn(text + word, " \n");
+        bool   paragraph = space > 1 && text[word] == '\n' && text[word + 1] == '\n';
+        bool   sentence = word > 0 && text[word - 1] == '.';
+        if (!line_start)
+            bl_buf_add_str(out, " ");
+        add_text(out, text, word, line_start);
+        line_start = paragraph || sentence || !text[word + space];
+        if (line_start)
+            bl_buf_add_str(out, paragraph ? "\n.Pp\n" : "\n");
+        text += word + space;
     }
 }
 
@@ -75,7 +67,7 @@ static void add_head(bl_buf *out, const char *name, const char *summary)
         add_dashed(out, name);
     }
     bl_buf_add_str(out, "\n.Nd ");
-    add_text(out, summary, strlen(summary));
+    add_text(out, summary, strlen(summary), true);
     bl_buf_add_str(out, "\n");
 }
 
@@ -100,10 +92,10 @@ static void add_option(bl_buf *out, const bl_option *o)
     if (o->arg)
         bl_buf_printf(out, " Ar %s", o->arg);
     bl_buf_add_str(out, "\n");
-    add_text(out, o->help, strlen(o->help));
+    add_text(out, o->help, strlen(o->help), true);
     if (o->choices) {
         bl_buf_add_str(out, ": ");
-        add_text(out, o->choices, strlen(o->choices));
+        add_text(out, o->choices, strlen(o->choices), true);
     }
     bl_buf_add_str(out, ".\n");
     if (o->repeat)
@@ -112,7 +104,7 @@ static void add_option(bl_buf *out, const bl_option *o)
         bl_buf_add_str(out, "Required.\n");
     else if (o->fallback) {
         bl_buf_add_str(out, "Default: ");
-        add_text(out, o->fallback, strlen(o->fallback));
+        add_text(out, o->fallback, strlen(o->fallback), true);
         bl_buf_add_str(out, ".\n");
     }
 }
@@ -122,7 +114,7 @@ static void add_options(bl_buf *out, const bl_command *command)
     bl_buf_add_str(out, ".Pp\nArguments and options:\n.Bl -tag -width Ds\n");
     for (size_t i = 0; i < BL_MAX_OPERANDS && command->operands[i].arg; i++) {
         bl_buf_printf(out, ".It Ar %s\n", command->operands[i].arg);
-        add_text(out, command->operands[i].help, strlen(command->operands[i].help));
+        add_text(out, command->operands[i].help, strlen(command->operands[i].help), true);
         bl_buf_add_str(out, ".\n");
     }
     for (const bl_option *o = command->options; o && o->name; o++)
@@ -138,7 +130,7 @@ static void add_exit(bl_buf *out, const char *status, size_t status_size, const 
     bl_buf_add_str(out, ".It ");
     bl_buf_add(out, bl_span(status, status_size));
     bl_buf_add_str(out, "\n");
-    add_text(out, text, size);
+    add_text(out, text, size, true);
     bl_buf_add_str(out, ".\n");
 }
 
@@ -172,7 +164,7 @@ static void add_command(bl_buf *out, const bl_command *command)
     add_options(out, command);
     add_exits(out, command);
     bl_buf_add_str(out, ".Sh EXAMPLES\n.Bd -literal\n");
-    add_text(out, command->examples, strlen(command->examples));
+    add_text(out, command->examples, strlen(command->examples), true);
     bl_buf_add_str(out, "\n.Ed\n.Sh SEE ALSO\n.Xr blind 1\n");
 }
 
@@ -195,7 +187,7 @@ static void add_program(bl_buf *out)
         bl_buf_add_str(out, ".It Xr blind-");
         add_dashed(out, all[i]->name);
         bl_buf_add_str(out, " 1\n");
-        add_text(out, all[i]->summary, strlen(all[i]->summary));
+        add_text(out, all[i]->summary, strlen(all[i]->summary), true);
         bl_buf_add_str(out, ".\n");
     }
     bl_buf_add_str(out, ".El\n");
@@ -203,9 +195,9 @@ static void add_program(bl_buf *out)
     bl_buf_add_str(out, ".Sh EXAMPLES\nServe, say what is expected, and look:\n.Bd -literal\n");
     const char *examples =
         "blind serve --tee sim --listen 127.0.0.1:50051\n"
-        "blind policy create --tee sim --binary /usr/bin/blind --output policy.toml\n"
+        "blind policy create --tee sim --binary /usr/bin/blind >policy.toml\n"
         "blind verify https://127.0.0.1:50051 --policy policy.toml --simulation\n";
-    add_text(out, examples, strlen(examples));
+    add_text(out, examples, strlen(examples), true);
     bl_buf_add_str(out, ".Ed\n");
 }
 
