@@ -74,6 +74,12 @@ const bl_kernels *bl_kernels_for(bl_isa isa, bl_precision precision)
     if (!bl_isa_usable(isa))
         return NULL;
     switch (isa) {
+#if defined(__x86_64__)
+    case BL_ISA_AVX512:
+        return &bl_kernels_avx512;
+    case BL_ISA_AVX2:
+        return &bl_kernels_avx2;
+#endif
     default:
         return &bl_kernels_scalar;
     }

@@ -1,0 +1,291 @@
+/* Convolutions as products, without ever writing the unfolded input to memory.
+ *
+ * Two ways to lay the product over the lanes, chosen when weights are packed:
+ *   pixels in the lanes    weights are spread, [tile of channels][k][rows]; pixels are packed by
+ * the panel as they are needed: large images channels in the lanes  weights are panels,
+ * [panel][k][width]; pixels are packed by the tile and the finished tile is turned: small images,
+ * whose rows would leave lanes idle k counts input channels and taps, taps innermost; it is cut
+ * between channels. */
+#include "nn/micro.h"
+
+#define MAX_PANELS   4     /* of pixels, or tiles of them, in one part */
+#define MAX_CHANNELS 256   /* of output in one part */
+#define SMALL        30000 /* products not worth a second thread */
+#define FEW_PIXELS   400   /* of an image: channels go into the lanes */
+
+typedef struct {
+    const bl_micro *m;
+    const bl_conv  *c;
+    bl_conv         conv;                            /* with the strides filled in */
+    size_t          taps, channels_in, channels_out; /* of one group */
+    size_t          pixels;
+    size_t          strip, strips; /* pixels of one panel or tile, and how many there are */
+    size_t          part_strips, pixel_parts;
+    size_t          unit, units; /* channels of one tile or panel, and how many there are */
+    size_t          part_units, channel_parts;
+    size_t          block;                               /* input channels packed at once */
+    size_t          packed_size, sums_size, worker_size; /* bytes */
+} conv_job;
+
+static bool is_depthwise(const bl_window *w)
+{
+    return w->groups > 1 && w->groups == w->channels_in && w->groups == w->channels_out;
+}
+
+static void split(conv_job *j, const bl_packed *packed, int threads)
+{
+    const bl_micro *m = j->m;
+    bool            spread = packed->layout == BL_LAYOUT_BROADCAST;
+    j->strip = spread ? m->width : bl_even(j->pixels, m->rows);
+    j->strips = bl_ceil(j->pixels, j->strip);
+    j->unit = packed->width;
+    j->units = bl_ceil(j->channels_out, j->unit);
+    size_t images = j->conv.window.batch * j->conv.window.groups, wanted = 4 * (size_t)threads;
+    j->part_units = bl_even(j->units, BL_MAX(MAX_CHANNELS / j->unit, (size_t)1));
+    j->channel_parts = bl_ceil(j->units, j->part_units);
+    size_t most = j->strips * j->channel_parts * images / wanted;
+    j->part_strips = bl_even(j->strips, BL_MAX(BL_MIN(most, (size_t)MAX_PANELS), (size_t)1));
+    j->pixel_parts = bl_ceil(j->strips, j->part_strips);
+    if (images * j->pixel_parts * j->channel_parts < wanted && threads > 1) {
+        size_t parts = bl_ceil(wanted, images * j->pixel_parts);
+        j->part_units = BL_MAX(j->units / BL_MIN(parts, j->units), (size_t)1);
+        j->channel_parts = bl_ceil(j->units, j->part_units);
+    }
+}
+
+static void plan(conv_job *j, const bl_micro *m, const bl_conv *c, const bl_packed *packed,
+                 int threads)
+{
+    const bl_window *w = &c->window;
+    *j = (conv_job){ .m = m, .c = c, .conv = *c };
+    j->taps = bl_window_kernel_size(w);
+    j->channels_in = w->channels_in / w->groups;
+    j->channels_out = w->channels_out / w->groups;
+    j->pixels = bl_window_out_size(w);
+    if (!j->conv.x_batch_stride)
+        j->conv.x_batch_stride = w->channels_in * bl_window_in_size(w);
+    if (!j->conv.out_batch_stride)
+        j->conv.out_batch_stride = w->channels_out * j->pixels;
+    if (packed->layout == BL_LAYOUT_DEPTHWISE || w->batch * w->channels_out * j->pixels == 0)
+        return;
+    split(j, packed, threads);
+    j->block = bl_even(j->channels_in, BL_MAX(BL_K_BLOCK / j->taps, (size_t)1));
+    size_t strip = bl_ceil(j->block * j->taps * j->strip * sizeof(float), 64) * 64;
+    j->packed_size = j->part_strips * (strip + 64);
+    j->sums_size = (j->part_units * j->part_strips + 2) * BL_TILE_SIZE;
+    j->worker_size = j->packed_size + j->sums_size;
+}
+
+size_t bl_conv_scratch(const bl_micro *m, const bl_window *w, const bl_packed *packed, int threads)
+{
+    conv_job alone, together; /* small convolutions run on one thread */
+    bl_conv  c = { .window = *w };
+    plan(&alone, m, &c, packed, 1);
+    plan(&together, m, &c, packed, threads);
+    return BL_MAX(alone.worker_size, together.worker_size * (size_t)threads);
+}
+
+/* The pixels [first, first + strip) as runs of output rows; returns how many. */
+static size_t runs_of(const conv_job *j, size_t first, bl_run runs[BL_MAX_WIDTH + 1])
+{
+    const size_t *out = j->conv.window.out;
+    size_t        count = 0, lane = 0;
+    while (lane < j->strip) {
+        size_t at = first + lane;
+        bl_run run = { .lane = lane, .len = j->strip - lane, .absent = at >= j->pixels };
+        if (!run.absent) {
+            run.x = at % out[2];
+            run.y = at / out[2] % out[1];
+            run.z = at / out[2] / out[1];
+            run.len = BL_MIN(run.len, out[2] - run.x);
+        }
+        lane += run.len;
+        runs[count++] = run;
+    }
+    return count;
+}
+
+/* A window of one tap and stride 1 without pads sees the image as one long row. */
+static bl_window flatten(const bl_window *w)
+{
+    bl_window flat = *w;
+    for (int axis = 0; axis < 3; axis++)
+        if (w->kernel[axis] != 1 || w->stride[axis] != 1 || w->pad[axis] != 0 ||
+            w->in[axis] != w->out[axis])
+            return flat;
+    flat.in[2] = flat.out[2] = bl_window_out_size(w);
+    flat.in[0] = flat.in[1] = flat.out[0] = flat.out[1] = 1;
+    return flat;
+}
+
+typedef struct {
+    size_t image, group;
+    size_t first_strip, last_strip, first_unit, last_unit;
+    float *packed, *sums, *turned;
+} part;
+
+static void finish_part(const conv_job *j, const part *p, const float *sums, size_t strip,
+                        size_t unit)
+{
+    const bl_epilogue *e = &j->conv.epilogue;
+    bool               spread = j->c->w->layout == BL_LAYOUT_BROADCAST;
+    size_t    channel = p->group * j->channels_out + unit * j->unit, pixel = strip * j->strip;
+    size_t    channels = BL_MIN(j->unit, j->channels_out - unit * j->unit);
+    size_t    pixels = BL_MIN(j->strip, j->pixels - pixel);
+    size_t    at = p->image * j->conv.out_batch_stride + channel * j->pixels + pixel;
+    bl_finish f = { .out = j->conv.out + at,
+                    .add = e->add ? e->add + at : NULL,
+                    .mul = e->mul ? e->mul + at : NULL,
+                    .stride = j->pixels,
+                    .row_bias = e->bias ? e->bias + channel : NULL,
+                    .act = e->act,
+                    .a = e->a,
+                    .b = e->b };
+    size_t    stride = j->m->width;
+    if (!spread) {
+        stride = BL_MAX_WIDTH;
+        j->m->turn(p->turned, stride, sums, j->m->width, pixels, channels);
+        sums = p->turned;
+    }
+    j->m->finish(&f, sums, stride, channels, pixels);
+}
+
+/* One tile of sums: strip `strip` by unit `unit`, k products from k0 on. */
+static void multiply_part(const conv_job *j, const part *p, size_t strip, size_t unit, size_t k0,
+                          size_t k)
+{
+    const bl_packed *w = j->c->w;
+    size_t           s = strip - p->first_strip, u = unit - p->first_unit;
+    size_t           strips = p->last_strip - p->first_strip;
+    float           *sums = p->sums + (u * strips + s) * (BL_TILE_SIZE / sizeof(float));
+    const float     *weights =
+        w->data + p->group * w->group_stride + unit * j->unit * w->k + k0 * j->unit;
+    const float *pixels = p->packed + s * (j->packed_size / j->part_strips / sizeof(float));
+    if (w->layout == BL_LAYOUT_BROADCAST)
+        j->m->tile(sums, BL_MIN(j->unit, j->channels_out - unit * j->unit), k, weights, 1, j->unit,
+                   pixels, k0 > 0);
+    else
+        j->m->tile(sums, BL_MIN(j->strip, j->pixels - strip * j->strip), k, pixels, 1, j->strip,
+                   weights, k0 > 0);
+    if (k0 + k == w->k)
+        finish_part(j, p, sums, strip, unit);
+}
+
+static void pack_strip(const conv_job *j, const part *p, size_t strip, size_t begin, size_t end)
+{
+    bl_run           runs[BL_MAX_WIDTH + 1];
+    const bl_window *w = &j->conv.window;
+    bl_pixels        pixels = { .window = w,
+                                .x = j->conv.x + p->image * j->conv.x_batch_stride +
+                                     p->group * j->channels_in * bl_window_in_size(w),
+                                .width = j->strip,
+                                .begin = begin,
+                                .end = end,
+                                .runs = runs,
+                                .run_count = runs_of(j, strip * j->strip, runs) };
+    j->m->pack_pixels(p->packed + (strip - p->first_strip) *
+                                      (j->packed_size / j->part_strips / sizeof(float)),
+                      &pixels);
+}
+
+static void conv_part(void *arg, size_t index, int worker)
+{
+    const conv_job *j = arg;
+    size_t          channel_part = index % j->channel_parts, rest = index / j->channel_parts;
+    size_t          pixel_part = rest % j->pixel_parts, image = rest / j->pixel_parts;
+    char           *scratch = (char *)j->conv.scratch + (size_t)worker * j->worker_size;
+    float          *sums = (float *)(scratch + j->packed_size);
+    part            p = { .image = image / j->conv.window.groups,
+                          .group = image % j->conv.window.groups,
+                          .first_strip = pixel_part * j->part_strips,
+                          .last_strip = BL_MIN((pixel_part + 1) * j->part_strips, j->strips),
+                          .first_unit = channel_part * j->part_units,
+                          .last_unit = BL_MIN((channel_part + 1) * j->part_units, j->units),
+                          .packed = (float *)scratch,
+                          .sums = sums + 2 * (BL_TILE_SIZE / sizeof(float)),
+                          .turned = sums };
+    size_t          begin = 0;
+    do {
+        size_t end = BL_MIN(begin + j->block, j->channels_in);
+        for (size_t s = p.first_strip; s < p.last_strip; s++)
+            pack_strip(j, &p, s, begin, end);
+        for (size_t u = p.first_unit; u < p.last_unit; u++)
+            for (size_t s = p.first_strip; s < p.last_strip; s++)
+                multiply_part(j, &p, s, u, begin * j->taps, (end - begin) * j->taps);
+        begin = end;
+    } while (begin < j->channels_in);
+}
+
+static void depthwise_part(void *arg, size_t index, int worker)
+{
+    (void)worker;
+    const conv_job    *j = arg;
+    const bl_window   *w = &j->conv.window;
+    const bl_epilogue *e = &j->conv.epilogue;
+    size_t             channel = index % w->channels_out, image = index / w->channels_out;
+    size_t             at = image * j->conv.out_batch_stride + channel * j->pixels;
+    bl_finish          f = { .out = j->conv.out + at,
+                             .add = e->add ? e->add + at : NULL,
+                             .mul = e->mul ? e->mul + at : NULL,
+                             .stride = w->out[2],
+                             .col_bias = NULL,
+                             .row_bias = e->bias ? e->bias + channel : NULL,
+                             .act = e->act,
+                             .a = e->a,
+                             .b = e->b };
+    const float *x = j->conv.x + image * j->conv.x_batch_stride + channel * bl_window_in_size(w);
+    j->m->depthwise(w, x, j->c->w->data + channel * j->taps, &f);
+}
+
+void bl_conv_run(const bl_micro *m, const bl_conv *c, bl_pool *pool)
+{
+    const bl_window *w = &c->window;
+    size_t           outputs = w->batch * w->channels_out * bl_window_out_size(w);
+    if (outputs == 0)
+        return;
+    if (outputs * c->w->k < SMALL)
+        pool = NULL;
+    conv_job j;
+    plan(&j, m, c, c->w, bl_pool_threads(pool));
+    if (c->w->layout == BL_LAYOUT_DEPTHWISE) {
+        bl_pool_run(pool, depthwise_part, &j, w->batch * w->channels_out);
+        return;
+    }
+    j.conv.window = flatten(w);
+    bl_pool_run(pool, conv_part, &j, w->batch * w->groups * j.pixel_parts * j.channel_parts);
+}
+
+/* Output channels [unit * width, ...) of one group as [k][width]. */
+static void pack_unit(const bl_micro *m, bl_packed *p, size_t group, size_t unit,
+                      const float *weights)
+{
+    size_t channel = unit * p->width, channels = BL_MIN(p->width, p->n - channel);
+    m->turn(p->data + group * p->group_stride + channel * p->k, p->width,
+            weights + (group * p->n + channel) * p->k, p->k, channels, p->k);
+}
+
+static blind_code pack_depthwise(const bl_window *w, const float *weights, bl_packed **out,
+                                 blind_error *err)
+{
+    BL_TRY(bl_packed_new(bl_window_kernel_size(w), 1, w->groups, 1, BL_LAYOUT_DEPTHWISE, out, err));
+    if ((*out)->size)
+        memcpy((*out)->data, weights, (*out)->size);
+    return BLIND_OK;
+}
+
+blind_code bl_conv_pack(const bl_micro *m, const bl_window *w, const float *weights,
+                        bl_packed **out, blind_error *err)
+{
+    if (is_depthwise(w))
+        return pack_depthwise(w, weights, out, err);
+    size_t k = w->channels_in / w->groups * bl_window_kernel_size(w);
+    size_t n = w->channels_out / w->groups;
+    bool   lanes = bl_window_out_size(w) <= FEW_PIXELS && n >= m->width && k >= 64;
+    size_t width = lanes ? m->width : bl_even(n, m->rows);
+    BL_TRY(bl_packed_new(k, n, w->groups, width, lanes ? BL_LAYOUT_COLUMNS : BL_LAYOUT_BROADCAST,
+                         out, err));
+    for (size_t group = 0; group < w->groups; group++)
+        for (size_t unit = 0; unit * width < n; unit++)
+            pack_unit(m, *out, group, unit, weights);
+    return BLIND_OK;
+}

@@ -1,0 +1,102 @@
+/* What the drivers of products (gemm.c, conv.c, matmul.c, attention.c) ask of an instruction set.
+ *
+ * A tile is `rows` x `width` sums kept in registers: rows are read one float at a time and spread
+ * over the lanes, columns come from a panel packed [k][width].  Sums go to a small dense buffer
+ * and from there, through the epilogue, to the output: the multiplication loop stays the same for
+ * all products. */
+#ifndef BL_NN_MICRO_H
+#define BL_NN_MICRO_H
+
+#include "nn/internal.h"
+
+#define BL_MAX_ROWS  14 /* of a tile, on any instruction set */
+#define BL_MAX_WIDTH 32
+#define BL_TILE_SIZE (BL_MAX_ROWS * BL_MAX_WIDTH * sizeof(float))
+
+/* sums[r][j] (+)= sum over k of a[r * a_row + k * a_col] * panel[k * width + j]
+ *
+ * sums   [rows][width], aligned to 64; added to when `more`, else set
+ * rows   1..micro.rows
+ * a_col  1, or a_row is 1 */
+typedef void bl_tile(float *sums, size_t rows, size_t k, const float *a, size_t a_row, size_t a_col,
+                     const float *panel, bool more);
+
+/* Where finished sums go.  Row r, column j is element out[r * stride + j]. */
+typedef struct {
+    float       *out;
+    const float *add, *mul; /* at the same offsets; or NULL */
+    size_t       stride;
+    const float *row_bias, *col_bias; /* at row 0, column 0; or NULL */
+    bl_unary     act;
+    float        a, b;
+} bl_finish;
+
+/* Applies an epilogue to `cols` columns of `rows` rows, which lie sums_stride apart. */
+typedef void bl_finish_rows(const bl_finish *f, const float *sums, size_t sums_stride, size_t rows,
+                            size_t cols);
+
+/* Neighbouring pixels of one output row: lanes [lane, lane + len) of a panel. */
+typedef struct {
+    size_t lane, len;
+    size_t z, y, x; /* of the first pixel */
+    bool   absent;  /* lanes beyond the last pixel: zeros */
+} bl_run;
+
+/* panel[((c - begin) * taps + tap) * width + lane] = what the tap of channel c sees under the
+ * lane's pixel, for channels [begin, end) of one image; x is its channel 0. */
+typedef struct {
+    const bl_window *window;
+    const float     *x;
+    size_t           width; /* of the panel: lanes in all */
+    size_t           begin, end;
+    const bl_run    *runs;
+    size_t           run_count;
+} bl_pixels;
+
+typedef struct {
+    size_t          rows;  /* of a tile, at most */
+    size_t          width; /* of a panel */
+    bl_tile        *tile;
+    bl_finish_rows *finish;
+    void (*pack_pixels)(float *panel, const bl_pixels *p);
+    /* One channel of one image: [out] windows under `weights`, then `finish`. */
+    void (*depthwise)(const bl_window *w, const float *x, const float *weights, const bl_finish *f);
+    /* to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j < cols. */
+    void (*turn)(float *to, size_t to_stride, const float *from, size_t from_stride, size_t rows,
+                 size_t cols);
+} bl_micro;
+
+/* Cuts `len` into the fewest pieces of at most `most`, as equal as can be; returns the longest. */
+static inline size_t bl_even(size_t len, size_t most)
+{
+    size_t pieces = (len + most - 1) / most;
+    return pieces ? (len + pieces - 1) / pieces : 1;
+}
+
+static inline size_t bl_ceil(size_t len, size_t step)
+{
+    return (len + step - 1) / step;
+}
+
+#define BL_K_BLOCK 256 /* products summed at once: a panel's slice stays in the first cache */
+
+blind_code bl_gemm_pack(const bl_micro *m, const float *b, size_t k, size_t n, size_t row_stride,
+                        size_t col_stride, bl_packed **out, blind_error *err);
+size_t     bl_gemm_scratch(const bl_micro *m, const bl_packed *b, size_t rows, int threads);
+void       bl_gemm_run(const bl_micro *m, const bl_gemm *g, bl_pool *pool);
+
+size_t bl_matmul_scratch(const bl_micro *m, const bl_matmul *p, int threads);
+void   bl_matmul_run(const bl_micro *m, const bl_matmul *p, bl_pool *pool);
+
+size_t bl_attention_scratch(const bl_micro *m, const bl_attention *a, int threads);
+void   bl_attention_run(const bl_micro *m, const bl_attention *a,
+                        void (*softmax)(float *out, const float *x, size_t rows, size_t width,
+                                      bool log, bl_pool *pool),
+                        bl_pool *pool);
+
+blind_code bl_conv_pack(const bl_micro *m, const bl_window *w, const float *weights,
+                        bl_packed **out, blind_error *err);
+size_t bl_conv_scratch(const bl_micro *m, const bl_window *w, const bl_packed *packed, int threads);
+void   bl_conv_run(const bl_micro *m, const bl_conv *c, bl_pool *pool);
+
+#endif

@@ -1,0 +1,267 @@
+/* Convolutions and pools: every instruction set against scalar C. */
+#include "tests/nn/nn_test.h"
+
+#define TOLERANCE 3e-5f /* of sums of at most 3,000 products of numbers below 1: absolute */
+
+typedef struct {
+    const char *name;
+    bl_window   w; /* out is computed */
+    size_t      after[3];
+} shape;
+
+#define IMAGE(h, wide)                                                                             \
+    {                                                                                              \
+        1, h, wide                                                                                 \
+    }
+#define ONES                                                                                       \
+    {                                                                                              \
+        1, 1, 1                                                                                    \
+    }
+#define SQUARE(n)                                                                                  \
+    {                                                                                              \
+        1, n, n                                                                                    \
+    }
+#define AROUND(n)                                                                                  \
+    {                                                                                              \
+        0, n, n                                                                                    \
+    }
+
+/* batch, channels in and out, groups, in, out, kernel, stride, dilation, pad before; pad after */
+static const shape shapes[] = {
+    { "one pixel", { 1, 1, 1, 1, IMAGE(1, 1), ONES, ONES, ONES, ONES, AROUND(0) }, AROUND(0) },
+    { "no image", { 0, 3, 4, 1, IMAGE(4, 4), ONES, ONES, ONES, ONES, AROUND(0) }, AROUND(0) },
+    { "1x1 wide", { 2, 20, 40, 1, IMAGE(28, 28), ONES, ONES, ONES, ONES, AROUND(0) }, AROUND(0) },
+    { "1x1 deep", { 1, 300, 70, 1, IMAGE(7, 7), ONES, ONES, ONES, ONES, AROUND(0) }, AROUND(0) },
+    { "1x1 stride 2",
+      { 1, 65, 33, 1, IMAGE(57, 57), ONES, ONES, SQUARE(2), ONES, AROUND(0) },
+      AROUND(0) },
+    { "3x3 56", { 1, 8, 64, 1, IMAGE(56, 56), ONES, SQUARE(3), ONES, ONES, AROUND(1) }, AROUND(1) },
+    { "3x3 14",
+      { 2, 33, 70, 1, IMAGE(14, 14), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "3x3 7", { 1, 64, 96, 1, IMAGE(7, 7), ONES, SQUARE(3), ONES, ONES, AROUND(1) }, AROUND(1) },
+    { "3x3 stride 2",
+      { 1, 16, 35, 1, IMAGE(57, 56), ONES, SQUARE(3), SQUARE(2), ONES, AROUND(1) },
+      AROUND(1) },
+    { "3x3 stride 2 asymmetric",
+      { 1, 16, 35, 1, IMAGE(29, 29), ONES, SQUARE(3), SQUARE(2), ONES, AROUND(0) },
+      AROUND(1) },
+    { "3x3 dilated",
+      { 1, 5, 20, 1, IMAGE(40, 37), ONES, SQUARE(3), ONES, SQUARE(3), AROUND(3) },
+      AROUND(3) },
+    { "7x7 stride 2",
+      { 1, 3, 64, 1, IMAGE(65, 67), ONES, SQUARE(7), SQUARE(2), ONES, AROUND(3) },
+      AROUND(3) },
+    { "stride 3",
+      { 1, 4, 9, 1, IMAGE(31, 50), ONES, SQUARE(5), SQUARE(3), ONES, AROUND(2) },
+      AROUND(1) },
+    { "narrow", { 1, 4, 40, 1, IMAGE(50, 3), ONES, SQUARE(3), ONES, ONES, AROUND(1) }, AROUND(1) },
+    { "pads beyond the kernel",
+      { 1, 4, 15, 1, IMAGE(3, 4), ONES, SQUARE(3), ONES, ONES, AROUND(5) },
+      AROUND(6) },
+    { "one channel out",
+      { 1, 30, 1, 1, IMAGE(30, 30), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "groups",
+      { 2, 24, 36, 3, IMAGE(19, 20), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "groups small",
+      { 1, 96, 192, 2, IMAGE(9, 9), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "multiplier",
+      { 1, 6, 18, 6, IMAGE(20, 20), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "depthwise 3x3",
+      { 2, 5, 5, 5, IMAGE(30, 33), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "depthwise 3x3 stride 2",
+      { 1, 5, 5, 5, IMAGE(57, 64), ONES, SQUARE(3), SQUARE(2), ONES, AROUND(1) },
+      AROUND(1) },
+    { "depthwise 5x5",
+      { 1, 4, 4, 4, IMAGE(14, 15), ONES, SQUARE(5), ONES, ONES, AROUND(2) },
+      AROUND(2) },
+    { "depthwise 5x5 stride 2",
+      { 1, 4, 4, 4, IMAGE(15, 18), ONES, SQUARE(5), SQUARE(2), ONES, AROUND(2) },
+      AROUND(2) },
+    { "depthwise 7x7",
+      { 1, 3, 3, 3, IMAGE(20, 21), ONES, SQUARE(7), ONES, ONES, AROUND(3) },
+      AROUND(3) },
+    { "depthwise dilated",
+      { 1, 3, 3, 3, IMAGE(20, 41), ONES, SQUARE(3), ONES, SQUARE(4), AROUND(4) },
+      AROUND(4) },
+    { "depthwise stride 3",
+      { 1, 3, 3, 3, IMAGE(20, 41), ONES, SQUARE(3), SQUARE(3), ONES, AROUND(1) },
+      AROUND(1) },
+    { "depthwise tiny",
+      { 1, 3, 3, 3, IMAGE(1, 2), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "depthwise 3-d",
+      { 1, 3, 3, 3, { 4, 5, 6 }, ONES, { 3, 3, 3 }, ONES, ONES, { 1, 1, 1 } },
+      { 1, 1, 1 } },
+    { "signal dilated",
+      { 1, 64, 128, 1, { 1, 1, 1000 }, ONES, { 1, 1, 2 }, ONES, { 1, 1, 64 }, { 0, 0, 64 } },
+      { 0, 0, 0 } },
+    { "signal strided",
+      { 1, 7, 20, 1, { 1, 1, 333 }, ONES, { 1, 1, 10 }, { 1, 1, 5 }, ONES, AROUND(0) },
+      AROUND(0) },
+    { "long kernel",
+      { 1, 2, 20, 1, { 1, 1, 700 }, ONES, { 1, 1, 300 }, ONES, ONES, { 0, 0, 150 } },
+      { 0, 0, 149 } },
+    { "3-d",
+      { 1, 5, 20, 1, { 5, 8, 9 }, ONES, { 3, 3, 3 }, { 2, 1, 2 }, ONES, { 1, 1, 1 } },
+      { 1, 1, 1 } },
+    { "many channels",
+      { 1, 20, 600, 1, IMAGE(21, 21), ONES, ONES, ONES, ONES, AROUND(0) },
+      AROUND(0) },
+};
+
+static bl_window filled(const shape *s, bool ceil_mode)
+{
+    bl_window w = s->w;
+    for (int axis = 0; axis < 3; axis++)
+        w.out[axis] = bl_window_out(w.in[axis], w.kernel[axis], w.stride[axis], w.dilation[axis],
+                                    w.pad[axis], s->after[axis], ceil_mode);
+    return w;
+}
+
+static size_t product(const size_t v[3])
+{
+    return v[0] * v[1] * v[2];
+}
+
+static void run_conv(const bl_kernels *kernels, bl_conv c, const float *weights, float *out,
+                     bl_pool *pool)
+{
+    bl_packed *packed = NULL;
+    CHECK_CODE(BLIND_OK, kernels->conv_pack(&c.window, weights, &packed, NULL), "pack");
+    c.w = packed;
+    c.out = out;
+    c.scratch = test_scratch(kernels->conv_scratch(&c.window, packed, bl_pool_threads(pool)));
+    kernels->conv(&c, pool);
+    free(c.scratch);
+    bl_packed_free(packed);
+}
+
+static void check_conv(const shape *s, const bl_epilogue *epilogue, bool extra, bl_pool *pool)
+{
+    bl_window w = filled(s, false);
+    size_t    out_len = w.batch * w.channels_out * product(w.out);
+    size_t    taps = w.channels_in / w.groups * product(w.kernel);
+    float    *x = test_floats(w.batch * w.channels_in * product(w.in), 1);
+    float  *weights = test_floats(w.channels_out * taps, 2), *bias = test_floats(w.channels_out, 3);
+    float  *add = test_floats(out_len, 4), *want = test_floats(out_len, 5);
+    bl_conv c = { .window = w, .x = x, .epilogue = *epilogue };
+    if (extra) {
+        c.epilogue.bias = bias;
+        c.epilogue.add = c.epilogue.mul = add;
+    }
+    run_conv(test_scalar(), c, weights, want, NULL);
+    EACH_ISA(kernels)
+    {
+        float *got = test_floats(out_len, 6);
+        run_conv(kernels, c, weights, got, pool);
+        CHECK_NEAR(want, got, out_len, 1e-5f, TOLERANCE, "%s %s act %d", bl_isa_name(kernels->isa),
+                   s->name, epilogue->act);
+        free(got);
+    }
+    free(x), free(weights), free(bias), free(add), free(want);
+}
+
+TEST(conv_agrees_for_every_shape)
+{
+    bl_pool *pool = NULL;
+    CHECK_CODE(BLIND_OK, bl_pool_new(3, &pool, NULL), "pool");
+    for (size_t i = 0; i < BL_LEN(shapes); i++)
+        for (int helpers = 0; helpers < 2; helpers++) {
+            check_conv(&shapes[i], &(bl_epilogue){ 0 }, false, helpers ? pool : NULL);
+            check_conv(&shapes[i], &(bl_epilogue){ .act = BL_UNARY_RELU }, true,
+                       helpers ? pool : NULL);
+        }
+    bl_pool_free(pool);
+}
+
+/* The layout chosen for one image size runs another. */
+TEST(conv_runs_sizes_it_was_not_packed_for)
+{
+    size_t    sizes[] = { 7, 40 };
+    bl_window w[2];
+    for (int i = 0; i < 2; i++) {
+        shape s = { "",
+                    { 1, 64, 64, 1, IMAGE(sizes[i], sizes[i]), ONES, SQUARE(3), ONES, ONES,
+                      AROUND(1) },
+                    AROUND(1) };
+        w[i] = filled(&s, false);
+    }
+    float *weights = test_floats(64 * 64 * 9, 1), *x = test_floats(64 * 1600, 2);
+    float *want = test_floats(64 * 1600, 3);
+    for (int i = 0; i < 2; i++) {
+        bl_conv c = { .window = w[i], .x = x };
+        run_conv(test_scalar(), c, weights, want, NULL);
+        EACH_ISA(kernels)
+        {
+            bl_packed *packed = NULL;
+            float     *got = test_floats(64 * 1600, 3);
+            CHECK_CODE(BLIND_OK, kernels->conv_pack(&w[1 - i], weights, &packed, NULL), "pack");
+            c.w = packed;
+            c.out = got;
+            c.scratch = test_scratch(kernels->conv_scratch(&c.window, packed, 1));
+            kernels->conv(&c, NULL);
+            CHECK_NEAR(want, got, 64 * 1600, 1e-5f, TOLERANCE, "%s", bl_isa_name(kernels->isa));
+            free(c.scratch);
+            free(got);
+            bl_packed_free(packed);
+        }
+    }
+    free(weights), free(x), free(want);
+}
+
+TEST(pools_agree)
+{
+    for (size_t i = 0; i < BL_LEN(shapes); i++)
+        for (int mode = 0; mode < 4; mode++) {
+            bl_window w = filled(&shapes[i], mode & 2);
+            w.channels_out = w.channels_in;
+            size_t     out_len = w.batch * w.channels_in * product(w.out);
+            float     *x = test_floats(w.batch * w.channels_in * product(w.in), 1);
+            float     *want = test_floats(out_len, 2);
+            bl_pooling p = { .window = w, .x = x, .out = want, .count_pad = mode & 1 };
+            memcpy(p.pad_after, shapes[i].after, sizeof p.pad_after);
+            for (int average = 0; average < 2; average++) {
+                const bl_kernels *s = test_scalar();
+                p.out = want;
+                (average ? s->avg_pool : s->max_pool)(&p, NULL);
+                EACH_ISA(kernels)
+                {
+                    p.out = test_floats(out_len, 3);
+                    (average ? kernels->avg_pool : kernels->max_pool)(&p, NULL);
+                    CHECK_NEAR(want, p.out, out_len, 1e-6f, 1e-6f, "%s %s average %d mode %d",
+                               bl_isa_name(kernels->isa), shapes[i].name, average, mode);
+                    free(p.out);
+                }
+            }
+            free(x), free(want);
+        }
+}
+
+static const struct {
+    size_t in, kernel, stride, dilation, before, after;
+    bool   ceil_mode;
+    size_t want;
+} outs[] = {
+    { 224, 7, 2, 1, 3, 3, false, 112 }, { 112, 3, 2, 1, 1, 1, false, 56 },
+    { 7, 3, 2, 1, 0, 0, true, 3 },      { 8, 3, 2, 1, 0, 0, true, 4 },
+    { 8, 3, 2, 1, 0, 0, false, 3 },     { 2, 3, 1, 1, 0, 0, false, 0 },
+    { 0, 1, 1, 1, 0, 0, false, 0 },     { 5, 2, 1, 4, 0, 0, false, 1 },
+    { 3, 1, 3, 1, 0, 0, true, 1 },      { SIZE_MAX, 2, 1, 1, 1, 1, false, 0 },
+};
+
+TEST(window_out_counts_windows)
+{
+    for (size_t i = 0; i < BL_LEN(outs); i++)
+        assert_int_equal(outs[i].want,
+                         bl_window_out(outs[i].in, outs[i].kernel, outs[i].stride, outs[i].dilation,
+                                       outs[i].before, outs[i].after, outs[i].ceil_mode));
+}
+
+TESTS(RUN(conv_agrees_for_every_shape), RUN(conv_runs_sizes_it_was_not_packed_for),
+      RUN(pools_agree), RUN(window_out_counts_windows))

@@ -1,0 +1,252 @@
+/* Matrix products and attention: every instruction set against scalar C, at sizes on either side of
+ * each tile, panel, block and chunk, with every epilogue, with and without helpers. */
+#include "tests/nn/nn_test.h"
+
+#define TOLERANCE 2e-5f /* of sums of at most 1,000 products of numbers below 1: absolute */
+
+static const size_t row_sizes[] = { 0, 1, 5, 6, 7, 8, 13, 14, 15, 28, 29, 127, 128, 129, 300 };
+static const size_t col_sizes[] = { 0, 1, 15, 16, 17, 31, 32, 33, 64, 65, 300 };
+static const size_t k_sizes[] = { 0, 1, 2, 63, 255, 256, 257, 513 };
+
+typedef struct {
+    size_t      rows, k, n, pad; /* pad: added to the strides */
+    bool        transposed, in_place;
+    bl_epilogue epilogue;
+} gemm_case;
+
+static void run_gemm(const bl_kernels *kernels, const gemm_case *c, const float *a, const float *b,
+                     float *out, bl_pool *pool)
+{
+    bl_packed *packed = NULL;
+    CHECK_CODE(BLIND_OK,
+               kernels->gemm_pack(b, c->k, c->n, c->transposed ? 1 : c->n, c->transposed ? c->k : 1,
+                                  &packed, NULL),
+               "pack");
+    void   *scratch = test_scratch(kernels->gemm_scratch(packed, c->rows, bl_pool_threads(pool)));
+    bl_gemm g = { .rows = c->rows,
+                  .a = a,
+                  .a_stride = c->k + c->pad,
+                  .b = packed,
+                  .out = out,
+                  .out_stride = c->n + c->pad,
+                  .epilogue = c->epilogue,
+                  .scratch = scratch };
+    if (c->in_place)
+        g.epilogue.add = out;
+    kernels->gemm(&g, pool);
+    free(scratch);
+    bl_packed_free(packed);
+}
+
+static void check_gemm(const gemm_case *c, bl_pool *pool)
+{
+    size_t out_len = c->rows * (c->n + c->pad);
+    float *a = test_floats(c->rows * (c->k + c->pad), 1), *b = test_floats(c->k * c->n, 2);
+    float *want = test_floats(out_len, 3), *got = test_floats(out_len, 3);
+    run_gemm(test_scalar(), c, a, b, want, NULL);
+    EACH_ISA(kernels)
+    {
+        free(got);
+        got = test_floats(out_len, 3);
+        run_gemm(kernels, c, a, b, got, pool);
+        CHECK_NEAR(want, got, out_len, 1e-5f, TOLERANCE, "%s %zux%zux%zu act %d",
+                   bl_isa_name(kernels->isa), c->rows, c->k, c->n, c->epilogue.act);
+    }
+    free(a), free(b), free(want), free(got);
+}
+
+TEST(gemm_agrees_at_every_size)
+{
+    bl_pool *pool = NULL;
+    CHECK_CODE(BLIND_OK, bl_pool_new(3, &pool, NULL), "pool");
+    for (size_t i = 0; i < BL_LEN(row_sizes); i++)
+        for (size_t j = 0; j < BL_LEN(col_sizes); j++) {
+            gemm_case c = { .rows = row_sizes[i], .n = col_sizes[j], .k = k_sizes[(i + j) % 8] };
+            c.pad = (i + j) % 3;
+            c.transposed = (i ^ j) & 1;
+            check_gemm(&c, (i + j) % 2 ? pool : NULL);
+        }
+    for (size_t i = 0; i < BL_LEN(k_sizes); i++)
+        check_gemm(&(gemm_case){ .rows = 9, .n = 33, .k = k_sizes[i] }, NULL);
+    bl_pool_free(pool);
+}
+
+TEST(gemm_applies_every_epilogue)
+{
+    float *extra = test_floats(40 * 70, 9);
+    for (int act = 0; act < BL_UNARY_COUNT; act++) {
+        if (act == BL_UNARY_LOG || act == BL_UNARY_SQRT || act == BL_UNARY_RECIPROCAL ||
+            (act >= BL_UNARY_FLOOR && act <= BL_UNARY_SIGN))
+            continue; /* jump or blow up near some sums; test_elements has them */
+        for (int parts = 0; parts < 16; parts++) {
+            gemm_case c = { .rows = 29, .k = 300, .n = 65, .pad = 3, .in_place = parts & 8 };
+            c.epilogue = (bl_epilogue){ .bias = parts & 1 ? extra : NULL,
+                                        .add = parts & 2 ? extra : NULL,
+                                        .mul = parts & 4 ? extra : NULL,
+                                        .act = (bl_unary)act,
+                                        .a = 0.25f,
+                                        .b = 0.75f };
+            if (act == BL_UNARY_EXP)
+                c.k = 5;
+            check_gemm(&c, NULL);
+        }
+    }
+    free(extra);
+}
+
+/* Strides of the two factors: as they are, one turned, the other, both, both apart. */
+static const struct {
+    const char *name;
+    size_t      a_row, a_col, b_row, b_col; /* in units where 0 stands for the dense stride */
+} layouts[] = {
+    { "plain", 0, 1, 0, 1 },       { "a turned", 1, 0, 0, 1 }, { "b turned", 0, 1, 1, 0 },
+    { "both turned", 1, 0, 1, 0 }, { "apart", 0, 2, 0, 2 },    { "b broadcast", 0, 1, 0, 3 },
+};
+
+typedef struct {
+    size_t m, n, k, layout;
+    float  alpha;
+} matmul_case;
+
+static void run_matmul(const bl_kernels *kernels, const matmul_case *c, const float *a,
+                       const float *b, float *out, bl_pool *pool)
+{
+    size_t    a_col = layouts[c->layout].a_col, b_col = layouts[c->layout].b_col;
+    bl_matmul m = {
+        .m = c->m, .n = c->n, .k = c->k, .alpha = c->alpha, .a = a, .b = b, .out = out
+    };
+    m.a_row = a_col ? c->k * a_col : 1;
+    m.a_col = a_col ? a_col : c->m;
+    m.b_row = b_col ? c->n * b_col : 1;
+    m.b_col = b_col ? b_col : c->k;
+    m.out_row = c->n + 1;
+    m.batch_rank = 2;
+    m.batch[0] = 2;
+    m.batch[1] = 3;
+    m.a_batch[0] = 3 * c->m * c->k;
+    m.a_batch[1] = c->m * c->k;
+    m.b_batch[1] = c->n * c->k; /* axis 0 is broadcast */
+    m.out_batch[0] = 3 * c->m * m.out_row;
+    m.out_batch[1] = c->m * m.out_row;
+    void *scratch = test_scratch(kernels->matmul_scratch(&m, bl_pool_threads(pool)));
+    m.scratch = scratch;
+    kernels->matmul(&m, pool);
+    free(scratch);
+}
+
+static void check_matmul(const matmul_case *c, bl_pool *pool)
+{
+    size_t out_len = 6 * c->m * (c->n + 1);
+    float *a = test_floats(8 * 3 * c->m * c->k + 8, 4),
+          *b = test_floats(8 * 3 * c->n * c->k + 8, 5);
+    float *want = test_floats(out_len, 6);
+    run_matmul(test_scalar(), c, a, b, want, NULL);
+    EACH_ISA(kernels)
+    {
+        float *got = test_floats(out_len, 6);
+        run_matmul(kernels, c, a, b, got, pool);
+        CHECK_NEAR(want, got, out_len, 1e-5f, TOLERANCE, "%s %zux%zux%zu %s",
+                   bl_isa_name(kernels->isa), c->m, c->k, c->n, layouts[c->layout].name);
+        free(got);
+    }
+    free(a), free(b), free(want);
+}
+
+TEST(matmul_agrees_for_every_layout)
+{
+    static const size_t sizes[] = { 0, 1, 13, 15, 31, 33, 130 };
+    bl_pool            *pool = NULL;
+    CHECK_CODE(BLIND_OK, bl_pool_new(2, &pool, NULL), "pool");
+    for (size_t layout = 0; layout < BL_LEN(layouts); layout++)
+        for (size_t i = 0; i < BL_LEN(sizes); i++)
+            for (size_t j = 0; j < BL_LEN(sizes); j++) {
+                matmul_case c = { sizes[i], sizes[j], sizes[(i + j + layout) % 7] * 2, layout,
+                                  i % 2 ? 1 : 0.125f };
+                check_matmul(&c, j % 2 ? pool : NULL);
+            }
+    bl_pool_free(pool);
+}
+
+static void run_attention(const bl_kernels *kernels, bl_attention a, float *out, bl_pool *pool)
+{
+    a.out = out;
+    a.scratch = test_scratch(kernels->attention_scratch(&a, bl_pool_threads(pool)));
+    kernels->attention(&a, pool);
+    free(a.scratch);
+}
+
+/* [b, s, h, d] in, [b, s, h, d] out; the mask is per key, per row and key, or absent. */
+static void check_attention(size_t queries, size_t keys, size_t depth, size_t values, int masking,
+                            bl_pool *pool)
+{
+    size_t heads = 3, batch = 2, out_len = batch * queries * heads * values;
+    float *q = test_floats(batch * queries * heads * depth, 1);
+    float *k = test_floats(batch * keys * heads * depth, 2);
+    float *v = test_floats(batch * keys * heads * values, 3);
+    float *mask = test_floats(batch * queries * keys, 4), *want = test_floats(out_len, 5);
+    for (size_t i = 0; i < batch * queries * keys; i += 3)
+        mask[i] = i % keys ? -INFINITY : 0;
+    bl_attention a = { .batch = batch,
+                       .heads = heads,
+                       .q_len = queries,
+                       .k_len = keys,
+                       .head_size = depth,
+                       .value_size = values,
+                       .scale = 0.3f };
+    a.q = q, a.q_batch = queries * heads * depth, a.q_head = depth, a.q_row = heads * depth;
+    a.k = k, a.k_batch = keys * heads * depth, a.k_head = depth, a.k_row = heads * depth;
+    a.v = v, a.v_batch = keys * heads * values, a.v_head = values, a.v_row = heads * values;
+    a.out_batch = queries * heads * values, a.out_head = values, a.out_row = heads * values;
+    a.mask = masking ? mask : NULL;
+    a.mask_batch = keys, a.mask_row = masking == 2 ? keys : 0, a.mask_col = masking == 3 ? 0 : 1;
+    run_attention(test_scalar(), a, want, NULL);
+    EACH_ISA(kernels)
+    {
+        float *got = test_floats(out_len, 6);
+        run_attention(kernels, a, got, pool);
+        CHECK_NEAR(want, got, out_len, 1e-5f, TOLERANCE, "%s %zu queries %zu keys %zu deep mask %d",
+                   bl_isa_name(kernels->isa), queries, keys, depth, masking);
+        free(got);
+    }
+    free(q), free(k), free(v), free(mask), free(want);
+}
+
+TEST(attention_agrees)
+{
+    static const size_t lens[] = { 1, 2, 14, 15, 31, 33, 129, 400 };
+    bl_pool            *pool = NULL;
+    CHECK_CODE(BLIND_OK, bl_pool_new(2, &pool, NULL), "pool");
+    for (size_t i = 0; i < BL_LEN(lens); i++)
+        for (int masking = 0; masking < 4; masking++) {
+            check_attention(lens[i], lens[i], 64, 64, masking, pool);
+            check_attention(lens[i], lens[7 - i], 5 + 7 * i, 33, masking, NULL);
+        }
+    bl_pool_free(pool);
+}
+
+/* Results do not depend on the number of threads: to the bit. */
+TEST(gemm_is_the_same_for_any_number_of_threads)
+{
+    gemm_case c = { .rows = 150, .k = 600, .n = 200 };
+    float    *a = test_floats(c.rows * c.k, 1), *b = test_floats(c.k * c.n, 2);
+    EACH_ISA(kernels)
+    {
+        float *first = test_floats(c.rows * c.n, 3);
+        run_gemm(kernels, &c, a, b, first, NULL);
+        for (int threads = 2; threads < 6; threads++) {
+            bl_pool *pool = NULL;
+            float   *again = test_floats(c.rows * c.n, 3);
+            CHECK_CODE(BLIND_OK, bl_pool_new(threads, &pool, NULL), "pool");
+            run_gemm(kernels, &c, a, b, again, pool);
+            assert_memory_equal(first, again, c.rows * c.n * sizeof *first);
+            bl_pool_free(pool);
+            free(again);
+        }
+        free(first);
+    }
+    free(a), free(b);
+}
+
+TESTS(RUN(gemm_agrees_at_every_size), RUN(gemm_applies_every_epilogue),
+      RUN(matmul_agrees_for_every_layout), RUN(attention_agrees),
+      RUN(gemm_is_the_same_for_any_number_of_threads))
