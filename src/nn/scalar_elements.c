@@ -45,7 +45,7 @@ float bl_unary_scalar(bl_unary op, float x, float a, float b)
     case BL_UNARY_ELU:
         return x < 0 ? a * expm1f(x) : x;
     case BL_UNARY_SOFTPLUS:
-        return (float)(fmax(x, 0) + log1p(exp(-fabs((double)x)))) + 0 * x;
+        return isnan(x) ? x : (float)(fmax(x, 0) + log1p(exp(-fabs((double)x))));
     case BL_UNARY_AFFINE:
         return a * x + b;
     case BL_UNARY_EXP:
