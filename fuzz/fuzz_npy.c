@@ -1,0 +1,28 @@
+/* npy: an accepted file becomes a tensor; written and read again it is the same tensor. */
+#include "base/npy.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_same(const blind_tensor *a, const blind_tensor *b)
+{
+    if (a->dtype != b->dtype || a->rank != b->rank || a->size != b->size ||
+        memcmp(a->shape, b->shape, sizeof a->shape) != 0 ||
+        (a->size && memcmp(a->data, b->data, a->size) != 0))
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    bl_auto_arena arena = BL_ARENA_EMPTY;
+    bl_auto_buf   file = BL_BUF_EMPTY;
+    blind_tensor  first, second;
+    if (bl_npy_read(bl_span(data, size), &arena, &first, NULL) != BLIND_OK)
+        return 0;
+    if (bl_npy_write(&first, &file, NULL) != BLIND_OK ||
+        bl_npy_read(bl_buf_span(&file), &arena, &second, NULL) != BLIND_OK)
+        abort();
+    check_same(&first, &second);
+    return 0;
+}
