@@ -241,7 +241,7 @@ static int soak(void)
     return atomic_load(&errors) ? 1 : 0;
 }
 
-/* "image:FP32:1,1,28,28" */
+/* "image:FP32:1,1,8,8" */
 static bool parse_input(char *text, blind_tensor *t)
 {
     char *dtype = strchr(text, ':'), *dims = dtype ? strchr(dtype + 1, ':') : NULL;
