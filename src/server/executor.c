@@ -6,13 +6,13 @@
  * Only the executor's thread removes entries, so it may use one without the lock while it steps. */
 #include "server/executor.h"
 
+#include "base/clock.h"
 #include "nn/pool.h"
 #include "server/registry.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NS_PER_S 1000000000u
@@ -60,13 +60,6 @@ struct bl_executor {
     bool              draining, stop;
     bl_executor_stats stats;
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 /* ---- the ring ---- */
 
@@ -192,7 +185,7 @@ static entry *entry_new(bl_request *request, const bl_engine *engine, void *inst
     e->instance = instance;
     e->last = last;
     e->job.request = bl_request_retain(request);
-    e->submitted_ns = now_ns();
+    e->submitted_ns = bl_clock_ns();
     return e;
 }
 
@@ -313,7 +306,7 @@ static uint64_t reap(bl_executor *x)
     uint64_t earliest;
     entry   *e;
     x->changed = false;
-    while ((e = find_ending(x, now_ns(), &earliest)))
+    while ((e = find_ending(x, bl_clock_ns(), &earliest)))
         finish(x, e);
     return earliest;
 }
@@ -437,11 +430,11 @@ static void step(bl_executor *x, entry *first)
     uint64_t left = (uint64_t)first->share->deficit_ns;
     bl_turn  turn = { .pool = x->pool, .budget_ns = BL_MIN(left, x->options.slice_ns) };
     pthread_mutex_unlock(&x->lock);
-    uint64_t begin = now_ns();
+    uint64_t begin = bl_clock_ns();
     size_t   opened = open_jobs(batch, len, begin, jobs);
     if (opened)
         first->engine->step(first->instance, jobs, opened, &turn);
-    uint64_t took = now_ns() - begin;
+    uint64_t took = bl_clock_ns() - begin;
     pthread_mutex_lock(&x->lock);
     x->stats.steps++;
     x->stats.compute_ns += took;
@@ -575,7 +568,7 @@ void bl_executor_drain(bl_executor *x)
 
 bool bl_executor_idle(bl_executor *x, int timeout_ms)
 {
-    uint64_t        end = now_ns() + (uint64_t)BL_MAX(timeout_ms, 0) * 1000000;
+    uint64_t        end = bl_clock_ns() + (uint64_t)BL_MAX(timeout_ms, 0) * 1000000;
     struct timespec until = { (time_t)(end / NS_PER_S), (long)(end % NS_PER_S) };
     pthread_mutex_lock(&x->lock);
     while (x->stats.queued && pthread_cond_timedwait(&x->idle, &x->lock, &until) != ETIMEDOUT)

@@ -1,6 +1,7 @@
 /* Model bytes in a sealed memfd.  Source: memfd_create(2), fcntl(2) "File Sealing". */
 #include "server/model_file.h"
 
+#include "base/file.h"
 #include "crypto/hash.h"
 
 #include <errno.h>
@@ -15,8 +16,7 @@ enum { CHUNK = 1 << 20 };
 
 static blind_code no_memory(blind_error *err)
 {
-    return blind_fail(err, BLIND_MEMORY, "model.memory", "no memory for the model: %s",
-                      strerror(errno));
+    return blind_fail(err, BLIND_MEMORY, "model.memory", "no memory for the model");
 }
 
 blind_code bl_model_writer_init(bl_model_writer *w, size_t max, blind_error *err)
@@ -54,8 +54,7 @@ static blind_code seal(int fd, blind_error *err)
     int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
     if (fcntl(fd, F_ADD_SEALS, seals) == 0)
         return BLIND_OK;
-    return blind_fail(err, BLIND_FAILED, "model.seal", "cannot seal the model's memory: %s",
-                      strerror(errno));
+    return bl_errno_fail(err, "model.seal", "seal", "memfd:blind-model", errno);
 }
 
 static blind_code map_and_hash(int fd, size_t size, bl_model_file *file, blind_error *err)
@@ -109,12 +108,8 @@ static blind_code open_file(const char *path, size_t max, int *fd, blind_error *
 {
     struct stat st;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (*fd < 0 || fstat(*fd, &st) != 0) {
-        blind_code code = errno == ENOENT   ? BLIND_NOT_FOUND
-                          : errno == EACCES ? BLIND_DENIED
-                                            : BLIND_IO;
-        return blind_fail(err, code, "model.open", "cannot open '%s': %s", path, strerror(errno));
-    }
+    if (*fd < 0 || fstat(*fd, &st) != 0)
+        return bl_errno_fail(err, "model.open", "open", path, errno);
     if (!S_ISREG(st.st_mode))
         return blind_fail(err, BLIND_IO, "model.open", "cannot open '%s': not a regular file",
                           path);
@@ -136,8 +131,7 @@ static blind_code copy(int fd, const char *path, bl_model_writer *w, blind_error
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return blind_fail(err, BLIND_IO, "model.read", "cannot read '%s': %s", path,
-                              strerror(errno));
+            return bl_errno_fail(err, "model.read", "read", path, errno);
         BL_TRY(bl_model_writer_add(w, bl_span(chunk, (size_t)n), err));
     }
 }

@@ -1,15 +1,12 @@
 /* Principals and the tokens file. */
 #include "server/principal.h"
 
+#include "base/file.h"
+#include "base/hex.h"
 #include "crypto/hash.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { DIGEST = 32, ALL_BUT_ADMIN = BL_RIGHT_ALL & ~BL_RIGHT_ADMIN };
 
@@ -87,30 +84,6 @@ static bool parse_name(blind_span text, char name[BL_MAX_PRINCIPAL_NAME + 1])
             return false;
     memcpy(name, text.data, text.size);
     name[text.size] = 0;
-    return true;
-}
-
-static int hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-static bool parse_digest(blind_span text, uint8_t out[DIGEST])
-{
-    if (text.size != 2 * DIGEST)
-        return false;
-    for (size_t i = 0; i < DIGEST; i++) {
-        int high = hex_value(text.data[2 * i]), low = hex_value(text.data[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        out[i] = (uint8_t)(high << 4 | low);
-    }
     return true;
 }
 
@@ -198,7 +171,7 @@ static blind_code parse_row(bl_token_table *table, blind_span text, size_t line,
         return bl_span_equal(digest, BL_LITERAL("-"))
                    ? add_anonymous(table, row.rights, line, err)
                    : fail_line(err, line, "'anonymous' has no token, expected '-'");
-    if (!parse_digest(digest, row.sha256))
+    if (!bl_hex_decode(digest, row.sha256, DIGEST))
         return fail_line(err, line, "expected the token's SHA-256 in 64 hexadecimal digits");
     return add_row(table, &row, line, err);
 }
@@ -228,42 +201,15 @@ void bl_token_table_done(bl_token_table *table)
 
 /* ---- the table in force ---- */
 
-static blind_code read_tokens(const char *path, char *text, size_t max, size_t *size,
-                              blind_error *err)
-{
-    bl_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat    st;
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return blind_fail(err, BLIND_IO, "principal.file", "cannot open tokens file '%s': %s", path,
-                          strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return blind_fail(err, BLIND_IO, "principal.file", "tokens file '%s' is no regular file",
-                          path);
-    for (*size = 0; *size < max;) {
-        ssize_t n = read(fd, text + *size, max - *size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return blind_fail(err, BLIND_IO, "principal.file", "cannot read tokens file '%s': %s",
-                              path, strerror(errno));
-        if (n == 0)
-            break;
-        *size += (size_t)n;
-    }
-    return BLIND_OK;
-}
-
 static blind_code load_table(const char *path, bl_token_table *out, blind_error *err)
 {
+    bl_auto_buf text = BL_BUF_EMPTY;
     *out = (bl_token_table){ 0 };
     if (!path)
         return BLIND_OK;
-    size_t             size = 0;
-    bl_auto_free char *text = malloc(BL_MAX_TOKENS_FILE + 1);
-    if (!text)
-        return blind_fail(err, BLIND_MEMORY, "principal.file", "no memory for the tokens");
-    BL_TRY(read_tokens(path, text, BL_MAX_TOKENS_FILE + 1, &size, err));
-    blind_code code = bl_token_table_parse(bl_span(text, size), out, err);
+    blind_code code = bl_file_read(path, BL_MAX_TOKENS_FILE, &text, err);
+    if (code == BLIND_OK)
+        code = bl_token_table_parse(bl_buf_span(&text), out, err);
     return code == BLIND_OK ? code : blind_fail_in(err, code, "tokens file '%s'", path);
 }
 

@@ -6,13 +6,13 @@
  * log at which it changed, since sessions attested before that must hear of it. */
 #include "server/registry.h"
 
+#include "base/clock.h"
 #include "crypto/random.h"
 #include "server/loader.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { MAX_MODELS = 64, MAX_LOADS = 4096 };
 #define MAX_BYTES      ((size_t)64 << 30)
@@ -304,7 +304,7 @@ static bl_model *make_model(const bl_load *load, const char *owner, bl_instance 
     memcpy(m->owner, owner, strlen(owner) + 1);
     memcpy(m->sha256, instance->file->sha256, sizeof m->sha256);
     m->size = instance->file->bytes.size;
-    m->loaded_s = (int64_t)time(NULL);
+    m->loaded_s = bl_clock_wall_s();
     m->salted = load->salted;
     m->engine = instance->engine;
     m->instance = instance->model;

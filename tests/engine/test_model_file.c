@@ -61,7 +61,7 @@ TEST(model_file_refusals)
     CHECK(file == NULL);
     unlink(path);
     CHECK_CODE(BLIND_NOT_FOUND, bl_model_file_open(path, 100, &file, &err), "no file");
-    CHECK(strstr(err.message, "No such file"));
+    CHECK(strstr(err.message, "no such file"));
     CHECK_CODE(BLIND_IO, bl_model_file_open("/tmp", 100, &file, &err), "a folder");
     CHECK_CODE(BLIND_OK, bl_model_writer_init(&w, 5, NULL), "init");
     CHECK_CODE(BLIND_OK, bl_model_writer_add(&w, BL_LITERAL("01234"), NULL), "five");

@@ -182,7 +182,7 @@ TEST(principals_follow_the_file_and_keep_the_last_good_one)
     CHECK(strstr(err.message, path) && strstr(err.message, "line 1"));
     CHECK_CODE(BLIND_OK, bl_principals_find(p, BL_LITERAL("new"), 1, &who, NULL), "still");
     unlink(path);
-    CHECK_CODE(BLIND_IO, bl_principals_reload(p, &err), "no file");
+    CHECK_CODE(BLIND_NOT_FOUND, bl_principals_reload(p, &err), "no file");
     CHECK_CODE(BLIND_OK, bl_principals_find(p, BL_LITERAL("new"), 1, &who, NULL), "still");
     bl_principals_free(p);
 }
