@@ -25,11 +25,12 @@
 #define BL_MAX_TARGET_SIZE 4096
 
 /* Tensors and models */
-#define BL_MAX_RANK        16
 #define BL_MAX_TENSORS     256 /* inputs or outputs of one request */
 #define BL_MAX_TENSOR_NAME 256
 #define BL_MAX_MODEL_NAME  128
 #define BL_MAX_GRAPH_NODES (1u << 20)
 #define BL_MAX_GRAPH_DEPTH 16
+#define BL_MAX_NODE_EDGES  (1u << 16)  /* inputs, outputs or attributes of one node */
+#define BL_MAX_FOLDED      (256u << 20) /* bytes of constants computed while planning */
 
 #endif

@@ -69,10 +69,10 @@ static blind_code open_body(blind_span body, int64_t json_size, bl_arena *a, sou
 
 static blind_code parse_shape(const json_t *shape, blind_tensor *t, blind_error *err)
 {
-    if (!json_is_array(shape) || json_array_size(shape) > BL_MAX_RANK)
+    if (!json_is_array(shape) || json_array_size(shape) > BLIND_MAX_RANK)
         return blind_fail(err, BLIND_INPUT, "kserve.shape",
                           "tensor '%s': shape is no array of at most %d axes", t->name,
-                          BL_MAX_RANK);
+                          BLIND_MAX_RANK);
     t->rank = (int)json_array_size(shape);
     for (int i = 0; i < t->rank; i++) {
         const json_t *axis = json_array_get(shape, (size_t)i);

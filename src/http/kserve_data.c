@@ -127,7 +127,7 @@ static blind_code count_leaves(filler *f, const json_t *array, int depth, blind_
 {
     size_t  i;
     json_t *value;
-    if (depth > BL_MAX_RANK)
+    if (depth > BLIND_MAX_RANK)
         return blind_fail(err, BLIND_LIMIT, "kserve.data", "tensor '%s': arrays nested too deep",
                           f->t->name);
     json_array_foreach(array, i, value)

@@ -1,0 +1,128 @@
+/* A model in memory: values, nodes and what they carry, all in one arena.
+ *
+ * A value is an index into `tensors` and `values`; -1 is an optional input or output left out.
+ * Every value has exactly one origin: a graph input, an initializer or a node that stands before
+ * all its readers. */
+#ifndef BL_ONNX_GRAPH_H
+#define BL_ONNX_GRAPH_H
+
+#include "base/arena.h"
+#include "base/limits.h"
+#include "onnx/onnx.h"
+
+#define BL_ONNX_RANK 8 /* of any tensor inside a model */
+
+/* Dense and row-major.  data is NULL until it is known or placed. */
+typedef struct {
+    blind_dtype dtype;
+    int         rank;
+    int64_t     dim[BL_ONNX_RANK]; /* elements per axis */
+    size_t      len;               /* elements */
+    void       *data;              /* constants may lie unaligned in the file: see bl_value */
+} bl_tensor;
+
+/* Where the run's bytes of a value come from. */
+typedef enum {
+    BL_PLACE_NONE,  /* never stored                                 */
+    BL_PLACE_CONST, /* known when planned: tensor.data               */
+    BL_PLACE_INPUT, /* the caller's bytes                            */
+    BL_PLACE_ARENA, /* at `offset` of the run's memory               */
+    BL_PLACE_VIEW,  /* within the bytes of value `of`                */
+} bl_place;
+
+typedef struct {
+    const char *name;
+    bool        is_input, is_output; /* of the graph */
+    bool        constant;            /* tensor.data holds it, whatever the inputs */
+    bool        derived;  /* constant, but only for these input shapes: never packed for all */
+    bool        shaped;   /* dtype and shape are known */
+    int32_t     producer; /* node, or -1 */
+    int32_t     uses;     /* readers, graph outputs included */
+    bl_place    place;
+    int32_t     of;     /* VIEW: the value whose bytes these are; else -1 */
+    size_t      offset; /* bytes: VIEW: from the start of that value; ARENA: of the run's memory */
+} bl_value;
+
+typedef enum {
+    BL_ATTR_FLOAT = 1,
+    BL_ATTR_INT = 2,
+    BL_ATTR_STRING = 3,
+    BL_ATTR_TENSOR = 4,
+    BL_ATTR_GRAPH = 5,
+    BL_ATTR_FLOATS = 6,
+    BL_ATTR_INTS = 7,
+    BL_ATTR_STRINGS = 8,
+} bl_attr_type;
+
+typedef struct {
+    const char *name;
+    int         type; /* bl_attr_type, or another number of the format */
+    float       f;
+    int64_t     i;
+    const char *s;
+    bl_tensor   t;
+    int64_t    *ints;
+    float      *floats;
+    size_t      len; /* of ints or floats */
+} bl_attr;
+
+typedef struct bl_op bl_op;
+
+typedef struct {
+    const bl_op *op;
+    const char  *type, *domain, *name; /* name "" where the model gives none */
+    int64_t      opset;                /* version imported of its domain */
+    int32_t     *in, *out;
+    int          n_in, n_out;
+    bl_attr     *attrs;
+    size_t       n_attrs;
+    int32_t      id;      /* index in the model's graph, also after fusion */
+    bool         dead;    /* folded or fused into another */
+    bool         view;    /* every output is bytes of input 0: nothing to run */
+    uint32_t     inplace; /* bit i: output 0 may take the place of input i, of equal size */
+    uint32_t     raw;     /* bit i: constant input i may lie unaligned */
+    void        *params;  /* what the operator prepared */
+    size_t       scratch; /* bytes it needs while running */
+} bl_node;
+
+typedef struct {
+    const char *domain; /* "" is ai.onnx */
+    int64_t     version;
+} bl_opset;
+
+typedef struct {
+    bl_tensor *tensors;
+    bl_value  *values;
+    size_t     n_values, cap_values;
+    bl_node   *nodes; /* in an order in which they can run */
+    size_t     n_nodes;
+} bl_graph;
+
+typedef struct {
+    bl_graph      graph;
+    bl_opset     *opsets;
+    size_t        n_opsets;
+    bl_onnx_port *inputs, *outputs; /* inputs without those that have an initializer */
+    int32_t      *input_values, *output_values;
+    size_t        n_inputs, n_outputs;
+} bl_model;
+
+/* Parses a ModelProto into *out; everything lies in the arena or is borrowed from the file. */
+BLIND_MUST_USE blind_code bl_model_parse(blind_span file, bl_arena *arena, bl_model *out,
+                                         blind_error *err);
+
+/* Reads a TensorProto: dims, type, and data in place where it is raw. */
+BLIND_MUST_USE blind_code bl_tensor_parse(blind_span message, bl_arena *arena, bl_tensor *out,
+                                          const char **name, blind_error *err);
+
+/* blind_dtype of an ONNX TensorProto.DataType; -1 for those we have not. */
+int bl_dtype_of_onnx(int64_t onnx_type);
+
+/* Sets rank, dims and len; false when the size in bytes overflows. */
+bool   bl_tensor_shape(bl_tensor *t, int rank, const int64_t *dim);
+size_t bl_tensor_size(const bl_tensor *t); /* bytes */
+
+/* A new value with that name; -1 when out of memory. */
+int32_t bl_graph_value(bl_graph *g, bl_arena *arena, const char *name);
+
+#endif

@@ -1,0 +1,31 @@
+/* What convolutions and products carry from planning to running, open to fusion. */
+#ifndef BL_ONNX_HEAVY_H
+#define BL_ONNX_HEAVY_H
+
+#include "onnx/families.h"
+
+typedef struct {
+    bl_window         window;
+    bl_epilogue       epilogue; /* act and its parameters; pointers are set by each run */
+    int               add_in;   /* the input added before act, shaped as the output; -1: none */
+    const bl_node    *norm;     /* BatchNormalization folded into the weights; or NULL */
+    const bl_weights *weights;  /* NULL: plain loops over weights that are no constants */
+} bl_conv_params;
+
+typedef struct {
+    bool              packed; /* b is constant: gemm; else matmul */
+    bool              plain;  /* not f32: plain loops */
+    bl_matmul         m;      /* shapes, and strides where not packed */
+    size_t            b_row, b_col;
+    const bl_weights *weights;
+    bl_epilogue       epilogue;
+    int               bias_in, add_in; /* inputs of the epilogue; -1: none */
+    float             beta;            /* Gemm: of a C that is neither bias nor add */
+    int               c_in;
+} bl_product_params;
+
+/* Reads input `side` of a MatMul (0 or 1) through a Transpose: the strides change, no byte moves.
+ * False when this product cannot. */
+bool bl_matmul_through(bl_build *b, bl_node *n, int side, const bl_node *transpose);
+
+#endif

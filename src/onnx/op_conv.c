@@ -1,0 +1,162 @@
+/* Conv.  Constant weights are packed once, with the BatchNormalization that follows folded in;
+ * others run plain loops. */
+#include "onnx/heavy.h"
+#include "onnx/window.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+blind_code bl_op_conv_infer(bl_build *b, bl_node *n)
+{
+    const bl_tensor *x = bl_in(b, n, 0), *w = bl_in(b, n, 1);
+    int64_t          dim[BL_ONNX_RANK];
+    bl_conv_params  *p;
+    BL_TRY(bl_params(b, n, sizeof *p, &p));
+    if (x->dtype != BLIND_F32 || w->dtype != BLIND_F32)
+        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "elements of type %s",
+                          blind_dtype_name(x->dtype));
+    if (x->rank < 3 || w->rank != x->rank)
+        return bl_op_fail(b, n, BLIND_INPUT, "an input of %d axes and weights of %d", x->rank,
+                          w->rank);
+    int64_t groups = bl_attr_int(n, "group", 1);
+    if (groups < 1 || x->dim[1] % groups != 0 || w->dim[0] % groups != 0 ||
+        w->dim[1] != x->dim[1] / groups)
+        return bl_op_fail(
+            b, n, BLIND_INPUT, "weights [%lld, %lld] for %lld channels in %lld groups",
+            (long long)w->dim[0], (long long)w->dim[1], (long long)x->dim[1], (long long)groups);
+    if (bl_has_in(n, 2) &&
+        (bl_in(b, n, 2)->len != (size_t)w->dim[0] || bl_in(b, n, 2)->dtype != BLIND_F32))
+        return bl_op_fail(b, n, BLIND_INPUT, "a bias that is not one number per channel");
+    BL_TRY(bl_window_of(b, n, w->dim + 2, &p->window, dim, NULL));
+    p->window.channels_out = (size_t)w->dim[0];
+    p->window.groups = (size_t)groups;
+    p->add_in = -1;
+    n->raw = bl_is_const(b, n, 1) ? 2 : 0;
+    dim[0] = x->dim[0];
+    dim[1] = w->dim[0];
+    return bl_set_out(b, n, 0, BLIND_F32, x->rank, dim);
+}
+
+/* Packing.  ---------------------------------------------------------------------------------- */
+
+static float number(const bl_build *b, const bl_node *n, int i, size_t at)
+{
+    float v;
+    memcpy(&v, (const char *)bl_in(b, n, i)->data + 4 * at, 4);
+    return v;
+}
+
+/* Scales the weights of each output channel and makes the bias that goes with them. */
+static void fold_norm(const bl_build *b, const bl_node *n, const bl_node *norm, float *w,
+                      float *bias, size_t channels, size_t each)
+{
+    float eps = bl_attr_float(norm, "epsilon", 1e-5f);
+    for (size_t c = 0; c < channels; c++) {
+        double gain =
+            (double)number(b, norm, 1, c) / sqrt((double)number(b, norm, 4, c) + (double)eps);
+        double shift = bl_has_in(n, 2) ? (double)number(b, n, 2, c) : 0;
+        bias[c] =
+            (float)((double)number(b, norm, 2, c) + (shift - (double)number(b, norm, 3, c)) * gain);
+        for (size_t i = 0; i < each; i++)
+            w[c * each + i] = (float)((double)w[c * each + i] * gain);
+    }
+}
+
+static blind_code pack(bl_build *b, bl_node *n, bl_conv_params *p)
+{
+    const bl_tensor    *w = bl_in(b, n, 1);
+    const float        *data = w->data;
+    bl_auto_free float *copy = NULL, *bias = NULL;
+    bl_packed          *packed;
+    size_t              channels = p->window.channels_out;
+    int                 variant = p->norm ? 1 : 0;
+    p->weights = bl_store_find(b, n, variant);
+    if (p->weights)
+        return BLIND_OK;
+    if (p->norm || (uintptr_t)data % sizeof(float) != 0) {
+        copy = malloc(bl_tensor_size(w));
+        bias = calloc(channels + 1, sizeof *bias);
+        if (!copy || !bias)
+            return bl_op_fail(b, n, BLIND_MEMORY, "no memory to pack weights");
+        memcpy(copy, w->data, bl_tensor_size(w));
+        data = copy;
+    }
+    if (p->norm)
+        fold_norm(b, n, p->norm, copy, bias, channels, w->len / channels);
+    BL_TRY(b->kernels->conv_pack(&p->window, data, &packed, b->err));
+    bl_store_unneeded(b, w);
+    return bl_store_keep(b, n, variant, packed, p->norm ? bias : NULL, channels, &p->weights);
+}
+
+blind_code bl_op_conv_prepare(bl_build *b, bl_node *n)
+{
+    bl_conv_params *p = n->params;
+    if (!bl_is_const(b, n, 1) || bl_in(b, n, 1)->len == 0)
+        return BLIND_OK;
+    BL_TRY(pack(b, n, p));
+    n->scratch = b->kernels->conv_scratch(&p->window, p->weights->packed, bl_pool_threads(b->pool));
+    return BLIND_OK;
+}
+
+/* Running.  ---------------------------------------------------------------------------------- */
+
+/* One output element: the sum over a window, plain. */
+static float sum_at(const bl_window *w, const float *x, const float *weights, size_t o,
+                    const size_t *at)
+{
+    size_t channels = w->channels_in / w->groups, group = o / (w->channels_out / w->groups);
+    double sum = 0;
+    for (size_t c = 0; c < channels; c++)
+        for (size_t i = 0; i < w->kernel[0]; i++)
+            for (size_t j = 0; j < w->kernel[1]; j++)
+                for (size_t k = 0; k < w->kernel[2]; k++) {
+                    size_t z = at[0] * w->stride[0] + i * w->dilation[0] - w->pad[0];
+                    size_t y = at[1] * w->stride[1] + j * w->dilation[1] - w->pad[1];
+                    size_t v = at[2] * w->stride[2] + k * w->dilation[2] - w->pad[2];
+                    size_t tap = (i * w->kernel[1] + j) * w->kernel[2] + k;
+                    size_t taps = w->kernel[0] * w->kernel[1] * w->kernel[2];
+                    if (z >= w->in[0] || y >= w->in[1] || v >= w->in[2])
+                        continue; /* negative ones wrapped around */
+                    size_t in = (group * channels + c) * w->in[0];
+                    sum += (double)x[((in + z) * w->in[1] + y) * w->in[2] + v] *
+                           (double)weights[(o * channels + c) * taps + tap];
+                }
+    return (float)sum;
+}
+
+static void conv_plain(const bl_window *w, const float *x, const float *weights, const float *bias,
+                       float *out)
+{
+    size_t in = w->channels_in * w->in[0] * w->in[1] * w->in[2], at[3];
+    for (size_t z = 0; z < w->batch; z++, x += in)
+        for (size_t o = 0; o < w->channels_out; o++)
+            for (at[0] = 0; at[0] < w->out[0]; at[0]++)
+                for (at[1] = 0; at[1] < w->out[1]; at[1]++)
+                    for (at[2] = 0; at[2] < w->out[2]; at[2]++)
+                        *out++ = sum_at(w, x, weights, o, at) + (bias ? bias[o] : 0);
+}
+
+blind_code bl_op_conv_run(const bl_exec *x, const bl_node *n)
+{
+    const bl_conv_params *p = n->params;
+    const bl_tensor      *bias = bl_arg(x, n, 2);
+    bl_tensor            *out = bl_result(x, n, 0);
+    if (out->len == 0)
+        return BLIND_OK;
+    if (!p->weights) {
+        conv_plain(&p->window, bl_arg(x, n, 0)->data, bl_arg(x, n, 1)->data,
+                   bias ? bias->data : NULL, out->data);
+        return BLIND_OK;
+    }
+    bl_conv c = { .window = p->window,
+                  .x = bl_arg(x, n, 0)->data,
+                  .w = p->weights->packed,
+                  .out = out->data,
+                  .epilogue = p->epilogue,
+                  .scratch = x->scratch };
+    c.epilogue.bias = p->weights->bias ? p->weights->bias : bias ? bias->data : NULL;
+    if (p->add_in >= 0)
+        c.epilogue.add = bl_arg(x, n, p->add_in)->data;
+    x->kernels->conv(&c, x->pool);
+    return BLIND_OK;
+}

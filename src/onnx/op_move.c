@@ -1,0 +1,453 @@
+/* Operators that copy elements to other places: all but Pad and Tile are regular views, which the
+ * copy kernel makes dense. */
+#include "onnx/families.h"
+
+/* One strided copy.  ------------------------------------------------------------------------- */
+
+static void copy_view(const bl_exec *x, const bl_copy *view, const void *from, void *to)
+{
+    bl_copy c = *view;
+    c.x = from;
+    c.out = to;
+    x->kernels->copy(&c, x->pool);
+}
+
+static void dense_strides(const bl_tensor *t, ptrdiff_t *stride)
+{
+    ptrdiff_t step = 1;
+    for (int i = t->rank - 1; i >= 0; i--) {
+        stride[i] = step;
+        step *= (ptrdiff_t)t->dim[i];
+    }
+}
+
+static void start_view(bl_copy *c, const bl_tensor *out)
+{
+    c->element_size = blind_dtype_size(out->dtype);
+    c->rank = out->rank;
+    for (int i = 0; i < out->rank; i++)
+        c->shape[i] = (size_t)out->dim[i];
+}
+
+/* Whether the view's elements already lie in their order. */
+static bool is_dense(const bl_copy *c)
+{
+    ptrdiff_t step = 1;
+    for (int i = c->rank - 1; i >= 0; i--) {
+        if (c->shape[i] != 1 && c->stride[i] != step)
+            return false;
+        step *= (ptrdiff_t)c->shape[i];
+    }
+    return true;
+}
+
+/* Transpose.  -------------------------------------------------------------------------------- */
+
+blind_code bl_op_transpose_infer(bl_build *b, bl_node *n)
+{
+    const bl_tensor *x = bl_in(b, n, 0);
+    int64_t          perm[BL_ONNX_RANK], dim[BL_ONNX_RANK];
+    size_t           len;
+    bool             seen[BL_ONNX_RANK];
+    ptrdiff_t        stride[BL_ONNX_RANK];
+    bl_copy         *p;
+    BL_TRY(bl_attr_ints(b, n, "perm", perm, BL_ONNX_RANK, &len));
+    for (int i = 0; len == 0 && i < x->rank; i++)
+        perm[i] = x->rank - 1 - i;
+    if (len && len != (size_t)x->rank)
+        return bl_op_fail(b, n, BLIND_INPUT, "a permutation of %zu axes for %d", len, x->rank);
+    BL_TRY(bl_axes(b, n, perm, (size_t)x->rank, x->rank, seen));
+    for (int i = 0; i < x->rank; i++) {
+        perm[i] += perm[i] < 0 ? x->rank : 0;
+        dim[i] = x->dim[perm[i]];
+    }
+    BL_TRY(bl_set_out(b, n, 0, x->dtype, x->rank, dim));
+    BL_TRY(bl_params(b, n, sizeof *p, &p));
+    start_view(p, bl_out(b, n, 0));
+    dense_strides(x, stride);
+    int64_t last = -1;
+    bool    moves = false; /* axes of one element do not count */
+    for (int i = 0; i < x->rank; i++) {
+        p->stride[i] = stride[perm[i]];
+        if (dim[i] != 1) {
+            moves = moves || perm[i] < last;
+            last = perm[i];
+        }
+    }
+    if (!moves)
+        bl_set_view(b, n, 0, 0);
+    return BLIND_OK;
+}
+
+blind_code bl_op_transpose_run(const bl_exec *x, const bl_node *n)
+{
+    if (bl_result(x, n, 0)->len)
+        copy_view(x, n->params, bl_arg(x, n, 0)->data, bl_result(x, n, 0)->data);
+    return BLIND_OK;
+}
+
+/* Slice.  Source: ONNX operators, Slice: bounds are clamped to the axis. ------------------------
+ */
+
+typedef struct {
+    bl_copy   view;
+    ptrdiff_t from; /* bytes to the first element */
+} slice;
+
+static blind_code slice_axis(bl_build *b, const bl_node *n, int64_t size, int64_t start,
+                             int64_t end, int64_t step, int64_t *first, int64_t *count)
+{
+    if (step == 0 || step == INT64_MIN)
+        return bl_op_fail(b, n, BLIND_INPUT, "a step of %lld", (long long)step);
+    start = start < 0 ? start + size : start;
+    end = end < 0 && end >= -size ? end + size : end < -size ? -1 : end;
+    int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
+    start = BL_MIN(BL_MAX(start, step > 0 ? 0 : low), high);
+    end = BL_MIN(BL_MAX(end, low), high);
+    int64_t span = step > 0 ? end - start : start - end, pace = step > 0 ? step : -step;
+    *count = span <= 0 || start < 0 ? 0 : (span - 1) / pace + 1;
+    *first = *count ? start : 0;
+    return BLIND_OK;
+}
+
+blind_code bl_op_slice_infer(bl_build *b, bl_node *n)
+{
+    const bl_tensor *x = bl_in(b, n, 0);
+    int64_t          start[BL_ONNX_RANK], end[BL_ONNX_RANK], axes[BL_ONNX_RANK], step[BL_ONNX_RANK];
+    int64_t          dim[BL_ONNX_RANK], first = 0;
+    ptrdiff_t        stride[BL_ONNX_RANK];
+    size_t           len, n_end, n_axes, n_step;
+    bool             mask[BL_ONNX_RANK];
+    slice           *p;
+    BL_TRY(bl_ints_of(b, n, "starts", 1, 10, start, BL_ONNX_RANK, &len));
+    BL_TRY(bl_ints_of(b, n, "ends", 2, 10, end, BL_ONNX_RANK, &n_end));
+    BL_TRY(bl_ints_of(b, n, "axes", 3, 10, axes, BL_ONNX_RANK, &n_axes));
+    BL_TRY(bl_ints_of(b, n, "-", 4, 10, step, BL_ONNX_RANK, &n_step));
+    for (size_t i = 0; n_axes == 0 && i < len; i++)
+        axes[i] = (int64_t)i;
+    if (n_end != len || (n_axes && n_axes != len) || (n_step && n_step != len))
+        return bl_op_fail(b, n, BLIND_INPUT, "starts, ends, axes and steps of unequal length");
+    BL_TRY(bl_axes(b, n, axes, len, x->rank, mask));
+    BL_TRY(bl_params(b, n, sizeof *p, &p));
+    dense_strides(x, stride);
+    memcpy(dim, x->dim, sizeof dim);
+    for (size_t i = 0; i < len; i++) {
+        int     axis = (int)(axes[i] < 0 ? axes[i] + x->rank : axes[i]);
+        int64_t pace = n_step ? step[i] : 1;
+        BL_TRY(slice_axis(b, n, x->dim[axis], start[i], end[i], pace, &first, &dim[axis]));
+        p->from += stride[axis] * (ptrdiff_t)first * (ptrdiff_t)blind_dtype_size(x->dtype);
+        stride[axis] = dim[axis] > 1 ? stride[axis] * (ptrdiff_t)pace : stride[axis];
+    }
+    BL_TRY(bl_set_out(b, n, 0, x->dtype, x->rank, dim));
+    start_view(&p->view, bl_out(b, n, 0));
+    memcpy(p->view.stride, stride, sizeof p->view.stride);
+    if (is_dense(&p->view))
+        bl_set_view(b, n, 0, (size_t)p->from);
+    return BLIND_OK;
+}
+
+blind_code bl_op_slice_run(const bl_exec *x, const bl_node *n)
+{
+    const slice *p = n->params;
+    if (bl_result(x, n, 0)->len)
+        copy_view(x, &p->view, (const char *)bl_arg(x, n, 0)->data + p->from,
+                  bl_result(x, n, 0)->data);
+    return BLIND_OK;
+}
+
+/* Expand.  ----------------------------------------------------------------------------------- */
+
+blind_code bl_op_expand_infer(bl_build *b, bl_node *n)
+{
+    const bl_tensor *x = bl_in(b, n, 0), *in[] = { x };
+    int64_t          dim[BL_ONNX_RANK];
+    size_t           rank;
+    bl_tensor        wanted = { .dtype = x->dtype }, out = wanted;
+    bl_walk          w;
+    bl_copy         *p;
+    BL_TRY(bl_const_ints(b, n, 1, dim, BL_ONNX_RANK, &rank));
+    if (!bl_tensor_shape(&wanted, (int)rank, dim) || !bl_broadcast_shape(x, &wanted, &out))
+        return bl_op_fail(b, n, BLIND_INPUT, "a shape that does not broadcast");
+    BL_TRY(bl_set_out(b, n, 0, out.dtype, out.rank, out.dim));
+    BL_TRY(bl_params(b, n, sizeof *p, &p));
+    if (out.len == x->len)
+        bl_set_view(b, n, 0, 0);
+    bl_walk_init(&w, &out, in, 1);
+    p->element_size = blind_dtype_size(out.dtype);
+    p->rank = w.rank;
+    for (int i = 0; i < w.rank; i++) {
+        p->shape[i] = w.shape[i];
+        p->stride[i] = (ptrdiff_t)w.stride[0][i];
+    }
+    return BLIND_OK;
+}
+
+blind_code bl_op_expand_run(const bl_exec *x, const bl_node *n)
+{
+    return bl_op_transpose_run(x, n);
+}
+
+/* Concat and Split: runs of bytes.  ---------------------------------------------------------- */
+
+blind_code bl_op_concat_infer(bl_build *b, bl_node *n)
+{
+    const bl_tensor *x = bl_in(b, n, 0);
+    int64_t          dim[BL_ONNX_RANK], total = 0;
+    int              axis, *p;
+    if (!x)
+        return bl_op_fail(b, n, BLIND_INPUT, "nothing to join");
+    BL_TRY(bl_axis(b, n, bl_attr_int(n, "axis", 1), x->rank, &axis));
+    for (int i = 0; i < n->n_in; i++) {
+        const bl_tensor *t = bl_in(b, n, i);
+        if (!t || t->dtype != x->dtype || t->rank != x->rank)
+            return bl_op_fail(b, n, BLIND_INPUT, "input %d of another type or rank", i);
+        for (int d = 0; d < x->rank; d++)
+            if (d != axis && t->dim[d] != x->dim[d])
+                return bl_op_fail(b, n, BLIND_INPUT, "input %d differs in axis %d", i, d);
+        if (__builtin_add_overflow(total, t->dim[axis], &total))
+            return bl_op_fail(b, n, BLIND_LIMIT, "an output of impossible size");
+    }
+    memcpy(dim, x->dim, sizeof dim);
+    dim[axis] = total;
+    if (n->n_in == 1)
+        bl_set_view(b, n, 0, 0);
+    BL_TRY(bl_params(b, n, sizeof *p, &p));
+    *p = axis;
+    return bl_set_out(b, n, 0, x->dtype, x->rank, dim);
+}
+
+/* Copies `count` runs of `size` bytes. */
+static void copy_runs(char *to, size_t to_step, const char *from, size_t from_step, size_t size,
+                      size_t count)
+{
+    for (size_t i = 0; i < count && size; i++)
+        memcpy(to + i * to_step, from + i * from_step, size);
+}
+
+blind_code bl_op_concat_run(const bl_exec *x, const bl_node *n)
+{
+    int        axis = *(const int *)n->params;
+    bl_tensor *out = bl_result(x, n, 0);
+    size_t     outer = bl_dims(out, 0, axis), element = blind_dtype_size(out->dtype);
+    size_t     step = bl_dims(out, axis, out->rank) * element, at = 0;
+    for (int i = 0; i < n->n_in; i++) {
+        const bl_tensor *t = bl_arg(x, n, i);
+        size_t           size = bl_dims(t, axis, t->rank) * element;
+        if (out->len)
+            copy_runs((char *)out->data + at, step, t->data, size, size, outer);
+        at += size;
+    }
+    return BLIND_OK;
+}
+
+static blind_code split_sizes(bl_build *b, const bl_node *n, int64_t size, int64_t *sizes)
+{
+    size_t len, parts = (size_t)n->n_out;
+    BL_TRY(bl_ints_of(b, n, "split", 1, 13, sizes, parts, &len));
+    if (len == 0) {
+        int64_t each = (size + (int64_t)parts - 1) / (int64_t)parts;
+        for (size_t i = 0; i < parts; i++)
+            sizes[i] = BL_MAX(BL_MIN(each, size - (int64_t)i * each), 0);
+        return BLIND_OK;
+    }
+    int64_t total = 0;
+    for (size_t i = 0; i < len; i++)
+        if (sizes[i] < 0 || __builtin_add_overflow(total, sizes[i], &total))
+            return bl_op_fail(b, n, BLIND_INPUT, "parts of impossible size");
+    if (len != parts || total != size)
+        return bl_op_fail(b, n, BLIND_INPUT, "%zu parts of %lld elements in all, expected %lld",
+                          len, (long long)total, (long long)size);
+    return BLIND_OK;
+}
+
+blind_code bl_op_split_infer(bl_build *b, bl_node *n)
+{
+    const bl_tensor x = *bl_in(b, n, 0);
+    int64_t         dim[BL_ONNX_RANK], *sizes;
+    int             axis, *p;
+    BL_TRY(bl_axis(b, n, bl_attr_int(n, "axis", 0), x.rank, &axis));
+    BL_TRY(bl_params(b, n, (size_t)n->n_out * sizeof *sizes, &sizes));
+    BL_TRY(split_sizes(b, n, x.dim[axis], sizes));
+    memcpy(dim, x.dim, sizeof dim);
+    size_t inner = bl_dims(&x, axis + 1, x.rank) * blind_dtype_size(x.dtype), at = 0;
+    for (int i = 0; i < n->n_out; i++) {
+        dim[axis] = sizes[i];
+        BL_TRY(bl_set_out(b, n, i, x.dtype, x.rank, dim));
+        if (bl_dims(&x, 0, axis) == 1)
+            bl_set_view(b, n, i, at);
+        at += (size_t)sizes[i] * inner;
+    }
+    BL_TRY(bl_params(b, n, sizeof(int) + (size_t)n->n_out * sizeof(int64_t), &p));
+    *p = axis;
+    return BLIND_OK;
+}
+
+blind_code bl_op_split_run(const bl_exec *x, const bl_node *n)
+{
+    int              axis = *(const int *)n->params;
+    const bl_tensor *in = bl_arg(x, n, 0);
+    size_t           outer = bl_dims(in, 0, axis), element = blind_dtype_size(in->dtype);
+    size_t           step = bl_dims(in, axis, in->rank) * element, at = 0;
+    for (int i = 0; i < n->n_out; i++) {
+        bl_tensor *t = bl_result(x, n, i);
+        if (!t)
+            return BLIND_OK;
+        size_t size = bl_dims(t, axis, t->rank) * element;
+        if (t->len)
+            copy_runs(t->data, size, (const char *)in->data + at, step, size, outer);
+        at += size;
+    }
+    return BLIND_OK;
+}
+
+/* Tile and Pad: every output element looks up its input element.  ------------------------------ */
+
+typedef enum { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP } pad_mode;
+
+typedef struct {
+    int64_t  before[BL_ONNX_RANK]; /* of pads; may be negative: cut */
+    pad_mode mode;
+} lookup;
+
+blind_code bl_op_tile_infer(bl_build *b, bl_node *n)
+{
+    const bl_tensor *x = bl_in(b, n, 0);
+    int64_t          times[BL_ONNX_RANK], dim[BL_ONNX_RANK];
+    size_t           len;
+    lookup          *p;
+    BL_TRY(bl_const_ints(b, n, 1, times, BL_ONNX_RANK, &len));
+    if (len != (size_t)x->rank)
+        return bl_op_fail(b, n, BLIND_INPUT, "%zu repeats for %d axes", len, x->rank);
+    for (int i = 0; i < x->rank; i++)
+        if (times[i] < 0 || __builtin_mul_overflow(x->dim[i], times[i], &dim[i]))
+            return bl_op_fail(b, n, BLIND_INPUT, "impossible repeats");
+    BL_TRY(bl_params(b, n, sizeof *p, &p));
+    p->mode = PAD_WRAP;
+    return bl_set_out(b, n, 0, x->dtype, x->rank, dim);
+}
+
+/* The input index for an output index, or -1 outside. */
+static int64_t source_of(int64_t i, int64_t size, int64_t before, pad_mode mode)
+{
+    int64_t at = i - before;
+    if (at >= 0 && at < size)
+        return at;
+    switch (mode) {
+    case PAD_EDGE:
+        return at < 0 ? 0 : size - 1;
+    case PAD_WRAP:
+        return ((at % size) + size) % size;
+    case PAD_REFLECT: {
+        int64_t period = size > 1 ? 2 * (size - 1) : 1;
+        at = ((at % period) + period) % period;
+        return at < size ? at : period - at;
+    }
+    default:
+        return -1;
+    }
+}
+
+/* Fills the axes from `axis` on; `from` is NULL in a region that is all outside. */
+static void fill(const lookup *p, const bl_tensor *in, const bl_tensor *out, int axis,
+                 const char *from, char *to, const char *value, size_t element)
+{
+    int64_t size = in->dim[axis], count = out->dim[axis];
+    bool    last = axis == in->rank - 1;
+    size_t  in_step = element * bl_dims(in, axis + 1, in->rank);
+    size_t  out_step = element * bl_dims(out, axis + 1, out->rank);
+    for (int64_t i = 0; i < count;) {
+        int64_t at = from ? source_of(i, size, p->before[axis], p->mode) : -1;
+        if (last && at >= 0 && i - p->before[axis] == at) { /* a run inside */
+            int64_t run = BL_MIN(size - at, count - i);
+            memcpy(to + (size_t)i * element, from + (size_t)at * element, (size_t)run * element);
+            i += run;
+            continue;
+        }
+        if (last)
+            memcpy(to + (size_t)i * element, at < 0 ? value : from + (size_t)at * element, element);
+        else
+            fill(p, in, out, axis + 1, at < 0 ? NULL : from + (size_t)at * in_step,
+                 to + (size_t)i * out_step, value, element);
+        i++;
+    }
+}
+
+static blind_code look_up(const bl_exec *x, const bl_node *n, const char *value)
+{
+    const bl_tensor *in = bl_arg(x, n, 0);
+    bl_tensor       *out = bl_result(x, n, 0);
+    if (out->len && out->rank == 0)
+        memcpy(out->data, in->data, bl_tensor_size(out));
+    else if (out->len)
+        fill(n->params, in, out, 0, in->len ? in->data : NULL, out->data, value,
+             blind_dtype_size(out->dtype));
+    return BLIND_OK;
+}
+
+blind_code bl_op_tile_run(const bl_exec *x, const bl_node *n)
+{
+    return look_up(x, n, NULL);
+}
+
+static blind_code pad_mode_of(bl_build *b, const bl_node *n, pad_mode *out)
+{
+    static const char *const names[] = { "constant", "reflect", "edge", "wrap" };
+    const char              *mode = bl_attr_str(n, "mode", "constant");
+    for (size_t i = 0; i < BL_LEN(names); i++)
+        if (strcmp(names[i], mode) == 0) {
+            *out = (pad_mode)i;
+            return BLIND_OK;
+        }
+    return bl_op_fail(b, n, BLIND_UNSUPPORTED, "mode '%.20s'", mode);
+}
+
+blind_code bl_op_pad_infer(bl_build *b, bl_node *n)
+{
+    const bl_tensor *x = bl_in(b, n, 0);
+    int64_t          pads[2 * BL_ONNX_RANK], axes[BL_ONNX_RANK], dim[BL_ONNX_RANK];
+    size_t           len, n_axes = 0;
+    bool             mask[BL_ONNX_RANK];
+    lookup          *p;
+    BL_TRY(bl_ints_of(b, n, "pads", 1, 11, pads, BL_LEN(pads), &len));
+    if (n->opset >= 18)
+        BL_TRY(bl_const_ints(b, n, 3, axes, BL_ONNX_RANK, &n_axes));
+    for (int i = 0; n_axes == 0 && i < x->rank; i++)
+        axes[i] = i;
+    n_axes = n_axes ? n_axes : (size_t)x->rank;
+    if (len != 2 * n_axes)
+        return bl_op_fail(b, n, BLIND_INPUT, "%zu pads for %zu axes", len, n_axes);
+    BL_TRY(bl_axes(b, n, axes, n_axes, x->rank, mask));
+    BL_TRY(bl_params(b, n, sizeof *p, &p));
+    BL_TRY(pad_mode_of(b, n, &p->mode));
+    memcpy(dim, x->dim, sizeof dim);
+    bool nothing = true;
+    for (size_t i = 0; i < n_axes; i++) {
+        int axis = (int)(axes[i] < 0 ? axes[i] + x->rank : axes[i]);
+        p->before[axis] = pads[i];
+        nothing = nothing && pads[i] == 0 && pads[i + n_axes] == 0;
+        if (__builtin_add_overflow(dim[axis], pads[i], &dim[axis]) ||
+            __builtin_add_overflow(dim[axis], pads[i + n_axes], &dim[axis]) || dim[axis] < 0 ||
+            pads[i] < -x->dim[axis])
+            return bl_op_fail(b, n, BLIND_INPUT, "impossible pads");
+        if (p->mode != PAD_CONSTANT && x->dim[axis] == 0 && dim[axis] > 0)
+            return bl_op_fail(b, n, BLIND_INPUT, "nothing to repeat in axis %d", axis);
+    }
+    if (nothing)
+        bl_set_view(b, n, 0, 0);
+    const bl_tensor *value = n->opset >= 11 ? bl_in(b, n, 2) : NULL;
+    if (value && (value->dtype != x->dtype || value->len != 1))
+        return bl_op_fail(b, n, BLIND_INPUT, "a value that is no single %s",
+                          blind_dtype_name(x->dtype));
+    if (n->opset < 11 && x->dtype != BLIND_F32)
+        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "elements of type %s",
+                          blind_dtype_name(x->dtype));
+    return bl_set_out(b, n, 0, x->dtype, x->rank, dim);
+}
+
+blind_code bl_op_pad_run(const bl_exec *x, const bl_node *n)
+{
+    static const char zero[8];
+    const bl_tensor  *given = n->opset >= 11 ? bl_arg(x, n, 2) : NULL;
+    float             value = bl_attr_float(n, "value", 0);
+    return look_up(x, n, given ? given->data : n->opset < 11 ? (const char *)&value : zero);
+}

@@ -1,0 +1,168 @@
+/* The table of operators: one row says what a model may ask for and which functions answer.
+ *
+ * `since` is the oldest opset the row is right for; attributes that later became inputs are told
+ * apart inside infer.  Rows of one name stand with the newest first. */
+#include "onnx/families.h"
+
+#define ROW(name, since, min, max, out, family)                                                    \
+    {                                                                                              \
+        "", #name, since, min, max, out, bl_op_##family##_infer, NULL, bl_op_##family##_run, 0     \
+    }
+#define HEAVY(name, since, min, max, out, family)                                                  \
+    {                                                                                              \
+        "", #name, since, min, max, out, bl_op_##family##_infer, bl_op_##family##_prepare,         \
+            bl_op_##family##_run, 0                                                                \
+    }
+#define FOLDED(name, since, min, max, flags, family)                                               \
+    {                                                                                              \
+        "", #name, since, min, max, 1, bl_op_##family##_infer, NULL, NULL, flags                   \
+    }
+#define UNARY(name, since)      ROW(name, since, 1, 1, 1, unary)
+#define BINARY(name, since)     ROW(name, since, 2, 2, 1, arithmetic)
+#define COMPARISON(name, since) ROW(name, since, 2, 2, 1, compare)
+#define REDUCTION(name)         ROW(name, 1, 1, 2, 1, reduce)
+
+enum { MANY = 1 << 16 };
+
+static const bl_op rows[] = {
+    BINARY(Add, 7),
+    BINARY(Sub, 7),
+    BINARY(Mul, 7),
+    BINARY(Div, 7),
+    BINARY(Mod, 10),
+    ROW(Pow, 7, 2, 2, 1, pow),
+    ROW(Sum, 6, 1, MANY, 1, variadic),
+    ROW(Mean, 6, 1, MANY, 1, variadic),
+    ROW(Max, 6, 1, MANY, 1, variadic),
+    ROW(Min, 6, 1, MANY, 1, variadic),
+    COMPARISON(Equal, 7),
+    COMPARISON(Less, 7),
+    COMPARISON(LessOrEqual, 12),
+    COMPARISON(Greater, 7),
+    COMPARISON(GreaterOrEqual, 12),
+    ROW(And, 7, 2, 2, 1, logical),
+    ROW(Or, 7, 2, 2, 1, logical),
+    ROW(Xor, 7, 2, 2, 1, logical),
+    ROW(Not, 1, 1, 1, 1, not ),
+    ROW(Where, 9, 3, 3, 1, where),
+
+    UNARY(Relu, 6),
+    UNARY(LeakyRelu, 6),
+    UNARY(Sigmoid, 6),
+    UNARY(Tanh, 6),
+    UNARY(HardSigmoid, 6),
+    UNARY(HardSwish, 14),
+    UNARY(Elu, 6),
+    UNARY(Selu, 6),
+    UNARY(Celu, 12),
+    UNARY(ThresholdedRelu, 10),
+    UNARY(Softplus, 1),
+    UNARY(Softsign, 1),
+    UNARY(Mish, 18),
+    UNARY(Gelu, 20),
+    UNARY(Exp, 6),
+    UNARY(Erf, 9),
+    UNARY(Log, 6),
+    UNARY(Sqrt, 6),
+    UNARY(Reciprocal, 6),
+    UNARY(Abs, 6),
+    UNARY(Neg, 6),
+    UNARY(Floor, 6),
+    UNARY(Ceil, 6),
+    UNARY(Round, 11),
+    UNARY(Sign, 9),
+    UNARY(Sin, 7),
+    UNARY(Cos, 7),
+    UNARY(Tan, 7),
+    UNARY(Asin, 7),
+    UNARY(Acos, 7),
+    UNARY(Atan, 7),
+    UNARY(Sinh, 9),
+    UNARY(Cosh, 9),
+    UNARY(Asinh, 9),
+    UNARY(Acosh, 9),
+    UNARY(Atanh, 9),
+    ROW(Clip, 6, 1, 3, 1, clip),
+    ROW(Cast, 6, 1, 1, 1, cast),
+    ROW(CastLike, 15, 2, 2, 1, cast),
+    ROW(PRelu, 7, 2, 2, 1, prelu),
+    ROW(IsNaN, 9, 1, 1, 1, is_nan),
+    ROW(IsInf, 10, 1, 1, 1, is_nan),
+
+    ROW(Reshape, 5, 2, 2, 1, reshape),
+    ROW(Flatten, 1, 1, 1, 1, flatten),
+    ROW(Squeeze, 1, 1, 2, 1, squeeze),
+    ROW(Unsqueeze, 1, 1, 2, 1, unsqueeze),
+    ROW(Identity, 1, 1, 1, 1, identity),
+    ROW(Dropout, 7, 1, 3, 2, identity),
+    FOLDED(Shape, 1, 1, 1, BL_OP_SHAPE_ONLY, shape),
+    FOLDED(Size, 1, 1, 1, BL_OP_SHAPE_ONLY, size),
+    FOLDED(Constant, 1, 0, 0, 0, constant),
+    ROW(ConstantOfShape, 9, 1, 1, 1, constant_of_shape),
+    ROW(Range, 11, 3, 3, 1, range),
+
+    ROW(Transpose, 1, 1, 1, 1, transpose),
+    ROW(Slice, 1, 1, 5, 1, slice),
+    ROW(Expand, 8, 2, 2, 1, expand),
+    ROW(Concat, 4, 1, MANY, 1, concat),
+    ROW(Split, 2, 1, 2, MANY, split),
+    ROW(Tile, 6, 2, 2, 1, tile),
+    ROW(Pad, 2, 1, 4, 1, pad),
+    ROW(Gather, 1, 2, 2, 1, gather),
+    ROW(GatherElements, 11, 2, 2, 1, gather_elements),
+    ROW(GatherND, 11, 2, 2, 1, gather_nd),
+    ROW(ScatterND, 11, 3, 3, 1, scatter_nd),
+    ROW(ScatterElements, 11, 3, 3, 1, scatter_elements),
+
+    REDUCTION(ReduceSum),
+    REDUCTION(ReduceMean),
+    REDUCTION(ReduceMax),
+    REDUCTION(ReduceMin),
+    REDUCTION(ReduceProd),
+    REDUCTION(ReduceSumSquare),
+    REDUCTION(ReduceL1),
+    REDUCTION(ReduceL2),
+    REDUCTION(ReduceLogSum),
+    REDUCTION(ReduceLogSumExp),
+    ROW(ArgMax, 1, 1, 1, 1, arg),
+    ROW(ArgMin, 1, 1, 1, 1, arg),
+    ROW(Softmax, 1, 1, 1, 1, softmax),
+    ROW(LogSoftmax, 1, 1, 1, 1, softmax),
+    ROW(CumSum, 11, 2, 2, 1, cumsum),
+
+    ROW(BatchNormalization, 7, 5, 5, 5, batch_norm),
+    ROW(LayerNormalization, 17, 2, 3, 3, layer_norm),
+    ROW(InstanceNormalization, 6, 3, 3, 1, instance_norm),
+    ROW(GroupNormalization, 18, 3, 3, 1, group_norm),
+    ROW(LpNormalization, 1, 1, 1, 1, lp_norm),
+
+    HEAVY(MatMul, 1, 2, 2, 1, matmul),
+    HEAVY(Gemm, 7, 2, 3, 1, gemm),
+    HEAVY(Conv, 1, 2, 3, 1, conv),
+    ROW(MaxPool, 1, 1, 1, 2, pooling),
+    ROW(AveragePool, 7, 1, 1, 1, pooling),
+    ROW(GlobalAveragePool, 1, 1, 1, 1, global_pool),
+    ROW(GlobalMaxPool, 1, 1, 1, 1, global_pool),
+
+    /* Made by fusion alone: no model can name this domain. */
+    { "blind", "blind.Gelu", 1, 1, 1, 1, bl_op_unary_infer, NULL, bl_op_unary_run, 0 },
+    { "blind", "blind.GeluTanh", 1, 1, 1, 1, bl_op_unary_infer, NULL, bl_op_unary_run, 0 },
+    { "blind", "blind.Silu", 1, 1, 1, 1, bl_op_unary_infer, NULL, bl_op_unary_run, 0 },
+    { "blind", "blind.LayerNorm", 1, 2, 3, 1, bl_op_layer_norm_infer, NULL, bl_op_layer_norm_run,
+      0 },
+    { "blind", "blind.Gate", 1, 2, 2, 1, bl_op_gate_infer, NULL, bl_op_gate_run, 0 },
+};
+
+const bl_op *bl_op_find(const char *domain, const char *type, int64_t opset)
+{
+    for (size_t i = 0; i < BL_LEN(rows); i++)
+        if (strcmp(rows[i].name, type) == 0 && strcmp(rows[i].domain, domain) == 0 &&
+            opset >= rows[i].since)
+            return &rows[i];
+    return NULL;
+}
+
+const bl_op *bl_op_at(size_t i)
+{
+    return i < BL_LEN(rows) ? &rows[i] : NULL;
+}

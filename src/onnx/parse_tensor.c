@@ -1,0 +1,226 @@
+/* TensorProto: raw data is used where it lies, typed fields are converted.
+ * Source: onnx.proto3, message TensorProto. */
+#include "onnx/graph.h"
+#include "onnx/wire.h"
+
+enum {
+    T_DIMS = 1,
+    T_TYPE = 2,
+    T_SEGMENT = 3,
+    T_FLOAT = 4,
+    T_INT32 = 5,
+    T_STRING = 6,
+    T_INT64 = 7,
+    T_NAME = 8,
+    T_RAW = 9,
+    T_DOUBLE = 10,
+    T_UINT64 = 11,
+    T_EXTERNAL = 13,
+    T_LOCATION = 14,
+};
+
+int bl_dtype_of_onnx(int64_t onnx_type)
+{
+    static const int8_t types[] = {
+        -1,        BLIND_F32, BLIND_U8,     BLIND_I8,   BLIND_U16,  BLIND_I16,
+        BLIND_I32, BLIND_I64, BLIND_STRING, BLIND_BOOL, BLIND_F16,  BLIND_F64,
+        BLIND_U32, BLIND_U64, -1,           -1,         BLIND_BF16,
+    };
+    return onnx_type > 0 && onnx_type < (int64_t)BL_LEN(types) ? types[onnx_type] : -1;
+}
+
+bool bl_tensor_shape(bl_tensor *t, int rank, const int64_t *dim)
+{
+    size_t len = 1, bytes, element = blind_dtype_size(t->dtype);
+    t->rank = rank;
+    bool zero = false;
+    for (int i = 0; i < rank; i++) {
+        t->dim[i] = dim[i];
+        if (dim[i] < 0)
+            return false;
+        zero = zero || dim[i] == 0;
+        if (dim[i] && !bl_mul(len, (size_t)dim[i], &len))
+            return false;
+    }
+    if (!bl_mul(len, element ? element : 8, &bytes) || bytes > (size_t)1 << 46)
+        return false;
+    t->len = zero ? 0 : len;
+    return true;
+}
+
+size_t bl_tensor_size(const bl_tensor *t)
+{
+    return t->len * blind_dtype_size(t->dtype);
+}
+
+typedef struct {
+    int64_t    dim[BL_ONNX_RANK];
+    int        rank;
+    int64_t    type;
+    blind_span raw, name;
+    bool       has_raw, external;
+    uint32_t   typed; /* field number of the data, or 0 */
+    size_t     n_typed;
+} fields;
+
+static size_t fixed_size(uint32_t number)
+{
+    return number == T_FLOAT ? 4 : number == T_DOUBLE ? 8 : 0;
+}
+
+static bool add_dims(fields *t, const bl_field *f)
+{
+    bl_reader r = { .rest = f->bytes };
+    size_t    n = bl_wire_scalars(f, 0);
+    for (size_t i = 0; i < n; i++) {
+        if (t->rank == BL_ONNX_RANK)
+            return false;
+        t->dim[t->rank++] = (int64_t)(f->wire == BL_WIRE_BYTES ? bl_read_varint(&r) : f->value);
+    }
+    return !r.failed;
+}
+
+static blind_code read_fields(blind_span message, fields *t, blind_error *err)
+{
+    bl_reader r = { .rest = message };
+    for (bl_field f; bl_wire_next(&r, &f);) {
+        switch (f.number) {
+        case T_DIMS:
+            if (!add_dims(t, &f))
+                return blind_fail(err, BLIND_UNSUPPORTED, "onnx.tensor",
+                                  "a tensor of more than %d axes", BL_ONNX_RANK);
+            break;
+        case T_TYPE:
+            t->type = (int64_t)f.value;
+            break;
+        case T_FLOAT:
+        case T_INT32:
+        case T_INT64:
+        case T_DOUBLE:
+        case T_UINT64:
+        case T_STRING:
+            if (t->typed && t->typed != f.number)
+                return blind_fail(err, BLIND_INPUT, "onnx.tensor", "data in two typed fields");
+            t->typed = f.number;
+            t->n_typed += f.number == T_STRING ? 1 : bl_wire_scalars(&f, fixed_size(f.number));
+            break;
+        case T_NAME:
+            t->name = f.bytes;
+            break;
+        case T_RAW:
+            t->raw = f.bytes;
+            t->has_raw = f.wire == BL_WIRE_BYTES;
+            break;
+        case T_LOCATION:
+            t->external = f.value == 1;
+            break;
+        default:
+            break;
+        }
+    }
+    return r.failed ? blind_fail(err, BLIND_INPUT, "onnx.tensor", "malformed tensor") : BLIND_OK;
+}
+
+/* Which typed field holds a type.  Source: the comments on TensorProto's data fields. */
+static uint32_t field_of(blind_dtype dtype)
+{
+    switch (dtype) {
+    case BLIND_F32:
+        return T_FLOAT;
+    case BLIND_F64:
+        return T_DOUBLE;
+    case BLIND_I64:
+        return T_INT64;
+    case BLIND_U32:
+    case BLIND_U64:
+        return T_UINT64;
+    case BLIND_STRING:
+        return T_STRING;
+    default:
+        return T_INT32;
+    }
+}
+
+static void store(uint8_t *to, size_t element, uint64_t value)
+{
+    for (size_t i = 0; i < element; i++)
+        to[i] = (uint8_t)(value >> (8 * i));
+}
+
+/* The scalars of every field of that number, each cut to `element` bytes.  32-bit floats and
+ * doubles are their bits. */
+static void convert(blind_span message, uint32_t number, size_t element, uint8_t *to)
+{
+    bl_reader r = { .rest = message };
+    size_t    fixed = fixed_size(number);
+    for (bl_field f; bl_wire_next(&r, &f);) {
+        if (f.number != number)
+            continue;
+        bl_reader values = { .rest = f.bytes };
+        size_t    n = bl_wire_scalars(&f, fixed);
+        for (size_t i = 0; i < n; i++, to += element)
+            store(to, element,
+                  f.wire != BL_WIRE_BYTES ? f.value
+                  : fixed                 ? bl_read_le(&values, fixed)
+                                          : bl_read_varint(&values));
+    }
+}
+
+static blind_code read_data(blind_span message, const fields *t, bl_arena *arena, bl_tensor *out,
+                            blind_error *err)
+{
+    size_t element = blind_dtype_size(out->dtype);
+    if (t->external)
+        return blind_fail(err, BLIND_UNSUPPORTED, "onnx.tensor",
+                          "weights in another file (external data)");
+    if (out->dtype == BLIND_STRING)
+        return blind_fail(err, BLIND_UNSUPPORTED, "onnx.tensor", "a constant of strings");
+    if (t->has_raw) {
+        if (t->raw.size != out->len * element)
+            return blind_fail(err, BLIND_INPUT, "onnx.tensor",
+                              "%zu bytes of data, expected %zu for the shape", t->raw.size,
+                              out->len * element);
+        out->data = (void *)(uintptr_t)t->raw.data;
+        return BLIND_OK;
+    }
+    if (t->n_typed != out->len || (t->typed && t->typed != field_of(out->dtype)))
+        return blind_fail(err, BLIND_INPUT, "onnx.tensor", "%zu values of data, expected %zu",
+                          t->n_typed, out->len);
+    uint8_t *data = bl_arena_array(arena, out->len ? out->len : 1, element);
+    if (!data)
+        return blind_fail(err, BLIND_MEMORY, "onnx.tensor", "no memory for a constant");
+    convert(message, t->typed, element, data);
+    out->data = data;
+    return BLIND_OK;
+}
+
+static bool empty(const fields *t)
+{
+    return !t->has_raw && !t->typed && t->type == 0;
+}
+
+blind_code bl_tensor_parse(blind_span message, bl_arena *arena, bl_tensor *out, const char **name,
+                           blind_error *err)
+{
+    fields t = { 0 };
+    *out = (bl_tensor){ 0 };
+    BL_TRY(read_fields(message, &t, err));
+    const char *copy = bl_arena_copy(arena, t.name);
+    if (!copy)
+        return blind_fail(err, BLIND_MEMORY, "onnx.tensor", "no memory for a name");
+    if (name)
+        *name = copy;
+    int dtype = bl_dtype_of_onnx(t.type);
+    if (dtype < 0)
+        return blind_fail(err, empty(&t) ? BLIND_INPUT : BLIND_UNSUPPORTED, "onnx.tensor",
+                          "constant '%.80s' of type %lld", copy, (long long)t.type);
+    out->dtype = (blind_dtype)dtype;
+    blind_code code = BLIND_OK;
+    if (!bl_tensor_shape(out, t.rank, t.dim))
+        code = blind_fail(err, BLIND_INPUT, "onnx.tensor", "impossible shape");
+    if (code == BLIND_OK)
+        code = read_data(message, &t, arena, out, err);
+    if (code != BLIND_OK)
+        *out = (bl_tensor){ 0 };
+    return code == BLIND_OK ? code : blind_fail_in(err, code, "constant '%.80s'", copy);
+}
