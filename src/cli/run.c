@@ -1,0 +1,82 @@
+/* `blind run`: one inference with a model file on this machine. */
+#include "base/npy.h"
+#include "cli/commands.h"
+#include "cli/local.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Characters that a file name should not have become "_". */
+static void file_name(const char *name, char *out, size_t size)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "._-";
+    size_t            i = 0;
+    for (; name[i] && i + 1 < size; i++)
+        out[i] = strchr(allowed, name[i]) ? name[i] : '_';
+    out[i] = '\0';
+}
+
+static blind_code write_output(const char *dir, const blind_tensor *t, bl_args *args, json_t *list,
+                               blind_error *err)
+{
+    char        name[200], path[4096];
+    bl_auto_buf bytes = BL_BUF_EMPTY;
+    file_name(t->name, name, sizeof name);
+    if ((size_t)snprintf(path, sizeof path, "%s/%s.npy", dir, name) >= sizeof path)
+        return blind_fail(err, BLIND_USAGE, "run.output", "too long a path: '%.100s'", dir);
+    BL_TRY(bl_npy_write(t, &bytes, err));
+    BL_TRY(bl_file_write_atomic(path, bl_span(bytes.data, bytes.size), 0644, err));
+    if (args->json) {
+        json_array_append_new(list, json_string(path));
+        return BLIND_OK;
+    }
+    printf("%s: %s [", path, blind_dtype_name(t->dtype));
+    for (int i = 0; i < t->rank; i++)
+        printf("%s%lld", i ? ", " : "", (long long)t->shape[i]);
+    printf("]\n");
+    return BLIND_OK;
+}
+
+static blind_code run(bl_args *args, blind_error *err)
+{
+    bl_auto_local local = { 0 };
+    bl_onnx_run  *done = NULL;
+    const char   *dir = bl_args_text(args, "output-dir");
+    size_t        n;
+    BL_TRY(bl_local_open(args, &local, err));
+    if (mkdir(dir, 0777) != 0 && errno != EEXIST)
+        return bl_errno_fail(err, "run.output", "make", dir, errno);
+    BL_TRY(bl_local_run(&local, &done, err));
+    json_t    *list = json_array();
+    blind_code code = BLIND_OK;
+    bl_onnx_outputs(local.model, &n);
+    for (size_t i = 0; i < n && code == BLIND_OK; i++)
+        code = write_output(dir, bl_onnx_run_output(done, i), args, list, err);
+    bl_onnx_run_free(done);
+    if (code == BLIND_OK && args->json)
+        return bl_args_print_json(args, json_pack("{s:i,s:o}", "version", 1, "outputs", list), err);
+    json_decref(list);
+    return code;
+}
+
+/* clang-format off */
+static const bl_option options[] = {
+    BL_OPTIONS_LOCAL,
+    { .name = "output-dir", .kind = BL_DIR, .arg = "DIR", .required = true,
+      .help = "where each output goes, as NAME.npy; made when it is not there" },
+    BL_OPTIONS_END
+};
+/* clang-format on */
+
+const bl_command bl_command_run = {
+    .name = "run",
+    .summary = "run a model file once on this machine, without a server",
+    .about = "Reads the model and its inputs, computes, and writes each output as a NumPy file. "
+             "Characters of an output's name outside [A-Za-z0-9._-] become \"_\" in its file name.",
+    .options = options,
+    .examples = "blind run --model digits.onnx --input image=one.npy --output-dir out",
+    .exits = "3  the model needs what is not supported; the message names operator, node and opset",
+    .run = run,
+};
