@@ -70,7 +70,7 @@ static blind_code read_some(int fd, const char *path, size_t most, bl_buf *out, 
 blind_code bl_file_read(const char *path, size_t max, bl_buf *out, blind_error *err)
 {
     bl_auto_fd int fd = -1;
-    size_t         total = 0, got;
+    size_t         total = 0, got = 0;
     BL_TRY(open_to_read(path, &fd, err));
     do {
         size_t most = max - total;

@@ -209,7 +209,7 @@ blind_code bl_npy_parse(blind_span file, bl_npy *out, blind_error *err)
         return blind_fail(err, BLIND_INPUT, "npy.header", "malformed npy header, or one of records");
     if (!find_dtype(descr, &npy))
         return refuse_dtype(descr, err);
-    size_t size;
+    size_t size = 0;
     if (!tensor_size(npy.shape, npy.rank, blind_dtype_size(npy.dtype), &size) ||
         size != r.rest.size)
         return blind_fail(err, BLIND_INPUT, "npy.size", "%zu bytes of elements, the shape says %s",
