@@ -44,6 +44,8 @@ BLIND_API void blind_policy_digest(const blind_policy *policy, uint8_t out[32]);
 /* The policy with every default written out, as TOML.  Valid as long as the policy. */
 BLIND_API const char       *blind_policy_text(const blind_policy *policy);
 BLIND_API blind_server_rule blind_policy_server(const blind_policy *policy);
+/* Seconds since 1970 from which it is void; INT64_MAX: never. */
+BLIND_API int64_t blind_policy_not_after(const blind_policy *policy);
 
 /* What the policy leaves open, one sentence each; NULL past the last. */
 BLIND_API const char *blind_policy_warning(const blind_policy *policy, size_t i);

@@ -46,6 +46,11 @@ blind_server_rule blind_policy_server(const blind_policy *policy)
     return policy->server;
 }
 
+int64_t blind_policy_not_after(const blind_policy *policy)
+{
+    return policy->not_after_s;
+}
+
 const char *blind_policy_warning(const blind_policy *policy, size_t i)
 {
     return i < policy->warnings_len ? policy->warnings[i] : NULL;

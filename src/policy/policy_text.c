@@ -33,11 +33,10 @@ static void put_hex(bl_buf *b, const uint8_t *bytes, size_t size)
 static void put_time(bl_buf *b, int64_t at_s)
 {
     time_t    at = (time_t)at_s;
-    struct tm utc;
-    char      text[40] = "";
-    if (gmtime_r(&at, &utc))
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    bl_buf_printf(b, "not_after = %s\n", text);
+    struct tm utc = { 0 };
+    (void)gmtime_r(&at, &utc);
+    bl_buf_printf(b, "not_after = %04d-%02d-%02dT%02d:%02d:%02dZ\n", utc.tm_year + 1900,
+                  utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
 static void put_tees(bl_buf *b, const blind_policy *p)
