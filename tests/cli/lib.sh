@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034 # status, out and err are for the tests
 # Words that the shell tests share.  BLIND is the program, SOURCE the source tree.
 set -euo pipefail
 : "${SOURCE:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
