@@ -28,7 +28,7 @@ for source in example verify; do
     cc "${flags[@]}" "$scratch/$source.c" -o "$scratch/$source-static" \
         $(pkg-config --define-variable=prefix="$prefix" --cflags --libs --static blind |
             sed 's/-lblind\b/-l:libblind.a/') || fail "$source: pkg-config --static"
-    ! readelf -dW "$scratch/$source-static" | grep -q 'NEEDED.*libblind' || fail "$source: static needs libblind.so"
+    readelf -dW "$scratch/$source-static" | { ! grep 'NEEDED.*libblind'; } || fail "$source: static needs libblind.so"
 done
 run env LD_LIBRARY_PATH="$(dirname "$pc")" "$scratch/verify-shared"
 [[ $status == 2 && $err == usage:* ]] || fail "verify-shared: $status $err"
