@@ -17,7 +17,7 @@ done < <(sed 's/^\t/ \t/' "$SOURCE/tests/cli/usage.tsv")
 
 # With --json a failure is also one object on stdout.
 run "$BLIND" version --json extra
-[[ $status == 2 && $out == '{"version":1,"code":"USAGE","exit":2,'* ]] || fail "--json: $status $out"
+[[ $status == 2 && $out == '{"version":1,"code":"USAGE","error":"UsageError","exit":2,'* ]] || fail "--json: $status $out"
 
 # A full disk behind stdout is a failure, not silence.
 status=0
