@@ -106,7 +106,7 @@ struct event_base *bl_loop_base(bl_loop *loop)
     return loop->base;
 }
 
-void bl_loop_post(bl_loop *loop, bl_posted *posted)
+bool bl_loop_post(bl_loop *loop, bl_posted *posted)
 {
     pthread_mutex_lock(&loop->lock);
     bool first = !loop->first;
@@ -120,4 +120,5 @@ void bl_loop_post(bl_loop *loop, bl_posted *posted)
     pthread_mutex_unlock(&loop->lock);
     if (add && first)
         wake(loop);
+    return add;
 }

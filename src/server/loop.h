@@ -19,7 +19,7 @@ BLIND_MUST_USE blind_code bl_loop_new(bl_loop **out, blind_error *err);
 /* Ends the thread after what was posted so far, then frees. */
 void               bl_loop_free(bl_loop *loop);
 struct event_base *bl_loop_base(bl_loop *loop);
-/* From any thread; nothing happens where it is queued already. */
-void bl_loop_post(bl_loop *loop, bl_posted *posted);
+/* From any thread; false: it is queued already, and runs once. */
+bool bl_loop_post(bl_loop *loop, bl_posted *posted);
 
 #endif

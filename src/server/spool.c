@@ -89,8 +89,8 @@ static blind_code write_chunk(bl_spool *s, blind_error *err)
 {
     size_t n = s->fill + BL_AEAD_TAG_SIZE;
     off_t  at = (off_t)(s->chunks * SEALED);
-    BL_TRY(bl_aead_seal(s->key, s->chunks, (blind_span){ 0 }, bl_span(s->plain, s->fill),
-                        s->sealed, err));
+    BL_TRY(bl_aead_seal(s->key, s->chunks, (blind_span){ 0 }, bl_span(s->plain, s->fill), s->sealed,
+                        err));
     for (size_t done = 0; done < n;) {
         ssize_t put = pwrite(s->fd, s->sealed + done, n - done, at + (off_t)done);
         if (put < 0 && errno == EINTR)

@@ -9,18 +9,18 @@ enum { MAX_THREADS = 8 };
 struct bl_worker {
     pthread_mutex_t lock;
     pthread_cond_t  filled;
-    bl_task        *first, **last;
+    bl_chore       *first, **last;
     bool            stopping;
     pthread_t       threads[MAX_THREADS];
     int             count;
 };
 
-static bl_task *take(bl_worker *w)
+static bl_chore *take(bl_worker *w)
 {
     pthread_mutex_lock(&w->lock);
     while (!w->first && !w->stopping)
         pthread_cond_wait(&w->filled, &w->lock);
-    bl_task *task = w->first;
+    bl_chore *task = w->first;
     if (task) {
         w->first = task->next;
         if (!w->first)
@@ -32,7 +32,7 @@ static bl_task *take(bl_worker *w)
 
 static void *run(void *arg)
 {
-    for (bl_task *task = take(arg); task; task = take(arg))
+    for (bl_chore *task = take(arg); task; task = take(arg))
         task->run(task);
     return NULL;
 }
@@ -72,7 +72,7 @@ void bl_worker_free(bl_worker *w)
     free(w);
 }
 
-void bl_worker_submit(bl_worker *w, bl_task *task)
+void bl_worker_submit(bl_worker *w, bl_chore *task)
 {
     pthread_mutex_lock(&w->lock);
     task->next = NULL;

@@ -7,14 +7,14 @@
 typedef struct bl_worker bl_worker;
 
 /* In the caller's memory until it ran. */
-typedef struct bl_task {
-    struct bl_task *next;
-    void (*run)(struct bl_task *self);
-} bl_task;
+typedef struct bl_chore {
+    struct bl_chore *next;
+    void (*run)(struct bl_chore *self);
+} bl_chore;
 
 BLIND_MUST_USE blind_code bl_worker_new(int threads, bl_worker **out, blind_error *err);
 /* Runs what was submitted, ends the threads, frees. */
 void bl_worker_free(bl_worker *worker);
-void bl_worker_submit(bl_worker *worker, bl_task *task);
+void bl_worker_submit(bl_worker *worker, bl_chore *task);
 
 #endif

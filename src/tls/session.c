@@ -95,3 +95,10 @@ void bl_tls_close(SSL *ssl)
     SSL_free(ssl);
     ERR_clear_error();
 }
+
+void bl_tls_goodbye(SSL *ssl)
+{
+    if (SSL_is_init_finished(ssl))
+        SSL_shutdown(ssl);
+    ERR_clear_error();
+}

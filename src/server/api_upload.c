@@ -1,0 +1,177 @@
+/* PUT /v2/models/{m}: a model file, from the socket to the spool to the registry.
+ *
+ * The loop's thread collects a block and hands it to a worker that seals it and writes it; while
+ * that runs nothing more is read.  When the body is whole the registry's thread copies the spool
+ * into sealed memory, opens it and makes the name answer with it. */
+#include "server/internal.h"
+#include "server/spool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BLOCK = 512 * 1024 };
+
+typedef struct {
+    bl_chore     task;
+    bl_exchange *exchange;
+    bl_spool    *spool;
+    bl_buf       block; /* being filled, or being written while `writing` */
+    bool         writing, whole;
+    blind_code   code; /* of the last piece of work elsewhere */
+    blind_error  error;
+    bl_loaded    loaded;
+    uint64_t     size;
+} upload;
+
+/* Strangers' digests are nobody's business: the log salts them. */
+static bl_load load_of(const bl_exchange *e)
+{
+    return (bl_load){
+        .name = e->params.model,
+        .by = &e->principal,
+        .replace = !e->head || bl_http_field_count(e->head, "if-none-match") == 0,
+        .salted = !(e->principal.rights & BL_RIGHT_ADMIN),
+    };
+}
+
+blind_code bl_api_upload_begin(bl_exchange *e, blind_error *err)
+{
+    bl_load load = load_of(e);
+    BL_TRY(bl_registry_may_load(e->server->registry, &load, (size_t)e->head->length, err));
+    upload *u = calloc(1, sizeof *u);
+    if (!u)
+        return blind_fail(err, BLIND_MEMORY, "server.upload", "out of memory");
+    u->exchange = e;
+    e->data = u;
+    return bl_spool_new(e->server->config->state_dir, &u->spool, err);
+}
+
+void bl_api_upload_done(bl_exchange *e)
+{
+    upload *u = e->data;
+    if (!u)
+        return;
+    bl_spool_free(u->spool);
+    bl_buf_done(&u->block);
+    free(u);
+}
+
+/* ---- the registry's thread ---- */
+
+static blind_code add_to_writer(void *arg, blind_span bytes, blind_error *err)
+{
+    return bl_model_writer_add(arg, bytes, err);
+}
+
+static blind_code fill(void *arg, bl_model_writer *writer, blind_error *err)
+{
+    upload *u = arg;
+    return bl_spool_read(u->spool, add_to_writer, writer, err);
+}
+
+static void reply_loaded(bl_exchange *e)
+{
+    upload *u = e->data;
+    char    sha256[65], salt[65] = "";
+    bl_buf  body = BL_BUF_EMPTY;
+    if (u->code != BLIND_OK) {
+        bl_reply_error(e, &u->error);
+        return;
+    }
+    bl_hex_encode(bl_span(u->loaded.sha256, 32), sha256);
+    bl_buf_printf(&body, "{\"name\":\"%s\",\"sha256\":\"%s\",\"size\":%llu", e->params.model,
+                  sha256, (unsigned long long)u->size);
+    if (u->loaded.salted) {
+        bl_hex_encode(bl_span(u->loaded.salt, 32), salt);
+        bl_buf_printf(&body, ",\"salt\":\"%s\"", salt);
+    }
+    bl_buf_printf(&body, ",\"log_length\":%llu,\"shared\":%s}",
+                  (unsigned long long)u->loaded.last_change, u->loaded.shared ? "true" : "false");
+    bl_reply(e, u->loaded.replaced ? 200 : 201, "application/json", &body, NULL);
+}
+
+static void loaded(void *arg, blind_code code, const bl_loaded *result, const blind_error *error)
+{
+    upload      *u = arg;
+    bl_exchange *e = u->exchange;
+    u->code = code;
+    if (code == BLIND_OK)
+        u->loaded = *result;
+    else
+        u->error = *error;
+    bl_spool_free(u->spool); /* its disk and its key are not needed any more */
+    u->spool = NULL;
+    bl_exchange_post(e, reply_loaded);
+    bl_exchange_release(e);
+}
+
+static blind_code start_loading(bl_exchange *e, blind_error *err)
+{
+    upload *u = e->data;
+    u->size = bl_spool_size(u->spool);
+    if (u->size == 0)
+        return blind_fail(err, BLIND_INPUT, "server.upload", "Received no data");
+    bl_load_task task = { .load = load_of(e), .fill = fill, .done = loaded, .arg = u };
+    bl_exchange_retain(e);
+    blind_code code = bl_registry_start(e->server->registry, &task, err);
+    if (code != BLIND_OK)
+        bl_exchange_release(e);
+    return code;
+}
+
+/* ---- the worker and back ---- */
+
+static void written(bl_exchange *e)
+{
+    upload *u = e->data;
+    u->writing = false;
+    bl_buf_clear(&u->block);
+    if (!e->conn)
+        return;
+    if (u->code == BLIND_OK && u->whole)
+        u->code = start_loading(e, &u->error);
+    if (u->code != BLIND_OK)
+        bl_reply_error(e, &u->error);
+    else if (!u->whole)
+        bl_exchange_go(e);
+}
+
+static void write_block(bl_chore *task)
+{
+    upload      *u = (upload *)task;
+    bl_exchange *e = u->exchange;
+    u->code = bl_spool_add(u->spool, bl_buf_span(&u->block), &u->error);
+    bl_exchange_post(e, written);
+    bl_exchange_release(e);
+}
+
+static void hand_over(bl_exchange *e)
+{
+    upload *u = e->data;
+    u->writing = true;
+    u->task.run = write_block;
+    bl_exchange_retain(e);
+    bl_worker_submit(e->server->worker, &u->task);
+}
+
+blind_code bl_api_upload_piece(bl_exchange *e, blind_span bytes, blind_error *err)
+{
+    upload *u = e->data;
+    bl_buf_add(&u->block, bytes);
+    BL_TRY(bl_buf_check(&u->block, "server.upload", err));
+    if (u->block.size >= BLOCK) {
+        bl_exchange_pause(e);
+        hand_over(e);
+    }
+    return BLIND_OK;
+}
+
+blind_code bl_api_upload(bl_exchange *e, blind_error *err)
+{
+    upload *u = e->data;
+    u->whole = true;
+    if (u->block.size == 0)
+        return start_loading(e, err);
+    hand_over(e);
+    return BLIND_OK;
+}

@@ -1,0 +1,201 @@
+/* Evidence on request: sessions queue up, one thread answers all that wait with one quote. */
+#include "server/internal.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <stdlib.h>
+
+enum { MAX_BATCH = 1024 };
+
+/* One session waiting: the data of its exchange. */
+typedef struct waiting {
+    bl_attestation  attestation;
+    bl_exchange    *exchange;
+    struct waiting *next;
+    blind_code      code;
+    blind_error     error;
+} waiting;
+
+struct bl_attest_queue {
+    bl_server      *server;
+    pthread_t       thread;
+    pthread_mutex_t lock;
+    pthread_cond_t  filled;
+    waiting        *first, **last;
+    bool            started, stopping;
+};
+
+/* ---- the thread ---- */
+
+static size_t take_batch(bl_attest_queue *q, waiting *batch[MAX_BATCH])
+{
+    size_t n = 0;
+    pthread_mutex_lock(&q->lock);
+    while (!q->first && !q->stopping)
+        pthread_cond_wait(&q->filled, &q->lock);
+    while (q->first && n < MAX_BATCH) {
+        batch[n++] = q->first;
+        q->first = q->first->next;
+    }
+    if (!q->first)
+        q->last = &q->first;
+    pthread_mutex_unlock(&q->lock);
+    return n;
+}
+
+static void on_answer(bl_exchange *e);
+
+static void *run(void *arg)
+{
+    bl_attest_queue *q = arg;
+    waiting         *batch[MAX_BATCH];
+    bl_attestation  *sessions[MAX_BATCH];
+    for (size_t n = take_batch(q, batch); n > 0; n = take_batch(q, batch)) {
+        blind_error err = { 0 };
+        for (size_t i = 0; i < n; i++)
+            sessions[i] = &batch[i]->attestation;
+        blind_code code = bl_attester_answer(q->server->attester, sessions, n, &err);
+        atomic_fetch_add(&q->server->counters.quotes, 1);
+        for (size_t i = 0; i < n; i++) {
+            bl_exchange *e = batch[i]->exchange;
+            batch[i]->code = code;
+            batch[i]->error = err;
+            bl_exchange_post(e, on_answer);
+            bl_exchange_release(e);
+        }
+    }
+    return NULL;
+}
+
+blind_code bl_attest_queue_new(bl_server *server, bl_attest_queue **out, blind_error *err)
+{
+    *out = NULL;
+    bl_attest_queue *q = calloc(1, sizeof *q);
+    if (!q)
+        return blind_fail(err, BLIND_MEMORY, "server.attest", "out of memory");
+    q->server = server;
+    q->last = &q->first;
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_cond_init(&q->filled, NULL);
+    q->started = pthread_create(&q->thread, NULL, run, q) == 0;
+    if (!q->started) {
+        bl_attest_queue_free(q);
+        return blind_fail(err, BLIND_FAILED, "server.attest", "cannot start a thread");
+    }
+    *out = q;
+    return BLIND_OK;
+}
+
+void bl_attest_queue_free(bl_attest_queue *q)
+{
+    if (!q)
+        return;
+    pthread_mutex_lock(&q->lock);
+    q->stopping = true;
+    pthread_cond_signal(&q->filled);
+    pthread_mutex_unlock(&q->lock);
+    if (q->started)
+        pthread_join(q->thread, NULL);
+    pthread_cond_destroy(&q->filled);
+    pthread_mutex_destroy(&q->lock);
+    free(q);
+}
+
+static void submit(bl_attest_queue *q, waiting *w)
+{
+    pthread_mutex_lock(&q->lock);
+    w->next = NULL;
+    *q->last = w;
+    q->last = &w->next;
+    pthread_cond_signal(&q->filled);
+    pthread_mutex_unlock(&q->lock);
+}
+
+bool bl_pending_take(bl_server *server, unsigned peer)
+{
+    if (atomic_fetch_add(&server->pending[peer], 1) < (uint16_t)server->config->max_pending)
+        return true;
+    atomic_fetch_sub(&server->pending[peer], 1);
+    return false;
+}
+
+void bl_pending_give(bl_server *server, unsigned peer)
+{
+    atomic_fetch_sub(&server->pending[peer], 1);
+}
+
+/* ---- the route ---- */
+
+blind_code bl_api_attest_begin(bl_exchange *e, blind_error *err)
+{
+    bl_conn            *c = e->conn;
+    const bl_http_head *head = e->head;
+    if (!c->attested && c->requests != 1) {
+        c->close_after = true;
+        return blind_fail(err, BLIND_DENIED, "server.fence",
+                          "the request for evidence must be the first of its connection");
+    }
+    blind_span type = bl_http_media_type(bl_http_field_get(head, "content-type"));
+    if (!bl_http_equal(type, BL_AUTHENTICATOR_REQUEST_TYPE))
+        return blind_fail(err, BLIND_VERSION, "server.attest",
+                          "unknown authenticator version or media type; supported: %s",
+                          BL_AUTHENTICATOR_REQUEST_TYPE);
+    if (!head->has_length || head->expect_continue)
+        return blind_fail(err, BLIND_PROTOCOL, "server.attest.length",
+                          "a request for evidence has a Content-Length and no expectation");
+    if (head->length > BL_MAX_AUTHENTICATOR_REQUEST)
+        return blind_fail(err, BLIND_LIMIT, "server.attest", "a request for evidence of %llu bytes",
+                          (unsigned long long)head->length);
+    if (!bl_pending_take(e->server, c->peer))
+        return blind_fail(err, BLIND_BUSY, "server.attest",
+                          "too many requests for evidence from this address");
+    c->pending = true;
+    return BLIND_OK;
+}
+
+blind_code bl_api_attest(bl_exchange *e, blind_error *err)
+{
+    bl_conn *c = e->conn;
+    waiting *w = calloc(1, sizeof *w);
+    if (!w)
+        return blind_fail(err, BLIND_MEMORY, "server.attest", "out of memory");
+    w->exchange = e;
+    e->data = w;
+    blind_code code = bl_attester_prepare(e->server->attester, c->ssl, &c->contexts,
+                                          bl_buf_span(&e->body), &w->attestation, err);
+    if (code != BLIND_OK) {
+        c->close_after = true;
+        if (err)
+            err->code = code == BLIND_MEMORY ? code : BLIND_INPUT; /* not the client's verdict */
+        return BLIND_INPUT;
+    }
+    bl_exchange_retain(e);
+    submit(e->server->attest_queue, w);
+    return BLIND_OK;
+}
+
+static void on_answer(bl_exchange *e)
+{
+    waiting *w = e->data;
+    bl_conn *c = e->conn;
+    if (!c || e->replied)
+        return;
+    if (w->code != BLIND_OK) {
+        w->error.code = BLIND_FAILED;
+        c->close_after = true;
+        bl_reply_error(e, &w->error);
+        return;
+    }
+    c->attested = true;
+    c->attested_len = w->attestation.log_len;
+    atomic_fetch_add(&e->server->counters.attestations, 1);
+    bl_reply(e, 200, BL_AUTHENTICATOR_TYPE, &w->attestation.response, NULL);
+}
+
+void bl_api_attest_done(bl_exchange *e)
+{
+    waiting *w = e->data;
+    if (w)
+        bl_attestation_done(&w->attestation);
+    free(w);
+}

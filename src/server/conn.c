@@ -1,0 +1,500 @@
+/* The states of a connection, driven by libevent's callbacks on its loop's thread. */
+#include "server/conn.h"
+
+#include "server/internal.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <stdlib.h>
+
+enum {
+    READ_HIGH = 256 * 1024,    /* bytes that may wait unread in memory */
+    DISCARD_MAX = 1024 * 1024, /* of a refused body, read over to keep the connection */
+    LINGER_S = 2,
+    MIN_RATE = 512, /* bytes a second of a body, after its first body_s */
+};
+
+static void arm(bl_conn *c, int64_t seconds)
+{
+    struct timeval tv = { .tv_sec = seconds };
+    event_add(c->timer, &tv);
+}
+
+static bl_server_loop *home(bl_conn *c)
+{
+    for (int i = 0; i < c->server->loop_count; i++)
+        if (c->server->loops[i].loop == c->loop)
+            return &c->server->loops[i];
+    return NULL;
+}
+
+/* ---- beginning and end ---- */
+
+static void end_exchange(bl_conn *c)
+{
+    bl_exchange *e = c->exchange;
+    if (!e)
+        return;
+    if (c->pending)
+        bl_pending_give(c->server, c->peer);
+    c->pending = false;
+    c->exchange = NULL;
+    e->conn = NULL;
+    e->head = NULL;
+    if (!e->replied && e->route && e->route->gone)
+        e->route->gone(e);
+    bl_exchange_release(e);
+}
+
+void bl_conn_free(bl_conn *c)
+{
+    end_exchange(c);
+    *c->prev = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    event_free(c->timer);
+    if (c->ssl)
+        bl_tls_goodbye(c->ssl);
+    bufferevent_free(c->bev);
+    bl_http_parser_done(&c->parser);
+    bl_contexts_done(&c->contexts);
+    atomic_fetch_sub(&c->server->counters.open, 1);
+    if (c->where == BL_ON_ATTESTED)
+        atomic_fetch_sub(&c->server->counters.open_attested, 1);
+    free(c);
+}
+
+void bl_conn_drain(bl_conn *c)
+{
+    bool idle = c->state == BL_CONN_HEAD && !bl_http_parser_busy(&c->parser);
+    if (c->state == BL_CONN_HANDSHAKE || idle)
+        bl_conn_free(c);
+    else
+        c->close_after = true;
+}
+
+/* ---- replies ---- */
+
+/* What is left of a refused body: small enough to read over? */
+static bool can_discard(const bl_conn *c)
+{
+    const bl_http_head *head = &c->parser.head;
+    if (head->expect_continue || head->chunked)
+        return false;
+    return !head->has_length || head->length - c->parser.body <= DISCARD_MAX;
+}
+
+static void free_bytes(const void *data, size_t size, void *bytes)
+{
+    (void)data;
+    (void)size;
+    free(bytes);
+}
+
+void bl_conn_send(bl_conn *c, bl_buf *head, bl_buf *body)
+{
+    struct evbuffer *out = bufferevent_get_output(c->bev);
+    bool             unread = c->state != BL_CONN_WAIT;
+    bool             close = c->close_after || !c->parser.head.keep_alive ||
+                 atomic_load(&c->server->draining) || (unread && !can_discard(c));
+    c->close_after = close;
+    c->body_unread = unread;
+    if (close)
+        bl_buf_add_str(head, "Connection: close\r\n");
+    bl_http_write_end(head);
+    bool failed = !bl_buf_ok(head) || evbuffer_add(out, head->data, head->size) != 0;
+    bl_buf_done(head);
+    size_t   size;
+    uint8_t *bytes = bl_buf_take(body, &size);
+    if (!failed && size > 0) /* the buffer frees it when it was sent */
+        failed = evbuffer_add_reference(out, bytes, size, free_bytes, bytes) != 0;
+    if (failed || size == 0)
+        free(bytes);
+    c->state = BL_CONN_SENDING;
+    if (failed) /* nothing can be said: the timer closes */
+        arm(c, 0);
+    else
+        arm(c, c->server->config->send_s);
+}
+
+static void next_request(bl_conn *c)
+{
+    end_exchange(c);
+    bl_http_parser_next(&c->parser);
+    c->state = BL_CONN_HEAD;
+    arm(c, c->server->config->idle_s);
+}
+
+/* The reply has left. */
+static void on_sent(struct bufferevent *bev, void *arg)
+{
+    bl_conn *c = arg;
+    if (c->state != BL_CONN_SENDING || evbuffer_get_length(bufferevent_get_output(bev)) > 0)
+        return;
+    if (c->close_after && !c->body_unread) {
+        bl_conn_free(c);
+        return;
+    }
+    if (c->close_after) {
+        c->state = BL_CONN_LINGER;
+        end_exchange(c);
+        arm(c, LINGER_S);
+    } else if (c->body_unread) {
+        c->state = BL_CONN_DISCARD;
+        arm(c, c->server->config->body_s);
+    } else {
+        next_request(c);
+    }
+    bl_conn_go(c);
+}
+
+/* ---- requests ---- */
+
+/* The parser refused: nothing after this can be understood. */
+static void refuse_message(bl_conn *c, const blind_error *err)
+{
+    bl_buf head = BL_BUF_EMPTY, body = BL_BUF_EMPTY;
+    int    status = c->parser.refusal ? c->parser.refusal : 400;
+    c->close_after = true;
+    if (c->exchange && c->exchange->replied) {
+        c->state = BL_CONN_LINGER; /* the timer closes */
+        arm(c, 0);
+        return;
+    }
+    end_exchange(c);
+    bl_buf_printf(&body, "{\"error\":\"%s\",\"code\":\"%s\"}", err->message,
+                  blind_code_name(err->code));
+    bl_http_write_status(&head, status);
+    bl_buf_add_str(&head, "Server: blind\r\nContent-Type: application/json\r\n");
+    bl_http_write_number(&head, "Content-Length", body.size);
+    c->state = BL_CONN_BODY;
+    atomic_fetch_add(&c->server->counters.requests[4], 1);
+    bl_conn_send(c, &head, &body);
+}
+
+/* The fence: what a connection without a verdict, or with an old one, may not ask. */
+static blind_code check_fence(bl_conn *c, bl_exchange *e, blind_error *err)
+{
+    const bl_route *route = e->route;
+    if (c->where != BL_ON_ATTESTED || !route->fenced)
+        return BLIND_OK;
+    if (!c->attested) {
+        atomic_fetch_add(&c->server->counters.fenced, 1);
+        return blind_fail(err, BLIND_EVIDENCE, "server.attest",
+                          "attest first: POST %s as the first request of a connection",
+                          BL_AUTHENTICATOR_PATH);
+    }
+    if (route->resolves &&
+        bl_registry_last_change(c->server->registry, e->params.model) > c->attested_len)
+        return blind_fail(err, BLIND_REATTEST, "server.reattest",
+                          "model '%s' changed after this session was attested", e->params.model);
+    return BLIND_OK;
+}
+
+static blind_code find_principal(bl_conn *c, bl_exchange *e, blind_error *err)
+{
+    blind_span value = bl_http_field_get(e->head, "authorization");
+    blind_span token = { 0 };
+    if (bl_http_field_count(e->head, "authorization") > 1)
+        return blind_fail(err, BLIND_DENIED, "server.token", "more than one Authorization");
+    if (value.size > 7 && bl_http_equal(bl_span(value.data, 7), "bearer "))
+        token = bl_span(value.data + 7, value.size - 7);
+    else if (value.size > 0)
+        return blind_fail(err, BLIND_DENIED, "server.token", "expected a bearer token");
+    blind_code code = bl_principals_find(c->server->principals, token, c->id, &e->principal, err);
+    if (code == BLIND_DENIED && err)
+        err->stage = "server.token";
+    return code;
+}
+
+static blind_code check_body(bl_conn *c, const bl_route *route, blind_error *err)
+{
+    const bl_http_head *head = &c->parser.head;
+    const bl_config    *config = c->server->config;
+    const uint64_t      max[] = { [BL_BODY_NONE] = 1,
+                                  [BL_BODY_SMALL] = 64 * 1024,
+                                  [BL_BODY_INPUT] = (uint64_t)config->max_body,
+                                  [BL_BODY_MODEL] = (uint64_t)config->max_model_size };
+    c->parser.limits.body_max = max[route->body];
+    if (route->body == BL_BODY_NONE && (head->chunked || head->length > 0))
+        return blind_fail(err, BLIND_INPUT, "server.body", "this request takes no body");
+    if (head->has_length && head->length > max[route->body])
+        return blind_fail(err, BLIND_LIMIT, "server.body",
+                          route->body == BL_BODY_MODEL
+                              ? "Model is too big: %llu bytes, at most %llu"
+                              : "Input too big: %llu bytes, at most %llu",
+                          (unsigned long long)head->length, (unsigned long long)max[route->body]);
+    return BLIND_OK;
+}
+
+/* All that can be said before the body is read. */
+static blind_code admit(bl_conn *c, bl_exchange *e, blind_error *err)
+{
+    blind_span path, query;
+    bl_http_target_split(e->head->target, &path, &query);
+    blind_code code = bl_route_find(c->where, e->head->method, path, &e->route, &e->params, err);
+    if (code != BLIND_OK && c->where == BL_ON_ATTESTED && !c->attested) {
+        static const bl_route nowhere = { .fenced = true };
+        e->route = &nowhere; /* which paths there are is told after the attestation */
+    } else {
+        BL_TRY(code);
+    }
+    BL_TRY(check_fence(c, e, err));
+    if (atomic_load(&c->server->draining) && e->route->where == BL_ON_ATTESTED)
+        return blind_fail(err, BLIND_CLOSED, "server.drain", "the server is shutting down");
+    BL_TRY(check_body(c, e->route, err));
+    if (e->params.version[0] && strcmp(e->params.version, "1") != 0)
+        return blind_fail(err, BLIND_NOT_FOUND, "server.version", "models have one version, \"1\"");
+    if (c->where == BL_ON_ATTESTED && e->route->fenced) {
+        BL_TRY(find_principal(c, e, err));
+        if (e->route->right)
+            BL_TRY(bl_principals_may(c->server->principals, &e->principal,
+                                     (bl_right)e->route->right, err));
+    }
+    return e->route->begin ? e->route->begin(e, err) : BLIND_OK;
+}
+
+static bl_exchange *new_exchange(bl_conn *c)
+{
+    bl_exchange *e = calloc(1, sizeof *e);
+    if (!e)
+        return NULL;
+    e->conn = c;
+    e->server = c->server;
+    e->loop = c->loop;
+    e->head = &c->parser.head;
+    e->id = atomic_fetch_add(&c->server->next_id, 1) + 1;
+    e->attested_len = c->attested_len;
+    e->head_only = bl_span_equal(e->head->method, BL_LITERAL("HEAD"));
+    e->started_ns = bl_clock_ns();
+    e->body.secret = true;
+    atomic_init(&e->refs, 1);
+    return e;
+}
+
+static void on_head(bl_conn *c)
+{
+    blind_error err = { 0 };
+    c->requests++;
+    c->state = BL_CONN_BODY;
+    c->body_began_ns = bl_clock_ns();
+    c->exchange = new_exchange(c);
+    if (!c->exchange) {
+        c->parser.refusal = 503;
+        (void)blind_fail(&err, BLIND_MEMORY, "server", "out of memory");
+        refuse_message(c, &err);
+        return;
+    }
+    if (admit(c, c->exchange, &err) != BLIND_OK) {
+        bl_reply_error(c->exchange, &err);
+        return;
+    }
+    if (c->state == BL_CONN_BODY && c->parser.head.expect_continue) {
+        static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+        bufferevent_write(c->bev, go_on, sizeof go_on - 1);
+        c->parser.head.expect_continue = false; /* from here the body comes for sure */
+    }
+    arm(c, c->server->config->body_s);
+}
+
+/* Slow on purpose, or on a line too bad to hold memory for. */
+static bool too_slow(const bl_conn *c)
+{
+    uint64_t seconds = (bl_clock_ns() - c->body_began_ns) / 1000000000u;
+    return seconds > (uint64_t)c->server->config->body_s && c->parser.body < seconds * MIN_RATE;
+}
+
+static blind_code take_piece(bl_conn *c, blind_span bytes, blind_error *err)
+{
+    bl_exchange *e = c->exchange;
+    if (too_slow(c))
+        return blind_fail(err, BLIND_TIMEOUT, "server.slow", "the body comes too slowly");
+    e->body_in += bytes.size;
+    if (e->route->piece)
+        return e->route->piece(e, bytes, err);
+    bl_buf_add(&e->body, bytes);
+    return bl_buf_check(&e->body, "server.body", err);
+}
+
+static void on_body(bl_conn *c, blind_span bytes)
+{
+    blind_error err = { 0 };
+    if (c->state != BL_CONN_BODY)
+        return;
+    arm(c, c->server->config->body_s);
+    if (take_piece(c, bytes, &err) != BLIND_OK)
+        bl_reply_error(c->exchange, &err);
+}
+
+static void on_end(bl_conn *c)
+{
+    blind_error  err = { 0 };
+    bl_exchange *e = c->exchange;
+    if (c->state == BL_CONN_DISCARD) {
+        next_request(c);
+        return;
+    }
+    c->state = BL_CONN_WAIT;
+    event_del(c->timer);
+    if (e->route->finish(e, &err) != BLIND_OK)
+        bl_reply_error(e, &err);
+}
+
+static bool takes(const bl_conn *c)
+{
+    return c->state == BL_CONN_HEAD || c->state == BL_CONN_BODY || c->state == BL_CONN_DISCARD;
+}
+
+/* Nothing may come behind an authenticator's request before its answer (CHANNEL, "Carriage"). */
+static void check_pipelining(bl_conn *c)
+{
+    blind_error err = { 0 };
+    if (c->state != BL_CONN_WAIT || c->exchange->replied ||
+        c->exchange->route->finish != bl_api_attest ||
+        evbuffer_get_length(bufferevent_get_input(c->bev)) == 0)
+        return;
+    c->close_after = true;
+    (void)blind_fail(&err, BLIND_DENIED, "server.fence",
+                     "bytes behind the request for evidence, before its answer");
+    bl_reply_error(c->exchange, &err);
+}
+
+/* One event of the parser; false when there is nothing more to do now, or c is gone. */
+static bool step(bl_conn *c)
+{
+    struct evbuffer *in = bufferevent_get_input(c->bev);
+    size_t           n = evbuffer_get_contiguous_space(in), used;
+    blind_span       bytes = { n ? evbuffer_pullup(in, (ssize_t)n) : NULL, n }, body;
+    bl_http_event    event;
+    blind_error      err = { 0 };
+    bool             was_busy = bl_http_parser_busy(&c->parser);
+    if (bl_http_parse(&c->parser, bytes, &used, &event, &body, &err) != BLIND_OK) {
+        refuse_message(c, &err);
+        return false;
+    }
+    if (c->state == BL_CONN_HEAD && !was_busy && n > 0)
+        arm(c, c->server->config->head_s);
+    if (event == BL_HTTP_HEAD)
+        on_head(c);
+    else if (event == BL_HTTP_BODY)
+        on_body(c, body);
+    else if (event == BL_HTTP_END)
+        on_end(c);
+    evbuffer_drain(in, used);
+    return event != BL_HTTP_MORE || evbuffer_get_length(in) > 0;
+}
+
+void bl_conn_go(bl_conn *c)
+{
+    if (c->reading) /* a handler goes on by itself: the loop below sees it */
+        return;
+    c->reading = true;
+    while (takes(c)) {
+        c->reading = true;
+        bool more = step(c);
+        if (!more)
+            break;
+    }
+    c->reading = false;
+    check_pipelining(c);
+    if (c->state == BL_CONN_LINGER) {
+        struct evbuffer *in = bufferevent_get_input(c->bev);
+        evbuffer_drain(in, evbuffer_get_length(in));
+    }
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    bl_conn_go(arg);
+}
+
+/* ---- events ---- */
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    bl_conn *c = arg;
+    (void)bev;
+    if (what & BEV_EVENT_CONNECTED) {
+        c->state = BL_CONN_HEAD;
+        arm(c, c->server->config->head_s);
+        return;
+    }
+    bl_conn_free(c);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    bl_conn    *c = arg;
+    blind_error err = { 0 };
+    (void)fd;
+    (void)what;
+    bool head = c->state == BL_CONN_HEAD && bl_http_parser_busy(&c->parser);
+    if (!head && c->state != BL_CONN_BODY) {
+        bl_conn_free(c);
+        return;
+    }
+    (void)blind_fail(&err, BLIND_TIMEOUT, "server.slow", "the request did not come in time");
+    c->close_after = true;
+    if (c->exchange) {
+        bl_reply_error(c->exchange, &err);
+    } else {
+        c->parser.refusal = 408;
+        refuse_message(c, &err);
+    }
+}
+
+static struct bufferevent *open_bufferevent(bl_conn *c, evutil_socket_t fd)
+{
+    bl_server *s = c->server;
+    int        options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
+    if (c->where == BL_ON_METRICS)
+        return bufferevent_socket_new(bl_loop_base(c->loop), fd, options);
+    pthread_rwlock_rdlock(&s->tls_lock);
+    c->ssl = bl_tls_server_session(c->where == BL_ON_ATTESTED ? s->tls : s->helper_tls);
+    pthread_rwlock_unlock(&s->tls_lock);
+    if (!c->ssl)
+        return NULL;
+    return bufferevent_openssl_socket_new(bl_loop_base(c->loop), fd, c->ssl,
+                                          BUFFEREVENT_SSL_ACCEPTING, options);
+}
+
+void bl_conn_accept(bl_server *server, bl_loop *loop, unsigned where, evutil_socket_t fd,
+                    unsigned peer)
+{
+    bl_conn *c = atomic_load(&server->closing) ? NULL : calloc(1, sizeof *c);
+    if (!c) {
+        evutil_closesocket(fd);
+        return;
+    }
+    *c = (bl_conn){ .server = server, .loop = loop, .where = where, .peer = peer };
+    c->id = atomic_fetch_add(&server->next_id, 1) + 1;
+    c->bev = open_bufferevent(c, fd);
+    c->timer = c->bev ? event_new(bl_loop_base(loop), -1, 0, on_timer, c) : NULL;
+    if (!c->timer) {
+        if (c->bev)
+            bufferevent_free(c->bev);
+        else
+            evutil_closesocket(fd);
+        free(c);
+        return;
+    }
+    bl_http_parser_init(&c->parser, BL_HTTP_REQUEST, NULL);
+    bl_server_loop *at = home(c);
+    c->next = at->conns;
+    c->prev = &at->conns;
+    if (c->next)
+        c->next->prev = &c->next;
+    at->conns = c;
+    atomic_fetch_add(&server->counters.open, 1);
+    if (where == BL_ON_ATTESTED)
+        atomic_fetch_add(&server->counters.open_attested, 1);
+    atomic_fetch_add(&server->counters.connections, 1);
+    c->state = c->ssl ? BL_CONN_HANDSHAKE : BL_CONN_HEAD;
+    bufferevent_setcb(c->bev, on_read, on_sent, on_event, c);
+    bufferevent_setwatermark(c->bev, EV_READ, 0, READ_HIGH);
+    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+    arm(c, server->config->handshake_s);
+}

@@ -1,0 +1,64 @@
+/* One connection: TLS, then requests one after another.
+ *
+ *     HANDSHAKE -> HEAD -> BODY <-> PAUSED -> WAIT -> SENDING -> HEAD        keep-alive
+ *                    |       |                           |-----> DISCARD -> HEAD
+ *                    +-------+--- refused early ---------+-----> LINGER     then closed
+ *
+ * DISCARD reads over what is left of a small body so that the connection can go on; LINGER reads
+ * over a large one for a moment so that the client sees the reply before the close. */
+#ifndef BL_CONN_H
+#define BL_CONN_H
+
+#include "server/exchange.h"
+#include "tls/authenticator.h"
+
+#include <event2/util.h>
+
+struct bufferevent;
+struct event;
+struct ssl_st;
+
+typedef enum {
+    BL_CONN_HANDSHAKE,
+    BL_CONN_HEAD,
+    BL_CONN_BODY,
+    BL_CONN_PAUSED,
+    BL_CONN_WAIT,
+    BL_CONN_SENDING,
+    BL_CONN_DISCARD,
+    BL_CONN_LINGER,
+} bl_conn_state;
+
+struct bl_conn {
+    bl_server          *server;
+    bl_loop            *loop;
+    struct bufferevent *bev;
+    struct ssl_st      *ssl; /* the bufferevent's; NULL on the metrics listener */
+    struct event       *timer;
+    bl_exchange        *exchange;
+    bl_http_parser      parser;
+    bl_conn_state       state;
+    unsigned            where; /* which listener */
+    uint64_t            id;
+    uint64_t            requests;
+    unsigned            peer;    /* slot in the table of pending attestations */
+    bool                pending; /* counted there */
+    bool                attested, close_after, body_unread, reading;
+    uint64_t            attested_len; /* of the runtime log, as this session attested it */
+    bl_contexts         contexts;
+    uint64_t            body_began_ns;
+    bl_conn            *next, **prev; /* all of this loop */
+};
+
+/* A socket that a listener accepted; runs on the loop's thread and owns fd. */
+void bl_conn_accept(bl_server *server, bl_loop *loop, unsigned where, evutil_socket_t fd,
+                    unsigned peer);
+void bl_conn_free(bl_conn *c);
+/* Closes what is idle; the rest closes after its reply. */
+void bl_conn_drain(bl_conn *c);
+
+/* For exchange.c: sends a reply's bytes, and goes on with the body. */
+void bl_conn_send(bl_conn *c, bl_buf *head, bl_buf *body);
+void bl_conn_go(bl_conn *c);
+
+#endif

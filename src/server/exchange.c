@@ -1,0 +1,185 @@
+/* Replies, references, and the way back to the loop. */
+#include "server/exchange.h"
+
+#include "server/conn.h"
+#include "server/internal.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bl_exchange *bl_exchange_retain(bl_exchange *e)
+{
+    atomic_fetch_add(&e->refs, 1);
+    return e;
+}
+
+void bl_exchange_release(bl_exchange *e)
+{
+    if (atomic_fetch_sub(&e->refs, 1) != 1)
+        return;
+    if (e->route && e->route->done)
+        e->route->done(e);
+    bl_buf_done(&e->body);
+    free(e);
+}
+
+static void run_posted(bl_posted *posted)
+{
+    bl_exchange *e = (bl_exchange *)((char *)posted - offsetof(bl_exchange, posted));
+    void (*resume)(bl_exchange *) = atomic_load(&e->resume);
+    resume(e);
+    bl_exchange_release(e);
+}
+
+void bl_exchange_post(bl_exchange *e, void (*resume)(bl_exchange *e))
+{
+    bl_exchange_retain(e);
+    atomic_store(&e->resume, resume);
+    e->posted.run = run_posted;
+    if (!bl_loop_post(e->loop, &e->posted))
+        bl_exchange_release(e);
+}
+
+/* ---- replies ---- */
+
+static const struct {
+    blind_code  code;
+    int         status;
+    const char *name; /* in the body, where it is not the code's */
+} statuses[] = {
+    { BLIND_INPUT, 400, NULL },          { BLIND_FORMAT, 400, NULL },
+    { BLIND_PROTOCOL, 400, NULL },       { BLIND_BINDING, 400, NULL },
+    { BLIND_USAGE, 400, NULL },          { BLIND_DENIED, 403, NULL },
+    { BLIND_NOT_FOUND, 404, NULL },      { BLIND_EXISTS, 409, NULL },
+    { BLIND_REATTEST, 409, "reattest" }, { BLIND_LIMIT, 413, NULL },
+    { BLIND_VERSION, 415, NULL },        { BLIND_UNSUPPORTED, 422, NULL },
+    { BLIND_EVIDENCE, 428, "attest" },   { BLIND_BUSY, 429, NULL },
+    { BLIND_MEMORY, 503, NULL },         { BLIND_CLOSED, 503, NULL },
+    { BLIND_CANCELLED, 503, NULL },      { BLIND_TIMEOUT, 504, NULL },
+};
+
+/* Stages that say more than their code. */
+static const struct {
+    const char *stage;
+    int         status;
+} stages[] = {
+    { "server.route.method", 405 }, { "server.token", 401 },         { "server.spool.space", 507 },
+    { "server.fence", 403 },        { "server.attest.length", 411 }, { "server.slow", 408 },
+    { "server.drain", 503 },
+};
+
+int bl_status_of(const blind_error *error)
+{
+    for (size_t i = 0; i < BL_LEN(stages); i++)
+        if (error->stage && strcmp(error->stage, stages[i].stage) == 0)
+            return stages[i].status;
+    for (size_t i = 0; i < BL_LEN(statuses); i++)
+        if (statuses[i].code == error->code)
+            return statuses[i].status;
+    return 500;
+}
+
+static const char *name_of(blind_code code)
+{
+    for (size_t i = 0; i < BL_LEN(statuses); i++)
+        if (statuses[i].code == code && statuses[i].name)
+            return statuses[i].name;
+    return blind_code_name(code);
+}
+
+/* A JSON string; what is no printable ASCII becomes '?': messages are ours and in English. */
+static void add_json_text(bl_buf *out, const char *text)
+{
+    bl_buf_add_u8(out, '"');
+    for (const char *c = text; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            bl_buf_add_u8(out, '\\');
+        bl_buf_add_u8(out, *c >= 0x20 && *c < 0x7f ? (uint8_t)*c : '?');
+    }
+    bl_buf_add_u8(out, '"');
+}
+
+void bl_reply_error(bl_exchange *e, const blind_error *error)
+{
+    bl_buf body = BL_BUF_EMPTY;
+    char   fields[256] = "";
+    int    status = bl_status_of(error);
+    bl_buf_add_str(&body, "{\"error\":");
+    add_json_text(&body, error->message[0] ? error->message : blind_code_text(error->code));
+    bl_buf_printf(&body, ",\"code\":\"%s\"}", name_of(error->code));
+    if (status == 401)
+        snprintf(fields, sizeof fields, "WWW-Authenticate: Bearer\r\n");
+    if (status == 415)
+        snprintf(fields, sizeof fields, "Accept: %s\r\n", BL_AUTHENTICATOR_REQUEST_TYPE);
+    if (status == 405 && e->conn) {
+        blind_span path, query;
+        char       methods[200];
+        bl_http_target_split(e->head->target, &path, &query);
+        bl_route_methods(e->conn->where, path, methods, sizeof methods);
+        snprintf(fields, sizeof fields, "Allow: %s\r\n", methods);
+    }
+    bl_reply(e, status, "application/json", &body, fields);
+}
+
+void bl_reply_text(bl_exchange *e, int status, const char *type, const char *text)
+{
+    bl_buf body = BL_BUF_EMPTY;
+    bl_buf_add_str(&body, text);
+    bl_reply(e, status, type, &body, NULL);
+}
+
+static void count(bl_exchange *e)
+{
+    bl_counters *n = &e->server->counters;
+    atomic_fetch_add(&n->requests[BL_MIN(e->status / 100, BL_CLASSES - 1)], 1);
+    atomic_fetch_add(&n->bytes_in, e->body_in);
+    atomic_fetch_add(&n->bytes_out, e->body_out);
+}
+
+void bl_reply(bl_exchange *e, int status, const char *type, bl_buf *body, const char *fields)
+{
+    bl_buf head = BL_BUF_EMPTY;
+    if (e->replied || !e->conn) {
+        bl_buf_done(body);
+        return;
+    }
+    if (!bl_buf_ok(body)) { /* out of memory while it was written */
+        bl_buf_done(body);
+        bl_buf_add_str(body, "{\"error\":\"out of memory\",\"code\":\"MEMORY\"}");
+        status = 503;
+        type = "application/json";
+        fields = NULL;
+    }
+    e->replied = true;
+    e->status = status;
+    e->body_out = body->size;
+    bl_http_write_status(&head, status);
+    bl_buf_add_str(&head, "Server: blind\r\nCache-Control: no-store\r\n");
+    if (type)
+        bl_http_write_field(&head, "Content-Type", type);
+    bl_http_write_number(&head, "Content-Length", body->size);
+    bl_http_write_number(&head, "X-Request-Id", e->id);
+    if (status == 429 || status == 503)
+        bl_http_write_number(&head, "Retry-After", 1);
+    if (fields)
+        bl_buf_add_str(&head, fields);
+    if (e->head_only)
+        bl_buf_clear(body);
+    count(e);
+    bl_conn_send(e->conn, &head, body);
+}
+
+void bl_exchange_pause(bl_exchange *e)
+{
+    if (e->conn && e->conn->state == BL_CONN_BODY)
+        e->conn->state = BL_CONN_PAUSED;
+}
+
+void bl_exchange_go(bl_exchange *e)
+{
+    if (e->conn && e->conn->state == BL_CONN_PAUSED) {
+        e->conn->state = BL_CONN_BODY;
+        bl_conn_go(e->conn);
+    }
+}

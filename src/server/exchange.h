@@ -1,0 +1,60 @@
+/* One request and its reply, as handlers see them.
+ *
+ * An exchange belongs to its loop's thread.  Work elsewhere holds a reference and comes back by
+ * bl_exchange_post(); the connection may have gone meanwhile, and then e->conn is NULL and replies
+ * go nowhere. */
+#ifndef BL_EXCHANGE_H
+#define BL_EXCHANGE_H
+
+#include "base/buf.h"
+#include "http/message.h"
+#include "server/loop.h"
+#include "server/principal.h"
+#include "server/route.h"
+
+#include <stdatomic.h>
+
+typedef struct bl_conn   bl_conn;
+typedef struct bl_server bl_server;
+
+struct bl_exchange {
+    bl_conn            *conn;
+    bl_server          *server;
+    bl_loop            *loop;
+    const bl_route     *route; /* NULL: none was found */
+    const bl_http_head *head;  /* until the reply, while the connection lives */
+    uint64_t            id;    /* in logs and in X-Request-Id */
+    uint64_t            attested_len;
+    bl_route_params     params;
+    bl_principal        principal;
+    bl_buf              body;
+    void               *data; /* the handler's */
+    int                 status;
+    bool                replied, head_only;
+    uint64_t            started_ns, body_in, body_out;
+
+    bl_posted                         posted; /* private from here */
+    _Atomic(void (*)(bl_exchange *e)) resume;
+    _Atomic int                       refs;
+};
+
+bl_exchange *bl_exchange_retain(bl_exchange *e);
+void         bl_exchange_release(bl_exchange *e);
+
+/* From any thread: runs `resume` on the loop's thread.  One at a time: a second post with the same
+ * function before the first ran is the same post.  The reference it needs is taken inside. */
+void bl_exchange_post(bl_exchange *e, void (*resume)(bl_exchange *e));
+
+/* Replies; `body` is taken over and left empty.  type NULL: no body.
+ * fields  "Name: value\r\n" lines more, or NULL */
+void bl_reply(bl_exchange *e, int status, const char *type, bl_buf *body, const char *fields);
+void bl_reply_text(bl_exchange *e, int status, const char *type, const char *text);
+/* The reply that an error has: status by its code, {"error": message, "code": NAME}. */
+void bl_reply_error(bl_exchange *e, const blind_error *error);
+int  bl_status_of(const blind_error *error);
+
+/* Stops reading this body until bl_exchange_go(). */
+void bl_exchange_pause(bl_exchange *e);
+void bl_exchange_go(bl_exchange *e);
+
+#endif
