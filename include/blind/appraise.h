@@ -66,7 +66,8 @@ BLIND_API void                      blind_result_free(blind_result *result);
 /* OK: every check that was asked for is proven.  Else the failure with the lowest exit status above
  * 9 (or the first failure, when none is above 9). */
 BLIND_API blind_code blind_result_code(const blind_result *result);
-/* The verdict explained to a person, several lines; and as JSON, docs/formats/claims.md. */
+/* The verdict explained to a person, several lines; and as JSON, docs/formats/claims.md.  Written
+ * when first asked for; "" when there is no memory for it. */
 BLIND_API const char *blind_result_text(const blind_result *result);
 BLIND_API const char *blind_result_json(const blind_result *result);
 BLIND_API const char *blind_result_tee(const blind_result *result); /* "sim"; "" when unreadable */

@@ -17,43 +17,45 @@ enum { IND_ENDORSEMENTS = 1 << 1, IND_EVIDENCE = 1 << 2 };
 
 static void put_key(bl_buf *out, const char *key, const char *type)
 {
-    wire_put_text(out, key);
-    wire_put(out, WIRE_ARRAY, 3);
-    wire_put_text(out, type);
+    bl_cbor_put_text(out, key);
+    bl_cbor_put_array(out, 3);
+    bl_cbor_put_text(out, type);
 }
 
 static void put_record(bl_buf *out, const char *key, const char *type, blind_span value,
                        uint64_t indicator)
 {
     put_key(out, key, type);
-    wire_put_bytes(out, value);
-    wire_put(out, WIRE_UINT, indicator);
+    bl_cbor_put_bytes(out, value);
+    bl_cbor_put_uint(out, indicator);
 }
 
 static void put_evidence(bl_buf *out, const bl_bundle *b)
 {
-    wire_put_text(out, "evidence");
-    wire_put(out, WIRE_ARRAY, 3);
-    wire_put(out, WIRE_TEXT, strlen(TYPE_START) + b->tee.size + strlen(VERSION_END));
-    bl_buf_add_str(out, TYPE_START);
-    bl_buf_add(out, b->tee);
-    bl_buf_add_str(out, VERSION_END);
-    wire_put_bytes(out, b->evidence);
-    wire_put(out, WIRE_UINT, IND_EVIDENCE);
+    bl_auto_buf type = BL_BUF_EMPTY;
+    bl_buf_add_str(&type, TYPE_START);
+    bl_buf_add(&type, b->tee);
+    bl_buf_add_str(&type, VERSION_END);
+    out->failed |= type.failed;
+    bl_cbor_put_text(out, "evidence");
+    bl_cbor_put_array(out, 3);
+    bl_cbor_put_text_span(out, bl_buf_span(&type));
+    bl_cbor_put_bytes(out, b->evidence);
+    bl_cbor_put_uint(out, IND_EVIDENCE);
 }
 
 /* [log_len, log_head, root] of a key, and of a session also leaves, index, path. */
 static void put_binding_fields(bl_buf *out, const bl_bundle_binding *b)
 {
     bool session = b->to == BL_BOUND_TO_SESSION;
-    wire_put(out, WIRE_ARRAY, session ? 6 : 3);
-    wire_put(out, WIRE_UINT, b->log.len);
-    wire_put_bytes(out, bl_span(b->log.head, 32));
-    wire_put_bytes(out, bl_span(b->root, 32));
+    bl_cbor_put_array(out, session ? 6 : 3);
+    bl_cbor_put_uint(out, b->log.len);
+    bl_cbor_put_bytes(out, bl_span(b->log.head, 32));
+    bl_cbor_put_bytes(out, bl_span(b->root, 32));
     if (session) {
-        wire_put(out, WIRE_UINT, b->leaves);
-        wire_put(out, WIRE_UINT, b->index);
-        wire_put_bytes(out, b->path);
+        bl_cbor_put_uint(out, b->leaves);
+        bl_cbor_put_uint(out, b->index);
+        bl_cbor_put_bytes(out, b->path);
     }
 }
 
@@ -71,7 +73,7 @@ blind_code bl_bundle_write(const bl_bundle *bundle, bl_bundle_part part, bl_buf 
 {
     bool     inside = part != BL_BUNDLE_BESIDE, beside = part != BL_BUNDLE_INSIDE;
     uint64_t records = (inside ? 2u : 0u) + (beside ? 2u : 0u);
-    wire_put(out, WIRE_MAP, records);
+    bl_cbor_put_map(out, records);
     if (beside)
         put_record(out, "log", LOG_TYPE, bundle->log, IND_EVIDENCE);
     if (inside) {
@@ -87,10 +89,10 @@ blind_code bl_bundle_write(const bl_bundle *bundle, bl_bundle_part part, bl_buf 
 
 static blind_span get_record(bl_reader *r, const char *type, uint64_t indicator)
 {
-    if (wire_get(r, WIRE_ARRAY) != 3 || !wire_text_is(r, type))
+    if (bl_cbor_read_array(r) != 3 || !wire_text_is(r, type))
         r->failed = true;
-    blind_span value = wire_get_string(r, WIRE_BYTES);
-    if (wire_get(r, WIRE_UINT) != indicator)
+    blind_span value = bl_cbor_read_bytes(r);
+    if (bl_cbor_read_uint(r) != indicator)
         r->failed = true;
     return value;
 }
@@ -114,11 +116,11 @@ static blind_span tee_of(blind_span type)
 
 static void get_evidence(bl_reader *r, bl_bundle *out)
 {
-    if (wire_get(r, WIRE_ARRAY) != 3)
+    if (bl_cbor_read_array(r) != 3)
         r->failed = true;
-    out->tee = tee_of(wire_get_string(r, WIRE_TEXT));
-    out->evidence = wire_get_string(r, WIRE_BYTES);
-    if (wire_get(r, WIRE_UINT) != IND_EVIDENCE || out->tee.size == 0)
+    out->tee = tee_of(bl_cbor_read_text(r));
+    out->evidence = bl_cbor_read_bytes(r);
+    if (bl_cbor_read_uint(r) != IND_EVIDENCE || out->tee.size == 0)
         r->failed = true;
 }
 
@@ -132,14 +134,14 @@ static bool parse_binding(blind_span raw, bl_bundle_binding *out)
 {
     bl_reader r = { .rest = raw };
     bool      session = out->to == BL_BOUND_TO_SESSION;
-    if (wire_get(&r, WIRE_ARRAY) != (session ? 6 : 3))
+    if (bl_cbor_read_array(&r) != (session ? 6 : 3))
         return false;
-    out->log.len = wire_get(&r, WIRE_UINT);
+    out->log.len = bl_cbor_read_uint(&r);
     wire_get_fixed(&r, out->log.head, 32);
     wire_get_fixed(&r, out->root, 32);
     if (session) {
-        uint64_t leaves = wire_get(&r, WIRE_UINT), index = wire_get(&r, WIRE_UINT);
-        out->path = wire_get_string(&r, WIRE_BYTES);
+        uint64_t leaves = bl_cbor_read_uint(&r), index = bl_cbor_read_uint(&r);
+        out->path = bl_cbor_read_bytes(&r);
         if (leaves > UINT32_MAX || index > UINT32_MAX)
             return false;
         out->leaves = (uint32_t)leaves;
@@ -151,7 +153,7 @@ static bool parse_binding(blind_span raw, bl_bundle_binding *out)
 static void get_binding(bl_reader *r, bl_bundle_binding *out)
 {
     bl_reader peek = *r;
-    (void)wire_get(&peek, WIRE_ARRAY);
+    (void)bl_cbor_read_array(&peek);
     bool session = wire_text_is(&peek, SESSION_TYPE);
     out->to = session ? BL_BOUND_TO_SESSION : BL_BOUND_TO_KEY;
     blind_span raw = get_record(r, session ? SESSION_TYPE : CERT_TYPE, IND_EVIDENCE);
@@ -167,7 +169,7 @@ static blind_code parse_part(blind_span cmw, bl_bundle_part part, bl_bundle *out
     if (cmw.size > BL_MAX_BUNDLE_SIZE)
         return blind_fail(err, BLIND_FORMAT, "bundle", "a bundle of %zu bytes, at most %u",
                           cmw.size, BL_MAX_BUNDLE_SIZE);
-    if (wire_get(&r, WIRE_MAP) != (inside ? 2u : 0u) + (beside ? 2u : 0u))
+    if (bl_cbor_read_map(&r).left != (inside ? 2u : 0u) + (beside ? 2u : 0u))
         r.failed = true;
     if (beside) {
         r.failed |= !wire_text_is(&r, "log");

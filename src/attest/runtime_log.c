@@ -40,19 +40,18 @@ static void put_record(const bl_log_event *e, bl_buf *out)
 {
     const bl_log_form *form = &bl_log_forms[e->type];
     bool               salted = form->digest && e->salted;
-    wire_put(out, WIRE_MAP, 2u + form->named + form->digest);
-    wire_put_text(out, "v");
-    wire_put(out, WIRE_UINT, 1);
+    bl_cbor_put_map(out, 2u + form->named + form->digest);
+    bl_cbor_put_text(out, "v");
+    bl_cbor_put_uint(out, 1);
     if (form->named) {
-        wire_put_text(out, "name");
-        wire_put(out, WIRE_TEXT, e->name.size);
-        bl_buf_add(out, e->name);
+        bl_cbor_put_text(out, "name");
+        bl_cbor_put_text_span(out, e->name);
     }
-    wire_put_text(out, "type");
-    wire_put_text(out, form->name);
+    bl_cbor_put_text(out, "type");
+    bl_cbor_put_text(out, form->name);
     if (form->digest) {
-        wire_put_text(out, salted ? "salted" : "sha256");
-        wire_put_bytes(out, bl_span(e->sha256, 32));
+        bl_cbor_put_text(out, salted ? "salted" : "sha256");
+        bl_cbor_put_bytes(out, bl_span(e->sha256, 32));
     }
 }
 
@@ -78,7 +77,7 @@ static blind_code append(bl_runtime_log *log, blind_span record, blind_error *er
     if (next.len >= BL_MAX_LOG_EVENTS)
         return blind_fail(err, BLIND_LIMIT, "log.append", "the runtime log is full at %u events",
                           BL_MAX_LOG_EVENTS);
-    wire_put_bytes(&log->bytes, record);
+    bl_cbor_put_bytes(&log->bytes, record);
     if (bl_buf_ok(&log->bytes) && bl_log_extend(&next, record) == BLIND_OK) {
         log->state = next;
         return BLIND_OK;

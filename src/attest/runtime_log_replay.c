@@ -17,26 +17,25 @@ static bool find_form(blind_span name, bl_log_type *out)
 static bool parse_record(blind_span record, bl_log_event *out)
 {
     bl_reader r = { .rest = record };
-    uint64_t  pairs = wire_get(&r, WIRE_MAP);
+    uint64_t  pairs = bl_cbor_read_map(&r).left;
     bool      named = false;
     *out = (bl_log_event){ 0 };
-    if (!wire_text_is(&r, "v") || wire_get(&r, WIRE_UINT) != 1)
+    if (!wire_text_is(&r, "v") || bl_cbor_read_uint(&r) != 1)
         return false;
-    blind_span key = wire_get_string(&r, WIRE_TEXT);
+    blind_span key = bl_cbor_read_text(&r);
     if (bl_span_equal(key, BL_LITERAL("name"))) {
-        out->name = wire_get_string(&r, WIRE_TEXT);
-        key = wire_get_string(&r, WIRE_TEXT);
+        out->name = bl_cbor_read_text(&r);
+        key = bl_cbor_read_text(&r);
         named = true;
     }
-    if (!bl_span_equal(key, BL_LITERAL("type")) ||
-        !find_form(wire_get_string(&r, WIRE_TEXT), &out->type))
+    if (!bl_span_equal(key, BL_LITERAL("type")) || !find_form(bl_cbor_read_text(&r), &out->type))
         return false;
     const bl_log_form *form = &bl_log_forms[out->type];
     if (named != form->named || (named && !bl_log_name_ok(out->name)) ||
         pairs != 2u + form->named + form->digest)
         return false;
     if (form->digest) {
-        key = wire_get_string(&r, WIRE_TEXT);
+        key = bl_cbor_read_text(&r);
         out->salted = bl_span_equal(key, BL_LITERAL("salted"));
         if (!bl_span_equal(key, BL_LITERAL("sha256")) &&
             !(out->salted && out->type == BL_LOG_MODEL_LOAD))
@@ -52,7 +51,7 @@ static size_t count_records(blind_span bytes)
     bl_reader r = { .rest = bytes };
     size_t    n = 0;
     while (r.rest.size && !r.failed && n <= BL_MAX_LOG_EVENTS) {
-        (void)wire_get_string(&r, WIRE_BYTES);
+        (void)bl_cbor_read_bytes(&r);
         n++;
     }
     return n;
@@ -60,7 +59,7 @@ static size_t count_records(blind_span bytes)
 
 static blind_code replay_one(bl_reader *r, bl_log_replay *out, blind_error *err)
 {
-    blind_span record = wire_get_string(r, WIRE_BYTES);
+    blind_span record = bl_cbor_read_bytes(r);
     if (r->failed || record.size > BL_MAX_LOG_RECORD ||
         !parse_record(record, &out->events[out->len]))
         return blind_fail(err, BLIND_LOG, "log.record", "event %zu of the log is malformed",

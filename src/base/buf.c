@@ -47,9 +47,13 @@ static bool grow(bl_buf *b, size_t wanted)
 
 uint8_t *bl_buf_reserve(bl_buf *b, size_t more)
 {
-    size_t wanted;
-    if (b->failed || !bl_add(b->size, more, &wanted) || (b->max && wanted > b->max) ||
-        ((wanted > b->capacity || !b->data) && !grow(b, wanted))) {
+    size_t wanted = 0;
+    bool   fits = !b->failed && bl_add(b->size, more, &wanted);
+    if (fits && b->max && wanted > b->max) {
+        b->full = true;
+        fits = false;
+    }
+    if (!fits || ((wanted > b->capacity || !b->data) && !grow(b, wanted))) {
         b->failed = true;
         return NULL;
     }
@@ -131,7 +135,7 @@ blind_code bl_buf_check(const bl_buf *b, const char *stage, blind_error *err)
 {
     if (!b->failed)
         return BLIND_OK;
-    if (b->max && b->capacity >= b->max / 2)
+    if (b->full)
         return blind_fail(err, BLIND_LIMIT, stage, "more than the limit of %zu bytes", b->max);
     return blind_fail(err, BLIND_MEMORY, stage, "out of memory at %zu bytes", b->size);
 }

@@ -9,6 +9,7 @@ typedef struct {
     size_t   size, capacity;
     size_t   max;    /* 0: no bound but memory */
     bool     failed; /* out of memory, or past max */
+    bool     full;   /* which of the two: past max */
     bool     secret; /* wiped when it moves and when it ends */
 } bl_buf;
 

@@ -17,7 +17,7 @@
 
 static void skip_blanks(bl_reader *r)
 {
-    while (r->rest.size && (r->rest.data[0] == ' ' || r->rest.data[0] == '\n'))
+    while (!r->failed && r->rest.size && (r->rest.data[0] == ' ' || r->rest.data[0] == '\n'))
         bl_skip(r, 1);
 }
 
@@ -206,7 +206,8 @@ blind_code bl_npy_parse(blind_span file, bl_npy *out, blind_error *err)
     bl_reader  text = { .rest = header };
     blind_span descr = read_dictionary(&text, &npy);
     if (text.failed)
-        return blind_fail(err, BLIND_INPUT, "npy.header", "malformed npy header, or one of records");
+        return blind_fail(err, BLIND_INPUT, "npy.header",
+                          "malformed npy header, or one of records");
     if (!find_dtype(descr, &npy))
         return refuse_dtype(descr, err);
     size_t size = 0;

@@ -5,6 +5,17 @@
 #include <errno.h>
 #include <signal.h>
 
+/* "InvalidEnclaveCode: " for the refusals, exit statuses 10 to 13; the message says which one. */
+static const char *refusal(blind_code code)
+{
+    static const blind_code classes[] = { BLIND_EVIDENCE, BLIND_CODE, BLIND_ISOLATION,
+                                          BLIND_POLICY };
+    for (size_t i = 0; i < BL_LEN(classes); i++)
+        if (blind_code_exit(code) == blind_code_exit(classes[i]))
+            return blind_code_exception(classes[i]);
+    return NULL;
+}
+
 /* One line on stderr whatever the message holds; with --json also an object on stdout. */
 static int report(bl_args *args, const char *name, blind_code code, const blind_error *err)
 {
@@ -13,14 +24,17 @@ static int report(bl_args *args, const char *name, blind_code code, const blind_
     for (char *c = line; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = ' ';
-    fprintf(stderr, "blind%s%s: %s\n", *name ? " " : "", name, line);
+    const char *refused = refusal(code);
+    fprintf(stderr, "blind%s%s: %s%s%s\n", *name ? " " : "", name, refused ? refused : "",
+            refused ? ": " : "", line);
     if (args->json && !args->answered) {
         blind_error ignored;
-        (void)!bl_args_print_json(args,
-                                  json_pack("{s:i,s:s,s:i,s:s,s:s}", "version", 1, "code",
-                                            blind_code_name(code), "exit", blind_code_exit(code),
-                                            "stage", err->stage ? err->stage : "", "message", line),
-                                  &ignored);
+        (void)!bl_args_print_json(
+            args,
+            json_pack("{s:i,s:s,s:s,s:i,s:s,s:s}", "version", 1, "code", blind_code_name(code),
+                      "error", blind_code_exception(code), "exit", blind_code_exit(code), "stage",
+                      err->stage ? err->stage : "", "message", line),
+            &ignored);
     }
     return blind_code_exit(code);
 }

@@ -77,8 +77,6 @@ blind_code blind_appraise(blind_span bundle, const blind_expect *expect, const b
     bl_appraisal a = { .result = r, .expect = expect, .policy = policy, .options = options };
     judge_all(&a, copy.data ? copy : bundle);
     sum_up(r, err);
-    bl_verdict_text(r);
-    bl_verdict_json(r);
     if (r->failed) {
         blind_result_free(r);
         return blind_fail(err, BLIND_MEMORY, "appraise", "out of memory");

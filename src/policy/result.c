@@ -1,6 +1,7 @@
 /* The list of checks, and what a caller may ask of a verdict. */
 #include "policy/result.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,14 +84,28 @@ blind_code blind_result_code(const blind_result *result)
     return result->code;
 }
 
+/* Most verdicts are never read, so they are written when somebody asks. */
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
+
+static const char *written(const blind_result *result, char *const *text,
+                           void (*write)(blind_result *))
+{
+    pthread_mutex_lock(&writing);
+    if (!*text)
+        write((blind_result *)result);
+    const char *now = *text;
+    pthread_mutex_unlock(&writing);
+    return now ? now : "";
+}
+
 const char *blind_result_text(const blind_result *result)
 {
-    return result->text;
+    return written(result, &result->text, bl_verdict_text);
 }
 
 const char *blind_result_json(const blind_result *result)
 {
-    return result->json;
+    return written(result, &result->json, bl_verdict_json);
 }
 
 const char *blind_result_tee(const blind_result *result)
