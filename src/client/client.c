@@ -20,8 +20,9 @@ struct blind_client {
     char           *verdict_json, *verdict_text;
 };
 
-/* ---- verdicts, kept to be shown ---- */
+/* ---- verdicts, to be shown ---- */
 
+/* Keeps the texts of a verdict whose stream goes, or which refused. */
 static void keep_verdict(blind_client *c, const blind_result *result)
 {
     if (!result)
@@ -35,22 +36,25 @@ static void keep_verdict(blind_client *c, const blind_result *result)
     pthread_mutex_unlock(&c->lock);
 }
 
-static char *copy_locked(blind_client *c, char *const *from)
+/* Of the newest idle connection, else as kept. */
+static char *show_verdict(blind_client *c, const char *(*of)(const blind_result *),
+                          char *const  *kept)
 {
     pthread_mutex_lock(&c->lock);
-    char *copy = *from ? strdup(*from) : NULL;
+    const char *from = c->idle_len ? of(blind_stream_result(c->idle[c->idle_len - 1])) : *kept;
+    char       *copy = from ? strdup(from) : NULL;
     pthread_mutex_unlock(&c->lock);
     return copy;
 }
 
 char *blind_client_verdict_json(blind_client *c)
 {
-    return copy_locked(c, &c->verdict_json);
+    return show_verdict(c, blind_result_json, &c->verdict_json);
 }
 
 char *blind_client_verdict_text(blind_client *c)
 {
-    return copy_locked(c, &c->verdict_text);
+    return show_verdict(c, blind_result_text, &c->verdict_text);
 }
 
 /* ---- the pool ---- */
@@ -79,7 +83,7 @@ static blind_code dial(blind_client *c, blind_stream **out, blind_result **refus
 {
     blind_result *result = NULL;
     blind_code    code = bl_dial_wait(c->dialer, out, &result, err);
-    keep_verdict(c, *out ? blind_stream_result(*out) : result);
+    keep_verdict(c, result);
     if (refused)
         *refused = bl_take(result);
     blind_result_free(result);
@@ -94,7 +98,8 @@ static blind_code reattest(blind_client *c, blind_stream *s, blind_error *err)
         if (code != BLIND_OK && code != BLIND_TIMEOUT)
             break;
     }
-    keep_verdict(c, blind_stream_result(s));
+    if (code != BLIND_OK)
+        keep_verdict(c, blind_stream_result(s));
     return code;
 }
 
@@ -243,6 +248,7 @@ static blind_code fill(blind_client *c, const blind_client_options *o, blind_res
     BL_TRY(blind_dialer_new(&o->dial, &c->dialer, err));
     blind_stream *s;
     BL_TRY(dial(c, &s, result, err));
+    keep_verdict(c, blind_stream_result(s));
     push(c, s);
     return BLIND_OK;
 }

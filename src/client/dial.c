@@ -75,8 +75,8 @@ int blind_dial_timeout_ms(const blind_dial *d)
 {
     if (!d->stream)
         return 0;
-    int64_t exchange = d->stream->exchange.deadline_ms;
-    return bl_client_left_ms(d->dialer, d->state == ATTEST && exchange ? exchange : d->deadline_ms);
+    int64_t inquiry = d->stream->inquiry.deadline_ms;
+    return bl_client_left_ms(d->dialer, d->state == ATTEST && inquiry ? inquiry : d->deadline_ms);
 }
 
 const blind_result *blind_dial_result(const blind_dial *d)

@@ -114,3 +114,11 @@ blind_code bl_dialer_salts(blind_dialer *d, blind_salt **out, size_t *len, blind
     *len = copy ? n : 0;
     return n && !copy ? blind_fail(err, BLIND_MEMORY, "client.salt", "out of memory") : BLIND_OK;
 }
+
+void bl_client_line(char *to, size_t size, const char *from)
+{
+    size_t n = 0;
+    for (; from[n] && n + 1 < size; n++)
+        to[n] = (unsigned char)from[n] < 0x20 || from[n] == 0x7f ? ' ' : from[n];
+    to[n] = 0;
+}

@@ -54,14 +54,14 @@ BLIND_MUST_USE blind_code bl_dialer_salts(blind_dialer *dialer, blind_salt **out
  *
  * Any failure is final. */
 typedef enum {
-    BL_EXCHANGE_START,
-    BL_EXCHANGE_SEND,
-    BL_EXCHANGE_RECEIVE,
-    BL_EXCHANGE_DONE,
-} bl_exchange_state;
+    BL_INQUIRY_START,
+    BL_INQUIRY_SEND,
+    BL_INQUIRY_RECEIVE,
+    BL_INQUIRY_DONE,
+} bl_inquiry_state;
 
 typedef struct {
-    bl_exchange_state     state;
+    bl_inquiry_state      state;
     bl_authenticator_keys keys;
     bl_buf                request; /* the RFC 9261 message */
     bl_buf                out;     /* the whole HTTP request */
@@ -69,9 +69,9 @@ typedef struct {
     bl_http_parser        parser;
     bl_buf                in; /* the answer's body so far */
     int64_t               deadline_ms;
-} bl_exchange;
+} bl_inquiry;
 
-void bl_exchange_done(bl_exchange *exchange);
+void bl_inquiry_done(bl_inquiry *inquiry);
 
 struct blind_stream {
     blind_dialer  *dialer;
@@ -85,7 +85,7 @@ struct blind_stream {
     bl_contexts    contexts;
     blind_result  *result;
     int64_t        expiry_ms; /* on the monotonic clock; 0: no verdict yet */
-    bl_exchange    exchange;
+    bl_inquiry     inquiry;
 };
 
 blind_stream *bl_stream_new(blind_dialer *dialer); /* NULL: out of memory */
@@ -98,6 +98,8 @@ BLIND_MUST_USE blind_code bl_stream_attest(blind_stream *stream, blind_error *er
  */
 BLIND_MUST_USE blind_code bl_dial_wait(blind_dialer *dialer, blind_stream **out,
                                        blind_result **result, blind_error *err);
+/* One printable line of what a server said. */
+void bl_client_line(char *to, size_t size, const char *from);
 /* Poll()s one descriptor.  TIMEOUT, NETWORK. */
 BLIND_MUST_USE blind_code bl_client_poll(int fd, int wants, int timeout_ms, blind_error *err);
 /* Milliseconds until `deadline_ms`, 0 when it has passed. */

@@ -50,15 +50,6 @@ static json_t *document(const blind_response *r)
     return json_loadb((const char *)r->body, r->body_size, JSON_REJECT_DUPLICATES, NULL);
 }
 
-/* One line, whatever the server put there. */
-static void print_line(char *to, size_t size, const char *from)
-{
-    size_t n = 0;
-    for (; from[n] && n + 1 < size; n++)
-        to[n] = (unsigned char)from[n] < 0x20 || from[n] == 0x7f ? ' ' : from[n];
-    to[n] = 0;
-}
-
 static blind_code check(const blind_response *r, const char *what, blind_error *err)
 {
     if (r->status >= 200 && r->status < 300)
@@ -67,7 +58,7 @@ static blind_code check(const blind_response *r, const char *what, blind_error *
     const char *said = json_string_value(json_object_get(root, "error"));
     const char *name = json_string_value(json_object_get(root, "code"));
     char        line[160];
-    print_line(line, sizeof line, said ? said : "");
+    bl_client_line(line, sizeof line, said ? said : "");
     blind_code code = code_of(r->status, name);
     json_decref(root);
     return blind_fail(err, code, "client.server", "%s: HTTP %d%s%s", what, r->status,

@@ -20,7 +20,7 @@ void blind_stream_close(blind_stream *s)
         return;
     bl_tls_close(s->ssl);
     bl_close_fd(&s->fd);
-    bl_exchange_done(&s->exchange);
+    bl_inquiry_done(&s->inquiry);
     bl_contexts_done(&s->contexts);
     blind_result_free(s->result);
     free(s->spki);
@@ -57,7 +57,7 @@ blind_code blind_stream_write(blind_stream *s, const void *from, size_t size, si
 {
     *put = 0;
     BL_TRY(usable(s, err));
-    if (s->exchange.state != BL_EXCHANGE_DONE)
+    if (s->inquiry.state != BL_INQUIRY_DONE)
         return blind_fail(err, BLIND_USAGE, "stream.write", "an attestation is under way");
     if (blind_stream_expiry_ms(s) == 0)
         return blind_fail(err, BLIND_REATTEST, "stream.expired", "the verdict has expired");
@@ -67,8 +67,8 @@ blind_code blind_stream_write(blind_stream *s, const void *from, size_t size, si
 blind_code blind_stream_reattest(blind_stream *s, blind_error *err)
 {
     BL_TRY(usable(s, err));
-    if (s->exchange.state == BL_EXCHANGE_DONE)
-        bl_exchange_done(&s->exchange); /* start anew */
+    if (s->inquiry.state == BL_INQUIRY_DONE)
+        bl_inquiry_done(&s->inquiry); /* start anew */
     return ended(s, bl_stream_attest(s, err));
 }
 
@@ -84,7 +84,7 @@ int blind_stream_wants(const blind_stream *s)
 
 int blind_stream_timeout_ms(const blind_stream *s)
 {
-    return s->exchange.deadline_ms ? bl_client_left_ms(s->dialer, s->exchange.deadline_ms) : 0;
+    return s->inquiry.deadline_ms ? bl_client_left_ms(s->dialer, s->inquiry.deadline_ms) : 0;
 }
 
 blind_code blind_stream_wait(blind_stream *s, int timeout_ms, blind_error *err)
@@ -107,7 +107,7 @@ bool bl_stream_quiet(blind_stream *s)
 {
     char   byte;
     size_t got;
-    if (s->broken || s->exchange.state != BL_EXCHANGE_DONE)
+    if (s->broken || s->inquiry.state != BL_INQUIRY_DONE)
         return false;
     /* Nothing was asked, so anything that arrives, the end included, is wrong. */
     if (bl_tls_read(s->ssl, &byte, 1, &got, &s->wants, NULL) == BLIND_AGAIN)

@@ -112,7 +112,7 @@ static const http_case http_cases[] = {
     { .name = "not HTTP", .line = "220 smtp ready", .fields = TYPE, .want = BLIND_EVIDENCE },
     { .name = "another version of ours",
       .line = "HTTP/1.1 415 Unsupported Media Type",
-      .fields = "Accept: application/vnd.blind.authenticator-request.v2\r\n",
+      .fields = "",
       .want = BLIND_VERSION },
     { .name = "too many", .line = "HTTP/1.1 429 Too Many", .fields = "", .want = BLIND_BUSY },
     { .name = "overloaded", .line = "HTTP/1.1 503 Busy", .fields = "", .want = BLIND_BUSY },
@@ -174,6 +174,25 @@ static bool answer_garbage(test_conn *c, const bl_http_head *head, blind_span re
 {
     (void)head;
     return answer_with(c, request);
+}
+
+static bool answer_version(test_conn *c, const bl_http_head *head, blind_span request)
+{
+    (void)head, (void)request;
+    test_send_answer(c, 415, "", BL_LITERAL("{\"error\": \"supported:\\n version 2\"}"));
+    return true;
+}
+
+TEST(a_server_of_another_version_says_which)
+{
+    test_peer p = { .attest = answer_version };
+    test_peer_start(&p);
+    blind_dial_options options = test_dial_options(&p, policy);
+    blind_stream      *s;
+    blind_error        err;
+    CHECK_CODE(BLIND_VERSION, blind_stream_open(&options, &s, NULL, &err), "version 2");
+    assert_non_null(strstr(err.message, "supported:  version 2"));
+    test_peer_stop(&p);
 }
 
 static bool answer_empty_body(test_conn *c, const bl_http_head *head, blind_span request)
@@ -618,6 +637,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(only_the_one_answer_counts),
+        RUN(a_server_of_another_version_says_which),
         RUN(only_an_authenticator_of_this_session_counts),
         RUN(each_lie_has_its_refusal),
         RUN(simulation_and_debug_must_be_allowed_by_the_caller),

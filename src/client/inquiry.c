@@ -5,20 +5,22 @@
 #include "client/internal.h"
 #include "tls/carriage.h"
 
-enum { READ_SIZE = 16 * 1024 };
+#include <jansson.h>
 
-void bl_exchange_done(bl_exchange *x)
+enum { READ_SIZE = 16 * 1024, MAX_REFUSAL = 1024 };
+
+void bl_inquiry_done(bl_inquiry *x)
 {
     bl_authenticator_keys_done(&x->keys);
     bl_http_parser_done(&x->parser);
     bl_buf_done(&x->request);
     bl_buf_done(&x->out);
     bl_buf_done(&x->in);
-    *x = (bl_exchange){ 0 };
+    *x = (bl_inquiry){ 0 };
 }
 
 /* Nothing in it tells who asks: no token, cookie, query or user header. */
-static void write_http(bl_exchange *x, const char *authority)
+static void write_http(bl_inquiry *x, const char *authority)
 {
     bl_http_write_request(&x->out, "POST", BL_AUTHENTICATOR_PATH, authority);
     bl_http_write_field(&x->out, "Content-Type", BL_AUTHENTICATOR_REQUEST_TYPE);
@@ -30,7 +32,7 @@ static void write_http(bl_exchange *x, const char *authority)
 
 static blind_code start(blind_stream *s, blind_error *err)
 {
-    bl_exchange           *x = &s->exchange;
+    bl_inquiry            *x = &s->inquiry;
     const bl_client_hooks *hooks = &s->dialer->hooks;
     uint8_t                context[BL_CONTEXT_SIZE];
     BL_TRY(bl_tls_check_fresh(s->ssl, err));
@@ -46,33 +48,31 @@ static blind_code start(blind_stream *s, blind_error *err)
     bl_http_limits limits = { .body_max = x->in.max };
     bl_http_parser_init(&x->parser, BL_HTTP_RESPONSE, &limits);
     x->deadline_ms = hooks->now_ms() + s->dialer->timeout_ms;
-    x->state = BL_EXCHANGE_SEND;
+    x->state = BL_INQUIRY_SEND;
     return BLIND_OK;
 }
 
 static blind_code send_request(blind_stream *s, blind_error *err)
 {
-    bl_exchange *x = &s->exchange;
+    bl_inquiry *x = &s->inquiry;
     while (x->sent < x->out.size) {
         size_t put;
         BL_TRY(bl_tls_write(s->ssl, x->out.data + x->sent, x->out.size - x->sent, &put, &s->wants,
                             err));
         x->sent += put;
     }
-    x->state = BL_EXCHANGE_RECEIVE;
+    x->state = BL_INQUIRY_RECEIVE;
     return BLIND_OK;
 }
 
 static blind_code check_status(const bl_http_head *head, blind_error *err)
 {
     static const char stage[] = "client.status";
-    blind_span        accepted = bl_http_field_get(head, "accept");
-    if (head->status == 415)
-        return blind_fail(err, BLIND_VERSION, stage,
-                          "the server does not speak %s; it speaks '%.*s'", BL_AUTHENTICATOR_TYPE,
-                          (int)BL_MIN(accepted.size, 100), (const char *)accepted.data);
     if (head->status == 429 || head->status == 503)
         return blind_fail(err, BLIND_BUSY, stage, "the server is busy (HTTP %d)", head->status);
+    if (head->status == 415) /* without a word */
+        return blind_fail(err, BLIND_VERSION, stage,
+                          "the server does not speak version 1 of this channel");
     if (head->status != 200)
         return blind_fail(err, BLIND_EVIDENCE, stage,
                           "no evidence: HTTP %d to the request for it, expected 200", head->status);
@@ -101,8 +101,26 @@ static blind_code check_head(const bl_http_head *head, blind_error *err)
     return BLIND_OK;
 }
 
+/* A server of another version says in a small answer which it speaks. */
+static bool other_version(const bl_http_head *head)
+{
+    return head->status == 415 && head->has_length && head->length <= MAX_REFUSAL;
+}
+
+static blind_code refuse_version(bl_inquiry *x, blind_error *err)
+{
+    char       *text = bl_buf_cstr(&x->in);
+    json_t     *root = text ? json_loadb(text, x->in.size, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    const char *said = json_string_value(json_object_get(root, "error"));
+    char        line[160];
+    bl_client_line(line, sizeof line, said ? said : "it does not say which it speaks");
+    json_decref(root);
+    return blind_fail(err, BLIND_VERSION, "client.version",
+                      "the server does not speak version 1 of this channel: %s", line);
+}
+
 /* Takes bytes of the answer; *whole when it is complete. */
-static blind_code take(bl_exchange *x, blind_span input, bool *whole, blind_error *err)
+static blind_code take(bl_inquiry *x, blind_span input, bool *whole, blind_error *err)
 {
     *whole = false;
     bl_http_event event = BL_HTTP_HEAD;
@@ -111,13 +129,15 @@ static blind_code take(bl_exchange *x, blind_span input, bool *whole, blind_erro
         blind_span body;
         BL_TRY(bl_http_parse(&x->parser, input, &used, &event, &body, err));
         input = bl_span(input.data + used, input.size - used);
-        if (event == BL_HTTP_HEAD)
+        if (event == BL_HTTP_HEAD && !other_version(&x->parser.head))
             BL_TRY(check_head(&x->parser.head, err));
         if (event == BL_HTTP_BODY)
             bl_buf_add(&x->in, body);
         *whole = event == BL_HTTP_END;
     }
     BL_TRY(bl_buf_check(&x->in, "client.answer", err));
+    if (*whole && other_version(&x->parser.head))
+        return refuse_version(x, err);
     if (input.size)
         return blind_fail(err, BLIND_EVIDENCE, "client.answer", "%zu bytes behind the evidence",
                           input.size);
@@ -135,7 +155,7 @@ static blind_code receive(blind_stream *s, blind_error *err)
             return blind_fail(err, BLIND_EVIDENCE, "client.answer",
                               "the server closed the connection instead of giving evidence");
         BL_TRY(code);
-        code = take(&s->exchange, bl_span(bytes, got), &whole, err);
+        code = take(&s->inquiry, bl_span(bytes, got), &whole, err);
         if (code == BLIND_PROTOCOL || code == BLIND_LIMIT) /* whatever that was */
             return blind_fail_in(err, BLIND_EVIDENCE, "no evidence");
         BL_TRY(code);
@@ -154,7 +174,7 @@ static blind_code appraise(blind_stream *s, blind_span bundle, blind_error *err)
         .identity = s->identity,
     };
     uint8_t binding[32];
-    if (bl_binding(bl_span(s->spki, s->spki_size), s->exchange.keys.exported, binding) ||
+    if (bl_binding(bl_span(s->spki, s->spki_size), s->inquiry.keys.exported, binding) ||
         bl_binding_leaf(binding, expect.leaf))
         return blind_fail(err, BLIND_EVIDENCE, "client.binding", "cannot compute the binding");
     bl_auto_free blind_salt *salts = NULL;
@@ -172,8 +192,8 @@ static blind_code appraise(blind_stream *s, blind_span bundle, blind_error *err)
 
 static blind_code conclude(blind_stream *s, blind_error *err)
 {
-    bl_auto_buf  bundle = { .max = BL_MAX_BUNDLE_SIZE + BL_MAX_CMW_EXTENSION };
-    bl_exchange *x = &s->exchange;
+    bl_auto_buf bundle = { .max = BL_MAX_BUNDLE_SIZE + BL_MAX_CMW_EXTENSION };
+    bl_inquiry *x = &s->inquiry;
     BL_TRY(bl_carriage_open(bl_buf_span(&x->in), bl_buf_span(&x->request), &x->keys,
                             bl_span(s->spki, s->spki_size), &bundle, err));
     BL_TRY(appraise(s, bl_buf_span(&bundle), err));
@@ -183,20 +203,20 @@ static blind_code conclude(blind_stream *s, blind_error *err)
                           "the verdict came later than %d ms after the request",
                           s->dialer->timeout_ms);
     s->expiry_ms = now + s->dialer->verdict_ttl_ms;
-    bl_exchange_done(x);
-    x->state = BL_EXCHANGE_DONE;
+    bl_inquiry_done(x);
+    x->state = BL_INQUIRY_DONE;
     return BLIND_OK;
 }
 
 blind_code bl_stream_attest(blind_stream *s, blind_error *err)
 {
-    bl_exchange *x = &s->exchange;
-    if (x->state == BL_EXCHANGE_DONE)
+    bl_inquiry *x = &s->inquiry;
+    if (x->state == BL_INQUIRY_DONE)
         return BLIND_OK;
-    if (x->state == BL_EXCHANGE_START)
+    if (x->state == BL_INQUIRY_START)
         BL_TRY(start(s, err));
     blind_code code = BLIND_OK;
-    if (x->state == BL_EXCHANGE_SEND)
+    if (x->state == BL_INQUIRY_SEND)
         code = send_request(s, err);
     if (code == BLIND_OK)
         code = receive(s, err);
