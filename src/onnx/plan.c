@@ -63,7 +63,7 @@ static blind_code run_now(bl_build *b, bl_node *n)
     }
     bl_exec x = { .tensors = b->graph->tensors,
                   .kernels = b->kernels,
-                  .pool = b->pool,
+                  .pool = NULL, /* a model may be opened while another one has the pool */
                   .scratch = scratch,
                   .err = b->err };
     return n->op->run(&x, n);

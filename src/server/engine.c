@@ -1,12 +1,7 @@
 /* Which engine opens a file. */
 #include "server/engine.h"
 
-const bl_engine *const bl_engines[] = {
-#ifdef BL_WITH_ONNX
-    &bl_engine_onnx,
-#endif
-    NULL,
-};
+const bl_engine *const bl_engines[] = { &bl_engine_onnx, NULL };
 
 blind_code bl_engine_find(const bl_engine *const *engines, blind_span file, const bl_engine **out,
                           blind_error *err)
