@@ -7,7 +7,8 @@
 #define BL_OP_FUNCTIONS(X)                                                                         \
     /* op_binary.c */                                                                              \
     X(arithmetic)                                                                                  \
-    X(compare) X(logical) X(variadic) X(where) X(pow)       /* op_unary.c */                       \
+    X(compare)                                                                                     \
+    X(logical) X(variadic) X(where) X(pow)                  /* op_unary.c */                       \
         X(unary) X(clip) X(cast) X(not ) X(prelu) X(is_nan) /* op_shape.c */                       \
         X(reshape) X(flatten) X(squeeze) X(unsqueeze) X(identity) X(constant_of_shape)             \
             X(range)                                                      /* op_move.c */          \

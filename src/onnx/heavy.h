@@ -12,10 +12,18 @@ typedef struct {
     const bl_weights *weights;  /* NULL: plain loops over weights that are no constants */
 } bl_conv_params;
 
+/* How an operand of a product is read: view axis i is axis perm[i] of a tensor of these dims. */
+typedef struct {
+    int     rank;
+    int     perm[BL_ONNX_RANK];
+    int64_t dim[BL_ONNX_RANK]; /* of the view */
+} bl_operand_view;
+
 typedef struct {
     bool              packed; /* b is constant: gemm; else matmul */
     bool              plain;  /* not f32: plain loops */
-    bl_matmul         m;      /* shapes, and strides where not packed */
+    bl_operand_view   view[2];
+    bl_matmul         m; /* shapes, and strides where not packed */
     size_t            b_row, b_col;
     const bl_weights *weights;
     bl_epilogue       epilogue;
@@ -24,8 +32,11 @@ typedef struct {
     int               c_in;
 } bl_product_params;
 
-/* Reads input `side` of a MatMul (0 or 1) through a Transpose: the strides change, no byte moves.
- * False when this product cannot. */
+/* Reads input `side` of a MatMul (0 or 1) through a Transpose, which takes `dim` axes: the strides
+ * change, no byte moves.  False when this product cannot. */
 bool bl_matmul_through(bl_build *b, bl_node *n, int side, const bl_node *transpose);
+
+/* Applies an activation to an f32 elementwise operator's output; false when it has one. */
+bool bl_binary_activate(bl_node *n, bl_unary act, float a0, float a1);
 
 #endif

@@ -1,6 +1,6 @@
 /* Operators of two and more broadcast inputs.  f32 arithmetic is the kernel table's; every other
  * type runs plain loops.  Integers wrap around; a division by zero fails the run. */
-#include "onnx/families.h"
+#include "onnx/heavy.h"
 #include "onnx/rows.h"
 
 #include <math.h>
@@ -71,8 +71,7 @@ ROW(same_BOOL, uint8_t, uint8_t, !a == !b)
 #define AT(dtype, name) [BLIND_##dtype] = name##_##dtype,
 #define ALL(name)                                                                                  \
     AT(I8, name)                                                                                   \
-    AT(I16, name) AT(I32, name) AT(I64, name) AT(U8, name) AT(U16, name) AT(U32, name)             \
-        AT(U64, name)
+    AT(I16, name) AT(I32, name) AT(I64, name) AT(U8, name) AT(U16, name) AT(U32, name) AT(U64, name)
 #define WITH_FLOATS(name) ALL(name) AT(F32, name) AT(F64, name)
 
 /* `kernel` is NONE (BL_BINARY_COUNT) where the kernel table has no such operation. */
@@ -194,6 +193,17 @@ blind_code bl_op_arithmetic_infer(bl_build *b, bl_node *n)
 blind_code bl_op_arithmetic_run(const bl_exec *x, const bl_node *n)
 {
     return compute(x, n, n->params, bl_arg(x, n, 0), bl_arg(x, n, 1), bl_result(x, n, 0));
+}
+
+bool bl_binary_activate(bl_node *n, bl_unary act, float a0, float a1)
+{
+    binary *p = n->params;
+    if (n->op->run != bl_op_arithmetic_run || p->row || p->e.act != BL_UNARY_NONE)
+        return false;
+    p->e.act = act;
+    p->e.act_a = a0;
+    p->e.act_b = a1;
+    return true;
 }
 
 blind_code bl_op_compare_infer(bl_build *b, bl_node *n)

@@ -11,14 +11,31 @@ typedef struct {
     size_t  stride[BL_ONNX_RANK];
 } view;
 
-static view dense_view(const bl_tensor *t)
+static bl_operand_view plain_view(const bl_tensor *t)
 {
-    view   v = { .rank = t->rank };
-    size_t step = 1;
-    for (int i = t->rank - 1; i >= 0; i--) {
+    bl_operand_view v = { .rank = t->rank };
+    for (int i = 0; i < t->rank; i++) {
+        v.perm[i] = i;
         v.dim[i] = t->dim[i];
-        v.stride[i] = step;
-        step *= (size_t)t->dim[i];
+    }
+    return v;
+}
+
+/* Axes and strides of a view. */
+static view strided(const bl_operand_view *from)
+{
+    view    v = { .rank = from->rank };
+    int64_t dim[BL_ONNX_RANK];
+    size_t  stride[BL_ONNX_RANK], step = 1;
+    for (int i = 0; i < from->rank; i++)
+        dim[from->perm[i]] = from->dim[i];
+    for (int i = from->rank - 1; i >= 0; i--) {
+        stride[i] = step;
+        step *= (size_t)dim[i];
+    }
+    for (int i = 0; i < from->rank; i++) {
+        v.dim[i] = from->dim[i];
+        v.stride[i] = stride[from->perm[i]];
     }
     return v;
 }
@@ -88,12 +105,14 @@ static blind_code check_types(bl_build *b, const bl_node *n, bl_product_params *
 blind_code bl_op_matmul_infer(bl_build *b, bl_node *n)
 {
     const bl_tensor   *x = bl_in(b, n, 0), *y = bl_in(b, n, 1);
-    view               vx = dense_view(x), vy = dense_view(y);
     int64_t            dim[BL_ONNX_RANK];
     int                rank;
     bl_product_params *p;
     BL_TRY(bl_params(b, n, sizeof *p, &p));
     BL_TRY(check_types(b, n, p));
+    p->view[0] = plain_view(x);
+    p->view[1] = plain_view(y);
+    view vx = strided(&p->view[0]), vy = strided(&p->view[1]);
     if (!set_product(&p->m, &vx, &vy, dim, &rank))
         return bl_op_fail(b, n, BLIND_INPUT, "shapes that do not multiply");
     p->b_row = p->m.b_row;
@@ -107,37 +126,20 @@ bool bl_matmul_through(bl_build *b, bl_node *n, int side, const bl_node *transpo
 {
     bl_product_params *p = n->params;
     const bl_tensor   *x = bl_in(b, transpose, 0);
-    view               in = dense_view(x), v[2], *moved = &v[side];
-    int64_t            dim[BL_ONNX_RANK], perm[BL_ONNX_RANK];
     const bl_attr     *a = bl_attr_find(transpose, "perm");
+    bl_operand_view    moved = p->view[side];
+    int64_t            dim[BL_ONNX_RANK];
     int                rank;
-    if (p->packed || p->plain || p->c_in >= 0)
+    if (p->packed || p->plain || p->c_in >= 0 || moved.rank != x->rank)
         return false;
     for (int i = 0; i < x->rank; i++) {
-        perm[i] = a && a->ints ? a->ints[i] : x->rank - 1 - i;
-        perm[i] += perm[i] < 0 ? x->rank : 0;
+        int axis = p->view[side].perm[i];
+        moved.perm[i] = a && a->ints ? (int)a->ints[axis] : x->rank - 1 - axis;
+        moved.perm[i] += moved.perm[i] < 0 ? x->rank : 0;
     }
-    v[1 - side] = dense_view(bl_in(b, n, 1 - side));
-    moved->rank = in.rank;
-    for (int i = 0; i < in.rank; i++) {
-        moved->dim[i] = in.dim[perm[i]];
-        moved->stride[i] = in.stride[perm[i]];
-    }
-    bl_matmul m = p->m;
-    if (!set_product(&m, &v[0], &v[1], dim, &rank))
-        return false;
-    /* The other side may have been moved before: keep its strides. */
-    bl_matmul *to = &p->m;
-    if (side == 0) {
-        to->a_row = m.a_row;
-        to->a_col = m.a_col;
-        memcpy(to->a_batch, m.a_batch, sizeof to->a_batch);
-    } else {
-        to->b_row = m.b_row;
-        to->b_col = m.b_col;
-        memcpy(to->b_batch, m.b_batch, sizeof to->b_batch);
-    }
-    return true;
+    p->view[side] = moved;
+    view va = strided(&p->view[0]), vb = strided(&p->view[1]);
+    return set_product(&p->m, &va, &vb, dim, &rank);
 }
 
 /* Gemm.  ------------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /* Makes plans: infer and fold, fuse, drop, prepare, place. */
-#include "onnx/plan.h"
+#include "onnx/fuse.h"
 
 #include <stdlib.h>
 
@@ -156,7 +156,7 @@ static void place_inputs(bl_onnx *m, bl_plan *plan, const bl_tensor *inputs)
 }
 
 /* Counts readers and kills nodes without any, from the back. */
-static void drop_unread(bl_graph *g)
+void bl_drop_unread(bl_graph *g)
 {
     for (size_t v = 0; v < g->n_values; v++)
         g->values[v].uses = g->values[v].is_output;
@@ -216,10 +216,10 @@ static blind_code make(bl_onnx *m, bl_plan *plan, const bl_tensor *inputs, blind
                    .err = err };
     BL_TRY(bl_plan_fold(&b));
     BL_TRY(check_outputs(m, plan, err));
-    drop_unread(&plan->graph);
+    bl_drop_unread(&plan->graph);
     if (!m->options.plain) {
         BL_TRY(bl_plan_fuse(&b));
-        drop_unread(&plan->graph);
+        bl_drop_unread(&plan->graph);
     }
     BL_TRY(prepare_nodes(&b));
     BL_TRY(bl_plan_memory(plan, err));

@@ -1,0 +1,29 @@
+/* Fusion: nodes of a plan joined into fewer that do more per pass over memory.
+ *
+ * patterns.c  ten small nodes that spell one operator (LayerNorm, GELU, ...)
+ * fuse.c      what a product or convolution does before it stores: bias, residual, activation;
+ *             and what it can read without a copy: transposes, scales, pads
+ *
+ * A fused node takes the place of the last node it replaces, so that all it reads stands before. */
+#ifndef BL_ONNX_FUSE_H
+#define BL_ONNX_FUSE_H
+
+#include "onnx/heavy.h"
+#include "onnx/plan.h"
+
+/* The living node that makes a value; NULL for inputs, constants and absent values. */
+bl_node *bl_maker(const bl_build *b, int32_t value);
+/* The same, when the value has one reader and is no output: the node may vanish. */
+bl_node *bl_sole_maker(const bl_build *b, int32_t value);
+
+bool bl_is_type(const bl_node *n, const char *type);
+
+/* n is x * k or x / k with a constant number: the other operand and the factor. */
+bool bl_is_scaling(const bl_build *b, const bl_node *n, int32_t *x, double *factor);
+
+/* Counts readers and kills nodes without any. */
+void bl_drop_unread(bl_graph *g);
+
+BLIND_MUST_USE blind_code bl_fuse_patterns(bl_build *b);
+
+#endif
