@@ -584,6 +584,8 @@ blind_code bl_registry_reload(bl_registry *r, const char *name, const bl_princip
 
 static void set_defaults(bl_registry_options *o)
 {
+    if (!o->engines)
+        o->engines = bl_engines;
     if (!o->max_models)
         o->max_models = MAX_MODELS;
     if (!o->max_bytes)

@@ -17,7 +17,7 @@
 typedef struct bl_registry bl_registry;
 
 typedef struct {
-    const bl_engine *const *engines; /* bl_engines */
+    const bl_engine *const *engines; /* NULL: bl_engines */
     bl_pool                *pool;    /* bl_executor_pool() */
     bl_precision            precision;
     bl_runtime_log         *log;               /* borrowed; NULL in tests of other things */
