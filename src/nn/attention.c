@@ -51,7 +51,8 @@ static void multiply(const attention_job *j, const part *p, const float *left, s
         size_t    rows = BL_MIN(tile_rows, p->rows - row);
         bl_finish f = *to;
         f.out += row * f.stride;
-        j->m->tile(p->sums, rows, depth, left + row * left_stride, left_stride, 1, p->panel, false);
+        j->m->tile(p->sums, rows, depth, left + row * left_stride, left_stride, 1, p->panel,
+                   p->panel, false);
         j->m->finish(&f, p->sums, j->m->width, rows, cols);
     }
 }

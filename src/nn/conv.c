@@ -8,10 +8,11 @@
  * between channels. */
 #include "nn/micro.h"
 
-#define MAX_PANELS   4     /* of pixels, or tiles of them, in one part */
-#define MAX_CHANNELS 256   /* of output in one part */
-#define SMALL        30000 /* products not worth a second thread */
-#define FEW_PIXELS   400   /* of an image: channels go into the lanes */
+#define MAX_PANELS       4     /* of pixels, or tiles of them, in one part */
+#define MAX_CHANNELS     256   /* of output in one part */
+#define SMALL            30000 /* products not worth a second thread */
+#define DEPTHWISE_PIXELS 4096  /* worth a part */
+#define FEW_PIXELS       400   /* of an image: channels go into the lanes */
 
 typedef struct {
     const bl_micro *m;
@@ -163,10 +164,10 @@ static void multiply_part(const conv_job *j, const part *p, size_t strip, size_t
     const float *pixels = p->packed + s * (j->packed_size / j->part_strips / sizeof(float));
     if (w->layout == BL_LAYOUT_BROADCAST)
         j->m->tile(sums, BL_MIN(j->unit, j->channels_out - unit * j->unit), k, weights, 1, j->unit,
-                   pixels, k0 > 0);
+                   pixels, pixels, k0 > 0);
     else
         j->m->tile(sums, BL_MIN(j->strip, j->pixels - strip * j->strip), k, pixels, 1, j->strip,
-                   weights, k0 > 0);
+                   weights, s == 0 ? weights + j->unit * w->k : weights, k0 > 0);
     if (k0 + k == w->k)
         finish_part(j, p, sums, strip, unit);
 }
@@ -216,10 +217,8 @@ static void conv_part(void *arg, size_t index, int worker)
     } while (begin < j->channels_in);
 }
 
-static void depthwise_part(void *arg, size_t index, int worker)
+static void depthwise_channel(const conv_job *j, size_t index)
 {
-    (void)worker;
-    const conv_job    *j = arg;
     const bl_window   *w = &j->conv.window;
     const bl_epilogue *e = &j->conv.epilogue;
     size_t             channel = index % w->channels_out, image = index / w->channels_out;
@@ -228,13 +227,22 @@ static void depthwise_part(void *arg, size_t index, int worker)
                              .add = e->add ? e->add + at : NULL,
                              .mul = e->mul ? e->mul + at : NULL,
                              .stride = w->out[2],
-                             .col_bias = NULL,
                              .row_bias = e->bias ? e->bias + channel : NULL,
                              .act = e->act,
                              .a = e->a,
                              .b = e->b };
     const float *x = j->conv.x + image * j->conv.x_batch_stride + channel * bl_window_in_size(w);
     j->m->depthwise(w, x, j->c->w->data + channel * j->taps, &f);
+}
+
+static void depthwise_part(void *arg, size_t index, int worker)
+{
+    (void)worker;
+    const conv_job *j = arg;
+    size_t          count = j->conv.window.batch * j->conv.window.channels_out, first, last;
+    bl_part(count, j->pixel_parts, index, 1, &first, &last);
+    for (size_t channel = first; channel < last; channel++)
+        depthwise_channel(j, channel);
 }
 
 void bl_conv_run(const bl_micro *m, const bl_conv *c, bl_pool *pool)
@@ -248,7 +256,8 @@ void bl_conv_run(const bl_micro *m, const bl_conv *c, bl_pool *pool)
     conv_job j;
     plan(&j, m, c, c->w, bl_pool_threads(pool));
     if (c->w->layout == BL_LAYOUT_DEPTHWISE) {
-        bl_pool_run(pool, depthwise_part, &j, w->batch * w->channels_out);
+        j.pixel_parts = bl_parts(w->batch * w->channels_out, DEPTHWISE_PIXELS / j.pixels + 1, 1);
+        bl_pool_run(pool, depthwise_part, &j, j.pixel_parts);
         return;
     }
     j.conv.window = flatten(w);

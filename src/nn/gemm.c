@@ -44,6 +44,12 @@ size_t bl_gemm_scratch(const bl_micro *m, const bl_packed *b, size_t rows, int t
     return BL_MAX(alone.sums_size, together.sums_size * (size_t)threads);
 }
 
+/* Products from k0 on of one panel; the panel after it where k0 is past its end. */
+static const float *slice(const gemm_job *j, size_t panel, size_t k0)
+{
+    return j->g->b->data + (panel * j->g->b->k + BL_MIN(k0, j->g->b->k)) * j->m->width;
+}
+
 static void finish_tile(const gemm_job *j, const float *sums, size_t row, size_t rows, size_t panel)
 {
     const bl_gemm *g = j->g;
@@ -59,17 +65,19 @@ static void finish_tile(const gemm_job *j, const float *sums, size_t row, size_t
     j->m->finish(&f, sums, j->m->width, rows, BL_MIN(g->b->n - col, j->m->width));
 }
 
-/* All tiles of one block of rows against k products of one panel, from product `k0` on. */
-static void block_by_panel(const gemm_job *j, float *sums, size_t block, size_t panel, size_t k0)
+/* All tiles of one block of rows against k products of one panel, from product `k0` on; `ahead` is
+ * where the next slice of a panel begins. */
+static void block_by_panel(const gemm_job *j, float *sums, size_t block, size_t panel, size_t k0,
+                           const float *ahead)
 {
     const bl_packed *b = j->g->b;
     size_t           k = BL_MIN(j->k_block, b->k - k0), begin = block * j->block_rows;
     size_t           end = BL_MIN(begin + j->block_rows, j->g->rows);
-    const float     *columns = b->data + (panel * b->k + k0) * j->m->width;
+    const float     *columns = slice(j, panel, k0);
     for (size_t row = begin; row < end; row += j->tile_rows) {
         size_t rows = BL_MIN(j->tile_rows, end - row);
         j->m->tile(sums, rows, k, j->g->a + row * j->g->a_stride + k0, j->g->a_stride, 1, columns,
-                   k0 > 0);
+                   row == begin ? ahead : columns, k0 > 0);
         if (k0 + k == b->k)
             finish_tile(j, sums, row, rows, panel);
         sums += BL_TILE_SIZE / sizeof(float);
@@ -84,9 +92,12 @@ static void gemm_part(void *arg, size_t index, int worker)
     float          *sums = (float *)((char *)j->g->scratch + (size_t)worker * j->sums_size);
     size_t          k0 = 0;
     do {
-        for (size_t panel = first; panel < last; panel++)
+        for (size_t panel = first; panel < last; panel++) {
+            bool         more = panel + 1 < last;
+            const float *ahead = slice(j, more ? panel + 1 : first, more ? k0 : k0 + j->k_block);
             block_by_panel(j, sums + (panel - first) * j->tiles * (BL_TILE_SIZE / sizeof(float)),
-                           block, panel, k0);
+                           block, panel, k0, ahead);
+        }
         k0 += j->k_block;
     } while (k0 < j->g->b->k);
 }

@@ -97,10 +97,10 @@ static void multiply_rows(const matmul_job *j, const part *p, size_t row, size_t
         a_col = 1;
     }
     for (size_t panel = p->first_panel; panel < p->last_panel; panel++) {
-        size_t at = panel - p->first_panel;
-        float *sums = p->sums + (at * j->tiles + tile) * (BL_TILE_SIZE / sizeof(float));
-        j->m->tile(sums, rows, k, a, a_row, a_col, p->packed + at * j->k_block * j->m->width,
-                   k0 > 0);
+        size_t       at = panel - p->first_panel;
+        float       *sums = p->sums + (at * j->tiles + tile) * (BL_TILE_SIZE / sizeof(float));
+        const float *columns = p->packed + at * j->k_block * j->m->width;
+        j->m->tile(sums, rows, k, a, a_row, a_col, columns, columns, k0 > 0);
         if (k0 + k == q->k)
             finish_tile(j, sums, p->out, row, rows, panel * j->m->width);
     }

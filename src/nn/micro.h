@@ -17,9 +17,11 @@
  *
  * sums   [rows][width], aligned to 64; added to when `more`, else set
  * rows   1..micro.rows
+ * ahead  what is fetched into the second cache meanwhile, k * width floats of it: the panel that
+ *        comes next, or `panel` itself
  * a_col  1, or a_row is 1 */
 typedef void bl_tile(float *sums, size_t rows, size_t k, const float *a, size_t a_row, size_t a_col,
-                     const float *panel, bool more);
+                     const float *panel, const float *ahead, bool more);
 
 /* Where finished sums go.  Row r, column j is element out[r * stride + j]. */
 typedef struct {
@@ -78,7 +80,8 @@ static inline size_t bl_ceil(size_t len, size_t step)
     return (len + step - 1) / step;
 }
 
-#define BL_K_BLOCK 256 /* products summed at once: a panel's slice stays in the first cache */
+#define BL_K_BLOCK 384
+/* products summed at once: a panel's slice stays in the first cache */
 
 blind_code bl_gemm_pack(const bl_micro *m, const float *b, size_t k, size_t n, size_t row_stride,
                         size_t col_stride, bl_packed **out, blind_error *err);
