@@ -116,6 +116,8 @@ void bl_buf_printf(bl_buf *b, const char *format, ...)
 
 void bl_buf_consume(bl_buf *b, size_t n)
 {
+    if (n == 0)
+        return;
     memmove(b->data, b->data + n, b->size - n);
     b->size -= n;
     if (b->secret)

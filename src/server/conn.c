@@ -123,6 +123,7 @@ static void next_request(bl_conn *c)
 {
     end_exchange(c);
     bl_http_parser_next(&c->parser);
+    c->parser.limits.body_max = 0; /* until the next route is known */
     c->state = BL_CONN_HEAD;
     arm(c, c->server->config->idle_s);
 }

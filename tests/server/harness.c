@@ -192,6 +192,9 @@ void test_peer_read(test_peer *p, test_answer *out)
         }
     }
     bl_http_parser_done(&parser);
+    if (getenv("TEST_TRACE"))
+        print_message("%d %.*s\n", out->status, (int)BL_MIN(out->body.size, 200),
+                      out->body.size ? (char *)out->body.data : "");
     if (out->body.size && out->body.data[0] == '{')
         read_code(out);
 }

@@ -121,7 +121,7 @@ TEST(other_forms_of_the_request_are_refused)
         { "no length", TYPE "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411 },
         { "an expectation", TYPE "Expect: 100-continue\r\nContent-Length: 4\r\n\r\n", 411 },
         { "no request", TYPE "Content-Length: 4\r\n\r\nabcd", 400 },
-        { "too large", TYPE "Content-Length: 5000\r\n\r\n", 413 },
+        { "too large", TYPE "Content-Length: 5000000\r\n\r\n", 413 },
     };
     for (size_t i = 0; i < BL_LEN(cases); i++) {
         test_peer        p;
