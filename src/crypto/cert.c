@@ -40,14 +40,17 @@ blind_code bl_cert_sha256(blind_span cert, uint8_t out[32], blind_error *err)
     return blind_fail(err, BLIND_MEMORY, "cert.sha256", "out of memory");
 }
 
-/* The extension's place, -1 without one, -2 with several. */
-static int find_cmw(const X509 *x)
+/* The extension's place in *at, -1 without one, -2 with several; false when memory ran out. */
+static bool find_cmw(const X509 *x, int *at)
 {
     ASN1_OBJECT *oid = OBJ_txt2obj(CMW_OID, 1);
-    int          at = X509_get_ext_by_OBJ(x, oid, -1);
-    bool         twice = at >= 0 && X509_get_ext_by_OBJ(x, oid, at) >= 0;
+    if (!oid)
+        return false;
+    *at = X509_get_ext_by_OBJ(x, oid, -1);
+    if (*at >= 0 && X509_get_ext_by_OBJ(x, oid, *at) >= 0)
+        *at = -2;
     ASN1_OBJECT_free(oid);
-    return twice ? -2 : at;
+    return true;
 }
 
 blind_code bl_cert_cmw(blind_span cert, bl_buf *out, blind_error *err)
@@ -55,7 +58,9 @@ blind_code bl_cert_cmw(blind_span cert, bl_buf *out, blind_error *err)
     auto_X509 *x = bl_x509_from_der(cert);
     if (!x)
         return bl_ossl_fail(err, BLIND_INPUT, "cert", "not a certificate");
-    int at = find_cmw(x);
+    int at;
+    if (!find_cmw(x, &at))
+        return bl_ossl_fail(err, BLIND_MEMORY, "cert.cmw", "out of memory");
     if (at == -1)
         return blind_fail(err, BLIND_NOT_FOUND, "cert.cmw", "a certificate without evidence");
     if (at < 0)

@@ -157,7 +157,7 @@ void bl_judge_binding(bl_appraisal *a)
         found = "this certificate's key: key-bound only, evidence can be relayed";
     bl_result_add(r, "binding", unbound ? BLIND_UNKNOWN : bl_judged(a, holds), !unbound,
                   BLIND_BINDING, bound_expected[to], found,
-                  "RFC 9334, section 10.2; CHANNEL, Binding");
+                  "RFC 9334, section 10.2; formats/bundle.md, binding");
 }
 
 void bl_judge_log(bl_appraisal *a)

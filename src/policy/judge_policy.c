@@ -145,7 +145,7 @@ void bl_judge_isolation(bl_appraisal *a)
             a->authentic ? require_state(&r->claims, (bl_requirement)i) : BLIND_UNKNOWN;
         if (asked || i == BL_REQUIRE_MEMORY_ENCRYPTED || state != BLIND_UNKNOWN)
             bl_result_add(r, bl_requirement_names[i], state, asked, require_codes[i],
-                          asked ? "required" : "not required",
+                          asked ? "yes" : "yes or no",
                           i == BL_REQUIRE_TCB_CURRENT && r->claims.tcb_found ? r->claims.tcb_found
                           : state == BLIND_PROVEN                            ? "yes"
                           : state == BLIND_REFUTED                           ? "no"

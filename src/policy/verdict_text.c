@@ -32,12 +32,12 @@ static void put_check(bl_buf *b, const blind_check *c, int width)
     bl_buf_add_str(b, "\n");
 }
 
-static void put_models(blind_result *r, bl_buf *b)
+static void put_models(blind_result *r, bl_buf *b, int width)
 {
     for (size_t i = 0; i < r->models_len; i++) {
         const blind_loaded_model *m = &r->models[i];
         const char               *hex = bl_result_hex(r, bl_span(m->sha256, 32), 0);
-        bl_buf_printf(b, "  loaded   %s  %s%s\n", m->name, m->salted ? "salted " : "",
+        bl_buf_printf(b, "  loaded   %-*s  %s%s\n", width, m->name, m->salted ? "salted " : "",
                       hex ? hex : "");
     }
 }
@@ -77,11 +77,12 @@ void bl_verdict_text(blind_result *r)
 {
     bl_auto_buf b = BL_BUF_EMPTY;
     const char *tee = blind_result_tee(r);
+    int         width = (int)widest_name(r);
     bl_buf_printf(&b, "%s evidence%s\n\n", *tee ? tee : "no readable",
                   r->claims.simulated ? ": SIMULATED, signed by a key that everybody knows" : "");
     for (size_t i = 0; i < r->checks_len; i++)
-        put_check(&b, &r->checks[i], (int)widest_name(r));
-    put_models(r, &b);
+        put_check(&b, &r->checks[i], width);
+    put_models(r, &b, width);
     put_trust(r, &b);
     if (r->code != BLIND_OK)
         put_refusal(r, &b);

@@ -1,0 +1,198 @@
+/* `blind verify`: appraises a server, a bundle in a file, or the evidence in a certificate. */
+#include "base/file.h"
+#include "base/hex.h"
+#include "base/limits.h"
+#include "blind/appraise.h"
+#include "blind/client.h"
+#include "cli/commands.h"
+#include "crypto/cert.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static const char STAGE[] = "cli.verify";
+
+/* The verdict on stdout, accepted or not; main adds the one line of a refusal on stderr. */
+static blind_code print_verdict(bl_args *args, const char *text, const char *json, blind_error *err)
+{
+    if (args->json)
+        return bl_args_print_json(args, json_loads(json, 0, NULL), err);
+    if (fputs(text, stdout) < 0 || fflush(stdout))
+        return blind_fail(err, BLIND_IO, STAGE, "cannot write to stdout");
+    return BLIND_OK;
+}
+
+static blind_code print_result(bl_args *args, const blind_result *result, blind_error *err)
+{
+    return print_verdict(args, blind_result_text(result), blind_result_json(result), err);
+}
+
+/* ---- a server ---- */
+
+static blind_code verify_server(bl_args *args, const char *url, blind_policy *policy,
+                                blind_error *err)
+{
+    blind_client_options options = {
+        .dial = { .policy = policy,
+                  .ca_file = bl_args_text(args, "ca"),
+                  .pin_file = bl_args_text(args, "pin"),
+                  .server_name = bl_args_text(args, "server-name"),
+                  .simulation = bl_args_has(args, "simulation"),
+                  .debug_mode = bl_args_has(args, "debug-mode"),
+                  .timeout_ms = (int)bl_args_integer(args, "timeout-ms") },
+    };
+    blind_client *client;
+    blind_result *result = NULL;
+    blind_code    code = blind_client_open_url(url, &options, &client, &result, err);
+    if (code == BLIND_OK) {
+        char *text = blind_client_verdict_text(client), *json = blind_client_verdict_json(client);
+        code = text && json ? print_verdict(args, text, json, err)
+                            : blind_fail(err, BLIND_MEMORY, STAGE, "out of memory");
+        free(text);
+        free(json);
+    } else if (result) {
+        blind_error printing;
+        (void)print_result(args, result, &printing); /* the refusal is the answer */
+    }
+    blind_result_free(result);
+    blind_client_close(client);
+    return code;
+}
+
+/* ---- a file ---- */
+
+/* What --report-data or --unbound says; `bytes` keeps the digits' value. */
+static blind_code file_expectation(const bl_args *args, uint8_t bytes[64], blind_expect *out,
+                                   blind_error *err)
+{
+    const char *hex = bl_args_text(args, "report-data");
+    bool        unbound = bl_args_has(args, "unbound");
+    if ((hex != NULL) == unbound)
+        return blind_fail(err, BLIND_USAGE, STAGE,
+                          "a file needs --report-data HEX or --unbound, one of them");
+    *out = (blind_expect){ .to = BLIND_BOUND_UNBOUND };
+    if (unbound)
+        return BLIND_OK;
+    size_t digits = strlen(hex);
+    if (digits == 0 || digits > 128 || digits % 2 ||
+        !bl_hex_decode(bl_span(hex, digits), bytes, digits / 2))
+        return blind_fail(err, BLIND_USAGE, STAGE,
+                          "--report-data takes 2 to 128 hexadecimal digits, found '%.40s'", hex);
+    *out =
+        (blind_expect){ .to = BLIND_BOUND_REPORT_DATA, .report_data = bl_span(bytes, digits / 2) };
+    return BLIND_OK;
+}
+
+static blind_code appraise(bl_args *args, blind_span bundle, const blind_expect *expect,
+                           const blind_policy *policy, blind_error *err)
+{
+    blind_appraise_options options = { .simulation = bl_args_has(args, "simulation"),
+                                       .debug_mode = bl_args_has(args, "debug-mode"),
+                                       .now_s = (int64_t)time(NULL) };
+    blind_result          *result;
+    blind_error            printing;
+    blind_code             code = blind_appraise(bundle, expect, policy, &options, &result, err);
+    blind_code             printed = result ? print_result(args, result, &printing) : BLIND_OK;
+    blind_result_free(result);
+    if (code == BLIND_OK && printed != BLIND_OK && err)
+        *err = printing;
+    return code == BLIND_OK ? printed : code;
+}
+
+static blind_code verify_file(bl_args *args, const char *path, const blind_policy *policy,
+                              blind_error *err)
+{
+    bl_auto_buf  bundle = BL_BUF_EMPTY;
+    uint8_t      bytes[64];
+    blind_expect expect;
+    BL_TRY(file_expectation(args, bytes, &expect, err));
+    BL_TRY(bl_file_read(path, BL_MAX_BUNDLE_SIZE, &bundle, err));
+    return appraise(args, bl_buf_span(&bundle), &expect, policy, err);
+}
+
+/* ---- a certificate ---- */
+
+static blind_code verify_certificate(bl_args *args, const char *path, const blind_policy *policy,
+                                     blind_error *err)
+{
+    bl_auto_buf pem = BL_BUF_EMPTY, cert = BL_BUF_EMPTY, spki = BL_BUF_EMPTY, cmw = BL_BUF_EMPTY;
+    if (bl_args_has(args, "report-data") || bl_args_has(args, "unbound"))
+        return blind_fail(
+            err, BLIND_USAGE, STAGE,
+            "a certificate's evidence is bound to its key: no --report-data, no --unbound");
+    BL_TRY(bl_file_read(path, BL_MAX_BUNDLE_SIZE, &pem, err));
+    if (bl_cert_from_pem(bl_buf_span(&pem), 0, &cert, NULL) != BLIND_OK)
+        bl_buf_add(&cert, bl_buf_span(&pem)); /* perhaps DER */
+    BL_TRY(bl_buf_check(&cert, STAGE, err));
+    BL_TRY(bl_cert_spki(bl_buf_span(&cert), &spki, err));
+    blind_code code = bl_cert_cmw(bl_buf_span(&cert), &cmw, err);
+    if (code == BLIND_NOT_FOUND)
+        return blind_fail(err, BLIND_EVIDENCE, STAGE, "'%s' carries no evidence", path);
+    BL_TRY(code);
+    blind_expect expect = { .to = BLIND_BOUND_CERTIFICATE, .spki = bl_buf_span(&spki) };
+    return appraise(args, bl_buf_span(&cmw), &expect, policy, err);
+}
+
+/* ---- all three ---- */
+
+static blind_code verify(bl_args *args, blind_policy *policy, blind_error *err)
+{
+    const char *target = bl_args_operand(args, 0), *cert = bl_args_text(args, "cert");
+    if ((target != NULL) == (cert != NULL))
+        return blind_fail(err, BLIND_USAGE, STAGE,
+                          "what to verify: https://HOST:PORT, a bundle's FILE or --cert FILE");
+    if (cert)
+        return verify_certificate(args, cert, policy, err);
+    if (!strstr(target, "://"))
+        return verify_file(args, target, policy, err);
+    if (bl_args_has(args, "report-data") || bl_args_has(args, "unbound"))
+        return blind_fail(err, BLIND_USAGE, STAGE,
+                          "a server is bound to its session: no --report-data, no --unbound");
+    return verify_server(args, target, policy, err);
+}
+
+static blind_code run(bl_args *args, blind_error *err)
+{
+    blind_policy *policy;
+    BL_TRY(blind_policy_load_file(bl_args_text(args, "policy"), &policy, err));
+    blind_code code = verify(args, policy, err);
+    blind_policy_free(policy);
+    return code;
+}
+
+static const bl_option options[] = {
+    BL_OPTIONS_CONNECT,
+    { .name = "report-data",
+      .kind = BL_TEXT,
+      .arg = "HEX",
+      .help = "with a FILE: the report data that the evidence must hold" },
+    { .name = "unbound",
+      .kind = BL_FLAG,
+      .help = "with a FILE: do not look at the binding; says nothing about any connection" },
+    { .name = "cert",
+      .kind = BL_FILE,
+      .arg = "FILE",
+      .help = "appraise the evidence inside this certificate, PEM or DER (key-bound only)" },
+    BL_OPTIONS_END
+};
+
+const bl_command bl_command_verify = {
+    .name = "verify",
+    .summary = "check what a server proves, and explain the verdict",
+    .about =
+        "Connects, has the server attest itself on this very TLS session, and judges the evidence "
+        "by\n"
+        "the policy. Nothing else is sent. A FILE is a bundle that somebody saved; it belongs to "
+        "a\n"
+        "session that only its client can know, so its report data must be given, or the binding\n"
+        "stays unknown with --unbound.",
+    .operands = { { .arg = "URL|FILE",
+                    .kind = BL_FILE,
+                    .optional = true,
+                    .help = "https://HOST:PORT, or a saved bundle" } },
+    .options = options,
+    .examples = "blind verify https://localhost:50051 --policy policy.toml --simulation\n"
+                "blind verify bundle.cmw --policy policy.toml --unbound --simulation",
+    .run = run,
+    .appraises = true,
+};
