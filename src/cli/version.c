@@ -2,8 +2,7 @@
 #include "cli/commands.h"
 
 #include "blind/version.h"
-
-#include <openssl/crypto.h>
+#include "crypto/library.h"
 
 static blind_code run(bl_args *args, blind_error *err)
 {
@@ -11,10 +10,10 @@ static blind_code run(bl_args *args, blind_error *err)
         return bl_args_print_json(args,
                                   json_pack("{s:i,s:s,s:i,s:s}", "version", 1, "blind",
                                             blind_version(), "wire_version", BLIND_WIRE_VERSION,
-                                            "openssl", OpenSSL_version(OPENSSL_VERSION_STRING)),
+                                            "openssl", bl_crypto_library_version()),
                                   err);
     printf("blind %s (wire version %d, %s)\n", blind_version(), BLIND_WIRE_VERSION,
-           OpenSSL_version(OPENSSL_VERSION));
+           bl_crypto_library());
     return BLIND_OK;
 }
 
