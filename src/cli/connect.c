@@ -1,0 +1,53 @@
+/* Opens an attested client as the options say. */
+#include "cli/connect.h"
+
+#include "base/file.h"
+#include "blind/policy.h"
+
+#include <stdlib.h>
+
+enum { MAX_TOKEN = 4096 };
+
+/* The first line of --token-file, else $BLIND_TOKEN, else nothing. */
+static blind_code read_token(const bl_args *args, bl_buf *token, const char **out, blind_error *err)
+{
+    const char *path = bl_args_text(args, "token-file");
+    *out = getenv("BLIND_TOKEN");
+    if (!path)
+        return BLIND_OK;
+    BL_TRY(bl_file_read(path, MAX_TOKEN, token, err));
+    char *text = bl_buf_cstr(token);
+    if (!text)
+        return blind_fail(err, BLIND_MEMORY, "cli.token", "out of memory");
+    text[strcspn(text, "\r\n")] = 0;
+    *out = text;
+    return BLIND_OK;
+}
+
+blind_code bl_cli_connect(const bl_args *args, const char *url, blind_client **out,
+                          blind_result **result, blind_error *err)
+{
+    bl_auto_buf          token = { .secret = true };
+    blind_policy        *policy = NULL;
+    blind_client_options options = {
+        .dial = { .ca_file = bl_args_text(args, "ca"),
+                  .pin_file = bl_args_text(args, "pin"),
+                  .server_name = bl_args_text(args, "server-name"),
+                  .simulation = bl_args_has(args, "simulation"),
+                  .debug_mode = bl_args_has(args, "debug-mode"),
+                  .timeout_ms = (int)bl_args_integer(args, "timeout-ms") },
+    };
+    *out = NULL;
+    BL_TRY(read_token(args, &token, &options.token, err));
+    BL_TRY(blind_policy_load_file(bl_args_text(args, "policy"), &policy, err));
+    options.dial.policy = policy;
+    blind_code code = blind_client_open_url(url, &options, out, result, err);
+    blind_policy_free(policy);
+    return code;
+}
+
+void bl_cli_disconnect(blind_client **client)
+{
+    blind_client_close(*client);
+    *client = NULL;
+}

@@ -1,0 +1,140 @@
+/* blind infer: runs a model on a server that proved itself, arrays in and out as .npy files. */
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/npy.h"
+#include "cli/connect.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+enum { MAX_INPUTS = 256, MAX_NAME = 256, MAX_ARRAY = 1 << 30 };
+
+static blind_code read_input(const char *given, bl_arena *arena, blind_tensor *out,
+                             blind_error *err)
+{
+    char        name[MAX_NAME];
+    const char *path;
+    bl_auto_buf file = { .secret = true };
+    BL_TRY(bl_args_pair(given, name, sizeof name, &path, err));
+    BL_TRY(bl_file_read(path, MAX_ARRAY, &file, err));
+    blind_code code = bl_npy_read(bl_buf_span(&file), arena, out, err);
+    if (code != BLIND_OK)
+        return blind_fail_in(err, code, "'%s'", path);
+    out->name = bl_arena_copy(arena, bl_span_str(name));
+    return out->name ? BLIND_OK : blind_fail(err, BLIND_MEMORY, "infer.input", "out of memory");
+}
+
+static void file_name(const char *output, char to[MAX_NAME])
+{
+    size_t n = 0;
+    for (; output[n] && n + 5 < MAX_NAME; n++) {
+        bool plain = (output[n] >= 'a' && output[n] <= 'z') ||
+                     (output[n] >= 'A' && output[n] <= 'Z') ||
+                     (output[n] >= '0' && output[n] <= '9') || strchr("._-", output[n]);
+        to[n] = plain ? output[n] : '_';
+    }
+    memcpy(to + n, ".npy", 5);
+}
+
+static blind_code write_output(const blind_tensor *t, const char *dir, json_t *list,
+                               blind_error *err)
+{
+    char        name[MAX_NAME], path[4096];
+    bl_auto_buf file = { .secret = true };
+    file_name(t->name ? t->name : "output", name);
+    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
+        return blind_fail(err, BLIND_USAGE, "infer.output", "path too long: '%.100s'", dir);
+    blind_code code = bl_npy_write(t, &file, err);
+    if (code != BLIND_OK)
+        return blind_fail_in(err, code, "output '%.80s'", t->name ? t->name : "");
+    BL_TRY(bl_file_write_atomic(path, bl_buf_span(&file), 0644, err));
+    json_t *shape = json_array();
+    for (int i = 0; i < t->rank; i++)
+        json_array_append_new(shape, json_integer(t->shape[i]));
+    json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:s}", "name", t->name ? t->name : "",
+                                          "datatype", blind_dtype_kserve(t->dtype), "shape", shape,
+                                          "file", path));
+    return BLIND_OK;
+}
+
+static void print_list(const json_t *list)
+{
+    size_t  i;
+    json_t *row;
+    json_array_foreach(list, i, row)
+    {
+        size_t  axis;
+        json_t *extent;
+        printf("%s  %s [", json_string_value(json_object_get(row, "name")),
+               json_string_value(json_object_get(row, "datatype")));
+        json_array_foreach(json_object_get(row, "shape"), axis, extent)
+            printf("%s%lld", axis ? ", " : "", (long long)json_integer_value(extent));
+        printf("]  %s\n", json_string_value(json_object_get(row, "file")));
+    }
+}
+
+static blind_code write_outputs(bl_args *args, const blind_outputs *outputs, blind_error *err)
+{
+    const char *dir = bl_args_text(args, "output-dir");
+    json_t     *list = json_array();
+    blind_code  code = BLIND_OK;
+    if (mkdir(dir, 0755) != 0 && errno != EEXIST)
+        code = bl_errno_fail(err, "infer.output", "create", dir, errno);
+    for (size_t i = 0; code == BLIND_OK && i < outputs->count; i++)
+        code = write_output(&outputs->tensors[i], dir, list, err);
+    if (code == BLIND_OK && args->json)
+        return bl_args_print_json(args,
+                                  json_pack("{s:i, s:f, s:o}", "version", 1, "inference_time_ms",
+                                            outputs->inference_time_ms, "outputs", list),
+                                  err);
+    if (code == BLIND_OK)
+        print_list(list);
+    json_decref(list);
+    return code;
+}
+
+static blind_code run(bl_args *args, blind_error *err)
+{
+    bl_auto_arena   arena = BL_ARENA_EMPTY;
+    bl_auto_client *client = NULL;
+    blind_tensor    inputs[MAX_INPUTS];
+    size_t          count = 0;
+    for (const char *given; (given = bl_args_nth(args, "input", count)); count++) {
+        if (count == MAX_INPUTS)
+            return blind_fail(err, BLIND_USAGE, "infer.input", "more than %d inputs", MAX_INPUTS);
+        BL_TRY(read_input(given, &arena, &inputs[count], err));
+    }
+    BL_TRY(bl_cli_connect(args, bl_args_operand(args, 0), &client, NULL, err));
+    blind_outputs outputs;
+    BL_TRY(blind_client_infer(client, bl_args_text(args, "model"), inputs, count, &outputs, err));
+    blind_code code = write_outputs(args, &outputs, err);
+    blind_outputs_done(&outputs);
+    return code;
+}
+
+/* clang-format off */
+static const bl_option options[] = {
+    BL_OPTIONS_CONNECT,
+    BL_OPTION_TOKEN,
+    { .name = "model", .kind = BL_TEXT, .arg = "NAME", .required = true,
+      .help = "the model, as it was uploaded" },
+    { .name = "input", .kind = BL_TEXT, .arg = "NAME=FILE", .repeat = true, .required = true,
+      .help = "an input and the .npy file with its array" },
+    { .name = "output-dir", .kind = BL_DIR, .arg = "DIR", .required = true,
+      .help = "folder for NAME.npy of every output; made when it is not there" },
+    BL_OPTIONS_END
+};
+
+const bl_command bl_command_infer = {
+    .name = "infer",
+    .summary = "run a model on a server that proved itself",
+    .about = "Connects, appraises the server's evidence against the policy, and only then sends the\n"
+             "arrays. Characters of an output's name outside [A-Za-z0-9._-] become '_'.",
+    .operands = { { .arg = "URL", .kind = BL_TEXT, .help = "https://HOST:PORT" } },
+    .options = options,
+    .examples = "blind infer https://localhost:50051 --policy policy.toml --model digits"
+                " --input image=image.npy --output-dir out",
+    .run = run,
+    .appraises = true,
+};
+/* clang-format on */
