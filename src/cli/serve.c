@@ -80,6 +80,9 @@ static blind_code serve(const bl_config *config, blind_error *err)
     bl_log_open(level, strcmp(config->log, "json") == 0 ? BL_LOG_JSON : BL_LOG_TEXT, STDERR_FILENO);
     if (strcmp(config->tee, "sim") == 0)
         bl_log(BL_LOG_WARN, "tee.simulated", BL_LOG_NAME("protects", "nothing"));
+    for (size_t i = 0; i < config->ignored_count; i++)
+        bl_log(BL_LOG_WARN, "config.ignored", BL_LOG_NAME("key", config->ignored[i].key),
+               BL_LOG_NAME("why", config->ignored[i].why));
     BL_TRY(bl_server_new(config, &server, err));
     blind_code code = bl_server_run(server, err);
     bl_server_free(server);

@@ -239,6 +239,9 @@ blind_code bl_config_check(bl_config *config, blind_error *err)
     if (!*config->host_cert != !*config->host_key)
         return blind_fail(err, BLIND_USAGE, "server.config",
                           "host-cert and host-key are given together or not at all");
+    if (config->uploads_need_token && !*config->tokens)
+        return blind_fail(err, BLIND_USAGE, "server.config",
+                          "send_model_requires_auth needs a tokens file");
     if (*config->sim_lie)
         BL_TRY(bl_sim_lies_parse(config->sim_lie, &lies, err));
     BL_TRY(readable("tokens", config->tokens, err));

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/base.h"
 #include "base/buf.h"
+#include "base/limits.h"
 
 #define BL_MAX_CONFIG_MODELS 64
 #define BL_MAX_CONFIG_NAMES  16
@@ -112,11 +113,19 @@ typedef struct {
 #define BL_FIELD_SIZE    int64_t
 #define BL_FIELD_SWITCH  bool
 
+/* A key of BlindAI's that changes nothing here, and why. */
+typedef struct {
+    const char *key, *why;
+} bl_config_ignored;
+
 #define X(key, flag, type, arg, otherwise, min, max, measured, help) BL_FIELD_##type key;
 typedef struct {
     BL_SETTINGS(X)
-    uint8_t  digest[32]; /* after bl_config_check() */
-    bl_arena arena;
+    bool              uploads_need_token; /* BlindAI's send_model_requires_auth */
+    bl_config_ignored ignored[8];
+    size_t            ignored_count;
+    uint8_t           digest[32]; /* after bl_config_check() */
+    bl_arena          arena;
 } bl_config;
 #undef X
 
