@@ -15,6 +15,7 @@
 #include "nn/finish.inc"
 #include "nn/pack.inc"
 #include "nn/depthwise.inc"
+#include "nn/pools.inc"
 #include "nn/elements.inc"
 #include "nn/rows.inc"
 #include "nn/table.inc"

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -184,6 +185,26 @@ void bl_pool_free(bl_pool *p)
     release(p);
 }
 
+/* A pool as large as the machine gives each worker a processor of its own: otherwise a worker that
+ * wakes is often put behind its caller and finds the job done.  The caller's thread is not ours to
+ * bind; the scheduler finds it the processor that is left. */
+static void spread_out(const bl_pool *p)
+{
+    cpu_set_t allowed, one;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) != p->threads)
+        return;
+    int worker = 0;
+    for (size_t cpu = 0; cpu < CPU_SETSIZE && worker < p->threads; cpu++) {
+        if (!CPU_ISSET(cpu, &allowed))
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        if (worker > 0)
+            (void)pthread_setaffinity_np(p->helpers[worker - 1].thread, sizeof one, &one);
+        worker++;
+    }
+}
+
 static bl_pool *pool_memory(int threads)
 {
     size_t   size = (sizeof(bl_pool) + 63) / 64 * 64;
@@ -217,6 +238,7 @@ blind_code bl_pool_new(int threads, bl_pool **out, blind_error *err)
                               threads);
         }
     }
+    spread_out(p);
     *out = p;
     return BLIND_OK;
 }
