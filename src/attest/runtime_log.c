@@ -77,6 +77,9 @@ static blind_code append(bl_runtime_log *log, blind_span record, blind_error *er
     if (next.len >= BL_MAX_LOG_EVENTS)
         return blind_fail(err, BLIND_LIMIT, "log.append", "the runtime log is full at %u events",
                           BL_MAX_LOG_EVENTS);
+    if (before + record.size > BL_MAX_LOG_SIZE)
+        return blind_fail(err, BLIND_LIMIT, "log.append", "the runtime log is full at %zu bytes",
+                          before);
     bl_cbor_put_bytes(&log->bytes, record);
     if (bl_buf_ok(&log->bytes) && bl_log_extend(&next, record) == BLIND_OK) {
         log->state = next;

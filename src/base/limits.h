@@ -16,6 +16,7 @@
 #define BL_MAX_BUNDLE_RECORDS 64
 #define BL_MAX_LOG_EVENTS     65536
 #define BL_MAX_LOG_RECORD     4096
+#define BL_MAX_LOG_SIZE       (6u << 20) /* what an attester writes: fits a bundle */
 #define BL_MAX_MERKLE_PATH    16
 #define BL_MAX_CMW_EXTENSION  65535
 
@@ -30,7 +31,7 @@
 #define BL_MAX_MODEL_NAME  128
 #define BL_MAX_GRAPH_NODES (1u << 20)
 #define BL_MAX_GRAPH_DEPTH 16
-#define BL_MAX_NODE_EDGES  (1u << 16)  /* inputs, outputs or attributes of one node */
+#define BL_MAX_NODE_EDGES  (1u << 16)   /* inputs, outputs or attributes of one node */
 #define BL_MAX_FOLDED      (256u << 20) /* bytes of constants computed while planning */
 
 #endif

@@ -246,7 +246,26 @@ TEST(a_full_log_refuses_and_stays_as_it_was)
     bl_runtime_log_done(&log);
 }
 
+/* Records with the longest names fill it by size: a bundle must still take it. */
+TEST(a_log_stays_smaller_than_a_bundle)
+{
+    bl_runtime_log log;
+    char           name[BL_MAX_MODEL_NAME + 1];
+    memset(name, 'n', sizeof name);
+    name[BL_MAX_MODEL_NAME] = 0;
+    bl_log_event e = load(name, 1);
+    blind_code   code = BLIND_OK;
+    CHECK_CODE(BLIND_OK, bl_runtime_log_init(&log, NULL), "init");
+    while (code == BLIND_OK)
+        code = bl_runtime_log_append(&log, &e, NULL, NULL);
+    CHECK_CODE(BLIND_LIMIT, code, "full");
+    CHECK(log.bytes.size <= BL_MAX_LOG_SIZE && log.bytes.size > BL_MAX_LOG_SIZE - 1000);
+    CHECK(BL_MAX_LOG_SIZE + (1u << 20) < BL_MAX_BUNDLE_SIZE);
+    bl_runtime_log_done(&log);
+}
+
 TESTS(RUN(a_log_replays_to_its_state_and_models), RUN(an_empty_log_has_a_zero_head),
       RUN(no_damaged_log_has_the_same_head), RUN(malformed_records_are_refused),
       RUN(names_are_bounded_visible_ascii), RUN(a_salted_digest_needs_its_salt),
-      RUN(threads_append_and_look_at_once), RUN(a_full_log_refuses_and_stays_as_it_was))
+      RUN(threads_append_and_look_at_once), RUN(a_full_log_refuses_and_stays_as_it_was),
+      RUN(a_log_stays_smaller_than_a_bundle))
