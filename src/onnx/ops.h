@@ -108,8 +108,8 @@ BLIND_MUST_USE blind_code bl_axis(bl_build *b, const bl_node *n, int64_t axis, i
 /* The same for several, each once: mask[a] is set. */
 BLIND_MUST_USE blind_code bl_axes(bl_build *b, const bl_node *n, const int64_t *axes, size_t len,
                                   int rank, bool mask[BL_ONNX_RANK]);
-/* A constant input whose bytes are aligned for its type: copied where they are not. */
-BLIND_MUST_USE blind_code bl_align_in(bl_build *b, const bl_node *n, int i);
+/* Sees to it that a constant's bytes are aligned for its type: copied where they are not. */
+BLIND_MUST_USE blind_code bl_align_value(bl_build *b, int32_t value);
 
 /* Products of dims [from, to). */
 size_t bl_dims(const bl_tensor *t, int from, int to);

@@ -85,21 +85,21 @@ void bl_set_view(bl_build *b, bl_node *n, int i, size_t offset)
     n->view = true;
 }
 
-blind_code bl_align_in(bl_build *b, const bl_node *n, int i)
+blind_code bl_align_value(bl_build *b, int32_t v)
 {
-    bl_tensor *t = bl_in(b, n, i);
-    size_t     size = t ? bl_tensor_size(t) : 0;
-    bool       shared = size && (size_t)n->in[i] < b->origin->n_values && !bl_is_derived(b, n, i);
-    if (!bl_is_const(b, n, i) || size == 0 || (uintptr_t)t->data % blind_dtype_size(t->dtype) == 0)
+    bl_tensor *t = &b->graph->tensors[v];
+    bl_tensor  from = *t;
+    size_t     size = bl_tensor_size(t);
+    bool       shared = (size_t)v < b->origin->n_values && b->origin->values[v].constant;
+    if (!b->graph->values[v].constant || size == 0 ||
+        (uintptr_t)t->data % blind_dtype_size(t->dtype) == 0)
         return BLIND_OK;
-    bl_tensor from = *t;
-    void     *copy = bl_arena_alloc(shared ? b->origin_arena : b->arena, size);
+    void *copy = bl_arena_alloc(shared ? b->origin_arena : b->arena, size);
     if (!copy)
-        return bl_op_fail(b, n, BLIND_MEMORY, "no memory for a constant");
-    memcpy(copy, t->data, size);
-    t->data = copy;
+        return blind_fail(b->err, BLIND_MEMORY, stage, "no memory for a constant");
+    t->data = memcpy(copy, from.data, size);
     if (shared)
-        b->origin->tensors[n->in[i]].data = copy;
+        b->origin->tensors[v].data = copy;
     bl_store_unneeded(b, &from);
     return BLIND_OK;
 }

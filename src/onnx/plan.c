@@ -52,9 +52,9 @@ static blind_code run_now(bl_build *b, bl_node *n)
     bl_auto_free void *scratch = NULL;
     if (n->op->prepare)
         BL_TRY(n->op->prepare(b, n));
-    for (int i = 0; i < n->n_in && i < 32; i++)
-        if (!(n->raw >> i & 1))
-            BL_TRY(bl_align_in(b, n, i));
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i] >= 0 && (i >= 32 || !(n->raw >> i & 1)))
+            BL_TRY(bl_align_value(b, n->in[i]));
     if (n->scratch) {
         size_t size = (n->scratch + 63) & ~(size_t)63;
         scratch = aligned_alloc(64, size);
@@ -182,9 +182,9 @@ static blind_code prepare_nodes(bl_build *b)
             continue;
         if (n->op->prepare)
             BL_TRY(n->op->prepare(b, n));
-        for (int k = 0; k < n->n_in && k < 32; k++)
-            if (!(n->raw >> k & 1))
-                BL_TRY(bl_align_in(b, n, k));
+        for (int k = 0; k < n->n_in; k++)
+            if (n->in[k] >= 0 && (k >= 32 || !(n->raw >> k & 1)))
+                BL_TRY(bl_align_value(b, n->in[k]));
         g->nodes[live++] = *n;
     }
     g->n_nodes = live;
@@ -222,6 +222,8 @@ static blind_code make(bl_onnx *m, bl_plan *plan, const bl_tensor *inputs, blind
         bl_drop_unread(&plan->graph);
     }
     BL_TRY(prepare_nodes(&b));
+    for (size_t i = 0; i < m->model.n_outputs; i++)
+        BL_TRY(bl_align_value(&b, m->model.output_values[i]));
     BL_TRY(bl_plan_memory(plan, err));
     size_t max = m->options.max_memory, total = plan->memory + m->store.bytes + m->arena.used;
     if (max && total > max)

@@ -1,0 +1,74 @@
+/* The cases of tests/onnx/data/cases.bin, one after another.  Made by make_cases.py. */
+#ifndef BL_TEST_ONNX_CASES_H
+#define BL_TEST_ONNX_CASES_H
+
+#include "tests/test.h"
+
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/npy.h"
+#include "base/reader.h"
+#include "onnx/onnx.h"
+
+enum { CASE_TENSORS = 8 };
+
+typedef struct {
+    const char  *name;
+    blind_span   model;
+    blind_tensor inputs[CASE_TENSORS], outputs[CASE_TENSORS];
+    size_t       n_inputs, n_outputs;
+} onnx_case;
+
+static inline blind_span case_piece(bl_reader *r)
+{
+    uint32_t size = bl_read_u32le(r);
+    return bl_read_bytes(r, size);
+}
+
+static inline size_t case_tensors(bl_reader *r, bl_arena *arena, blind_tensor *out)
+{
+    size_t n = bl_read_u32le(r);
+    CHECK(n <= CASE_TENSORS);
+    for (size_t i = 0; i < n; i++) {
+        const char *name = bl_arena_copy(arena, case_piece(r));
+        CHECK_CODE(BLIND_OK, bl_npy_read(case_piece(r), arena, &out[i], NULL), name);
+        out[i].name = name;
+    }
+    return n;
+}
+
+/* The next case, in the arena; false at the end. */
+static inline bool case_next(bl_reader *r, bl_arena *arena, onnx_case *out)
+{
+    if (r->rest.size == 0)
+        return false;
+    out->name = bl_arena_copy(arena, case_piece(r));
+    out->model = case_piece(r);
+    out->n_inputs = case_tensors(r, arena, out->inputs);
+    out->n_outputs = case_tensors(r, arena, out->outputs);
+    CHECK(!r->failed);
+    return true;
+}
+
+static inline void cases_open(bl_buf *file, bl_reader *r)
+{
+    CHECK_CODE(BLIND_OK, bl_file_read("tests/onnx/data/cases.bin", 64u << 20, file, NULL), "cases");
+    *r = (bl_reader){ .rest = bl_span(file->data, file->size) };
+}
+
+/* The model of one case, copied; the test fails when there is none. */
+static inline blind_span case_model(bl_arena *arena, const char *name, onnx_case *whole)
+{
+    bl_auto_buf file = BL_BUF_EMPTY;
+    bl_reader   r;
+    cases_open(&file, &r);
+    while (case_next(&r, arena, whole))
+        if (strcmp(whole->name, name) == 0) {
+            whole->model = bl_span(bl_arena_copy(arena, whole->model), whole->model.size);
+            return whole->model;
+        }
+    fail_msg("no case %s", name);
+    return (blind_span){ 0 };
+}
+
+#endif
