@@ -78,6 +78,9 @@ static void reply_loaded(bl_exchange *e)
         bl_reply_error(e, &u->error);
         return;
     }
+    bl_log(BL_LOG_INFO, "model.upload", BL_LOG_REQUEST(e->id),
+           BL_LOG_NAME("model", e->params.model), BL_LOG_NAME("owner", e->principal.name),
+           BL_LOG_SIZE("bytes", u->size));
     bl_hex_encode(bl_span(u->loaded.sha256, 32), sha256);
     bl_buf_printf(&body, "{\"name\":\"%s\",\"sha256\":\"%s\",\"size\":%llu", e->params.model,
                   sha256, (unsigned long long)u->size);

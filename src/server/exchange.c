@@ -137,6 +137,18 @@ static void count(bl_exchange *e)
     atomic_fetch_add(&n->bytes_out, e->body_out);
 }
 
+/* The route's pattern and not the path: names of models are said where they matter. */
+static void log_reply(const bl_exchange *e)
+{
+    const char *route = e->route && e->route->pattern ? e->route->pattern : "-";
+    const char *method = e->route && e->route->method ? e->route->method : "-";
+    bl_log(e->status >= 500 ? BL_LOG_WARN : BL_LOG_INFO, "request", BL_LOG_REQUEST(e->id),
+           BL_LOG_NAME("method", method), BL_LOG_NAME("route", route),
+           BL_LOG_INT("status", e->status), BL_LOG_SIZE("bytes_in", e->body_in),
+           BL_LOG_SIZE("bytes_out", e->body_out),
+           BL_LOG_MS("ms", (double)(bl_clock_ns() - e->started_ns) / 1e6));
+}
+
 void bl_reply(bl_exchange *e, int status, const char *type, bl_buf *body, const char *fields)
 {
     bl_buf head = BL_BUF_EMPTY;
@@ -167,6 +179,7 @@ void bl_reply(bl_exchange *e, int status, const char *type, bl_buf *body, const 
     if (e->head_only)
         bl_buf_clear(body);
     count(e);
+    log_reply(e);
     bl_conn_send(e->conn, &head, body);
 }
 

@@ -89,11 +89,14 @@ static bool matches(const char *pattern, blind_span path, bl_route_params *param
 blind_code bl_route_find(unsigned where, blind_span method, blind_span path, const bl_route **out,
                          bl_route_params *params, blind_error *err)
 {
-    bool other = false, bad = false;
+    bool other = false, broken = false;
     *out = NULL;
     for (size_t i = 0; i < bl_route_count; i++) {
         const bl_route *route = &bl_routes[i];
-        if (!(route->where & where) || !matches(route->pattern, path, params, &bad))
+        bool            bad = false;
+        bool fits = (route->where & where) && matches(route->pattern, path, params, &bad);
+        broken = broken || bad;
+        if (!fits)
             continue;
         /* HEAD is GET whose body stays away. */
         bool head = bl_span_equal(method, BL_LITERAL("HEAD")) && strcmp(route->method, "GET") == 0;
@@ -103,7 +106,7 @@ blind_code bl_route_find(unsigned where, blind_span method, blind_span path, con
         }
         other = true;
     }
-    if (bad)
+    if (broken)
         return blind_fail(err, BLIND_INPUT, "server.route", "a path with a broken escape");
     if (other)
         return blind_fail(err, BLIND_UNSUPPORTED, "server.route.method",
