@@ -1,5 +1,6 @@
 /* The real server and the real client: the fence from outside, and a model from upload to answer.
  */
+#include "base/hex.h"
 #include "client/internal.h"
 #include "crypto/hash.h"
 #include "server/internal.h"
@@ -49,6 +50,7 @@ static int setup(void **state)
     set("helper-listen", "127.0.0.1:0");
     set("metrics-listen", "127.0.0.1:0");
     set("state-dir", state_dir);
+    set("model", "operator=examples/digits/model.onnx");
     set("threads", "1");
     set("log-level", "off");
     ok(bl_config_check(&config, &err), &err);
@@ -320,6 +322,110 @@ TEST(a_model_replaced_under_a_live_session_is_attested_first)
     blind_client_close(reader);
 }
 
+/* ---- policies that pin models ---- */
+
+/* A policy for this program that pins one model's digest; flipped: in one bit. */
+static blind_policy *pinning(const char *name, bool flipped)
+{
+    bl_auto_buf   model = BL_BUF_EMPTY;
+    uint8_t       digest[32];
+    char          hex[65];
+    char         *text;
+    blind_policy *with;
+    blind_error   err;
+    model_file(&model);
+    assert_int_equal(BLIND_OK, bl_sha256(bl_buf_span(&model), digest));
+    digest[31] = (uint8_t)(digest[31] ^ flipped);
+    bl_hex_encode(bl_span(digest, 32), hex);
+    blind_policy_model  pin = { .name = name, .sha256 = hex };
+    blind_policy_recipe recipe = {
+        .tee = "sim", .binary = "/proc/self/exe", .server = "any", .models = &pin, .models_len = 1
+    };
+    ok(blind_policy_create(&recipe, &text, &err), &err);
+    ok(blind_policy_load_text(bl_span_str(text), &with, &err), &err);
+    free(text);
+    return with;
+}
+
+static blind_code dial_with(blind_policy *with, blind_error *err)
+{
+    blind_client        *c;
+    blind_client_options options = {
+        .dial = { .host = "127.0.0.1",
+                  .port = bl_server_port(server, BL_ON_ATTESTED),
+                  .policy = with,
+                  .simulation = true },
+    };
+    blind_code code = blind_client_open(&options, &c, NULL, err);
+    blind_client_close(c);
+    return code;
+}
+
+TEST(a_pinned_model_is_the_one_or_none)
+{
+    blind_error   err;
+    blind_policy *right = pinning("operator", false), *wrong = pinning("operator", true);
+    blind_policy *other = pinning("another", false);
+    CHECK_CODE(BLIND_OK, dial_with(right, &err), "the operator's model");
+    CHECK_CODE(BLIND_MODEL, dial_with(wrong, &err), "one bit of the digest");
+    CHECK_CODE(BLIND_MODEL, dial_with(other, &err), "a model that is not loaded");
+    blind_policy_free(right);
+    blind_policy_free(wrong);
+    blind_policy_free(other);
+}
+
+/* A stranger loads a model that the policy does not name: the next verdict refuses. */
+TEST(another_model_beside_the_pinned_one_is_seen_at_the_next_verdict)
+{
+    bl_auto_buf   model = BL_BUF_EMPTY;
+    blind_outputs out;
+    blind_error   err;
+    blind_policy *pinned = pinning("operator", false);
+    blind_client *c = open_client(pinned), *stranger = open_client(policy);
+    model_file(&model);
+    infer_once(c, "operator", &out);
+    blind_outputs_done(&out);
+    ok(blind_client_upload_bytes(stranger, "x", bl_buf_span(&model), NULL, NULL, NULL, &err), &err);
+    infer_once(c, "operator", &out); /* its model has not changed */
+    blind_outputs_done(&out);
+    CHECK_CODE(BLIND_MODEL, blind_client_reattest(c, &err), "the new verdict");
+    ok(blind_client_delete(stranger, "x", &err), &err);
+    ok(blind_client_reattest(c, &err), &err);
+    blind_client_close(c);
+    blind_client_close(stranger);
+    blind_policy_free(pinned);
+}
+
+TEST(a_stranger_cannot_replace_the_operators_model)
+{
+    bl_auto_buf   model = BL_BUF_EMPTY;
+    blind_error   err;
+    blind_client *stranger = open_client(policy);
+    model_file(&model);
+    CHECK_CODE(BLIND_DENIED,
+               blind_client_upload_bytes(stranger, "operator", bl_buf_span(&model), NULL, NULL,
+                                         NULL, &err),
+               "upload");
+    CHECK_CODE(BLIND_DENIED, blind_client_delete(stranger, "operator", &err), "delete");
+    blind_client_close(stranger);
+}
+
+TEST(the_readme_example_runs)
+{
+    char        path[64] = "/tmp/blind-policy-XXXXXX", command[512];
+    const char *text = blind_policy_text(policy);
+    int         fd = mkstemp(path);
+    assert_int_equal(strlen(text), write(fd, text, strlen(text)));
+    close(fd);
+    snprintf(command, sizeof command, "%s https://127.0.0.1:%u %s %s >/dev/null 2>&1",
+             EXAMPLE_INFER, bl_server_port(server, BL_ON_ATTESTED), path, "operator");
+    assert_int_equal(0, system(command));
+    snprintf(command, sizeof command, "%s https://127.0.0.1:%u %s %s >/dev/null 2>&1",
+             EXAMPLE_INFER, bl_server_port(server, BL_ON_HELPER), path, "operator");
+    assert_int_equal(10 << 8, system(command)); /* the helper port is no enclave */
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +436,10 @@ int main(void)
         RUN(another_version_is_told_which_is_spoken),
         RUN(a_malformed_request_for_evidence_is_refused),
         RUN(upload_then_infer_on_one_session),
+        RUN(a_pinned_model_is_the_one_or_none),
+        RUN(another_model_beside_the_pinned_one_is_seen_at_the_next_verdict),
+        RUN(a_stranger_cannot_replace_the_operators_model),
+        RUN(the_readme_example_runs),
         RUN(a_model_replaced_under_a_live_session_is_attested_first),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
