@@ -131,12 +131,17 @@ static void written(bl_exchange *e)
     bl_buf_clear(&u->block);
     if (!e->conn)
         return;
-    if (u->code == BLIND_OK && u->whole)
-        u->code = start_loading(e, &u->error);
-    if (u->code != BLIND_OK)
+    if (u->code != BLIND_OK) {
         bl_reply_error(e, &u->error);
-    else if (!u->whole)
+        return;
+    }
+    if (!u->whole) {
         bl_exchange_go(e);
+        return;
+    }
+    blind_error err; /* once loading has started, *u is the registry's until loaded() */
+    if (start_loading(e, &err) != BLIND_OK)
+        bl_reply_error(e, &err);
 }
 
 static void write_block(bl_chore *task)
