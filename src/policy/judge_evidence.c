@@ -180,7 +180,8 @@ void bl_judge_log(bl_appraisal *a)
                                             (unsigned long long)a->replay.state.len)
         : !a->consistent
             ? "not in the report data"
-            : bl_result_printf(r, "%llu events", (unsigned long long)a->replay.state.len);
+            : bl_result_printf(r, "%llu event%s", (unsigned long long)a->replay.state.len,
+                               a->replay.state.len == 1 ? "" : "s");
     bl_result_add(r, "log",
                   a->log_proven   ? BLIND_PROVEN
                   : a->consistent ? BLIND_REFUTED

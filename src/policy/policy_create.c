@@ -21,9 +21,9 @@ static blind_code put_head(bl_buf *b, const blind_policy_recipe *r, blind_error 
     static const struct {
         const char *rule, *meaning;
     } servers[] = {
-        { "ca", "the certificate chains to the CA that the client is given" },
-        { "pin", "the certificate is the one that the client is given" },
-        { "any", "whose server answers is not checked: another operator's same enclave passes" },
+        { "ca", "the server's certificate must chain to the CA that the client is given" },
+        { "pin", "the server's certificate must be the one that the client is given" },
+        { "any", "nothing, so another operator's enclave with the same code passes" },
     };
     const char *rule = r->server ? r->server : "ca";
     for (size_t i = 0; i < BL_LEN(servers); i++) {
@@ -34,7 +34,7 @@ static blind_code put_head(bl_buf *b, const blind_policy_recipe *r, blind_error 
                       "version = 1\n\n"
                       "# A time after which this policy is void.\n"
                       "# not_after = 2030-01-01T00:00:00Z\n\n"
-                      "# Beside attestation: %s.\n"
+                      "# Asked of the server beside attestation: %s.\n"
                       "server = \"%s\"\n\n",
                       servers[i].meaning, rule);
         return BLIND_OK;

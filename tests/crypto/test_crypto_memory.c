@@ -44,12 +44,13 @@ __attribute__((constructor)) static void take_over(void)
     CRYPTO_set_mem_functions(allocate, resize, release);
 }
 
-/* Runs `work` with the 1st, 2nd, ... allocation failing until none fails any more. */
+/* Runs `work` with the 1st, 2nd, ... allocation failing until none fails any more; far in, where
+ * OpenSSL repeats itself, every seventh. */
 static void starve(blind_code (*work)(void *), void *arg)
 {
     blind_code code;
     CHECK_CODE(BLIND_OK, work(arg), "fed"); /* what is made once is made now */
-    for (long n = 0; n < 10000; n++) {
+    for (long n = 0; n < 100000; n += n < 300 ? 1 : 7) {
         happened = false;
         countdown = n;
         code = work(arg);

@@ -70,10 +70,9 @@ TEST(no_flipped_bit_of_a_signature_verifies)
 /* EVP_PKEY_Q_keygen() gives keys of the kinds that we only verify with. */
 static bl_key *native(EVP_PKEY *pkey)
 {
-    bl_auto_buf der = BL_BUF_EMPTY;
-    bl_key     *key;
-    uint8_t    *to = NULL;
-    int         size = i2d_PrivateKey(pkey, &to);
+    bl_key  *key;
+    uint8_t *to = NULL;
+    int      size = i2d_PrivateKey(pkey, &to);
     CHECK_CODE(BLIND_OK, bl_key_from_private_der(bl_span(to, (size_t)size), &key, NULL), "DER");
     OPENSSL_free(to);
     EVP_PKEY_free(pkey);
