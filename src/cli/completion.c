@@ -111,11 +111,11 @@ static void bash_value(bl_buf *out, const bl_command *command, const bl_option *
     if (o->kind == BL_CHOICE) {
         bl_buf_add_str(out, " mapfile -t COMPREPLY < <(compgen -W '");
         add_choices(out, o->choices);
-        bl_buf_add_str(out, "' -- \"$cur\")");
+        bl_buf_add_str(out, "' -- \"$cur\");");
     } else if (o->kind == BL_FILE || o->kind == BL_TEXT) {
-        bl_buf_add_str(out, " mapfile -t COMPREPLY < <(compgen -f -- \"${cur##*=}\")");
+        bl_buf_add_str(out, " mapfile -t COMPREPLY < <(compgen -f -- \"${cur##*=}\");");
     } else if (o->kind == BL_DIR) {
-        bl_buf_add_str(out, " mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")");
+        bl_buf_add_str(out, " mapfile -t COMPREPLY < <(compgen -d -- \"$cur\");");
     }
     bl_buf_add_str(out, " return ;;\n");
 }
