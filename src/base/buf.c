@@ -29,7 +29,7 @@ static bool grow(bl_buf *b, size_t wanted)
     uint8_t *data;
     if (b->secret) {
         data = malloc(capacity);
-        if (data && b->size)
+        if (data && b->data)
             memcpy(data, b->data, b->size);
         if (data) {
             bl_wipe(b->data, b->capacity);

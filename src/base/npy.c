@@ -225,7 +225,7 @@ blind_code bl_npy_parse(blind_span file, bl_npy *out, blind_error *err)
 /* Column-major to row-major: walks the output in order, an index per axis. */
 static void copy_fortran(const bl_npy *npy, uint8_t *to, size_t each, size_t count)
 {
-    size_t stride[BLIND_MAX_RANK], from = 0;
+    size_t stride[BLIND_MAX_RANK] = { 0 }, from = 0;
     size_t index[BLIND_MAX_RANK] = { 0 };
     for (int i = 0; i < npy->rank; i++)
         stride[i] = i ? stride[i - 1] * (size_t)npy->shape[i - 1] : each;

@@ -66,7 +66,8 @@ static blind_code measure(bl_args *args, bl_local *local, samples *s, blind_erro
         BL_TRY(run_once(local, &ms, err));
         BL_TRY(add_sample(s, ms, err));
     }
-    qsort(s->ms, s->len, sizeof *s->ms, by_value);
+    if (s->len > 0)
+        qsort(s->ms, s->len, sizeof *s->ms, by_value);
     return BLIND_OK;
 }
 
