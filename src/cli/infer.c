@@ -132,8 +132,8 @@ const bl_command bl_command_infer = {
              "arrays. Characters of an output's name outside [A-Za-z0-9._-] become '_'.",
     .operands = { { .arg = "URL", .kind = BL_TEXT, .help = "https://HOST:PORT" } },
     .options = options,
-    .examples = "blind infer https://localhost:50051 --policy policy.toml --model digits"
-                " --input image=image.npy --output-dir out",
+    .examples = "blind infer https://host:50051 --policy p.toml --model digits"
+                " --input image=x.npy --output-dir out",
     .run = run,
     .appraises = true,
 };

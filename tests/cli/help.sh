@@ -26,7 +26,6 @@ for page in "${pages[@]}"; do
         [[ $status == 0 && -z $out ]] || fail "mandoc $page: $out"
     fi
 done
-[[ " ${pages[*]} " == *" blind-verify "* ]] || finish # until all have landed
 ((${#pages[@]} >= 11)) || fail "expected at least 11 pages, found ${#pages[@]}"
 [[ $("$BLIND" help) == "$("$BLIND" --help)" ]] || fail "blind help and blind --help differ"
 
