@@ -212,10 +212,10 @@ static void drain(bl_server *s)
     bl_notify("STOPPING=1");
     atomic_store(&s->draining, true);
     bl_listeners_close(s, BL_ON_ATTESTED);
-    bl_executor_drain(s->executor);
     post_drain(s);
     while (atomic_load(&s->counters.open_attested) > 0 && bl_clock_ns() < until)
         poll(NULL, 0, DRAIN_POLL_MS);
+    bl_executor_drain(s->executor); /* not before: requests in hand still have to get there */
     bl_log(BL_LOG_INFO, "server.stop",
            BL_LOG_COUNT("cut_off", atomic_load(&s->counters.open_attested)));
 }
