@@ -33,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (bl_log_models(&replay, &arena, &models, &len, NULL) == BLIND_OK && len > replay.len)
         abort();
-    check_same(raw, &replay);
+    if (size <= BL_MAX_LOG_SIZE) /* what an attester would write */
+        check_same(raw, &replay);
     return 0;
 }

@@ -60,9 +60,10 @@ typedef struct {
     const char               *tee;    /* "sim" */
     const char               *binary; /* the program that will run in the TEE */
     const char               *server; /* "ca", "pin" or "any"; NULL: "ca" */
-    const blind_policy_model *models; /* none: others = "allow", which _warning() mentions */
-    size_t                    models_len;
-    bool                      others; /* allow models beside those named */
+    const blind_policy_model *models; /* none: others = "allow", which
+                                          blind_policy_warning() mentions */
+    size_t models_len;
+    bool   others; /* allow models beside those named */
 } blind_policy_recipe;
 /* out  NUL-terminated text, free() it.  Errors: USAGE, IO, MEMORY */
 BLIND_API BLIND_MUST_USE blind_code blind_policy_create(const blind_policy_recipe *recipe,

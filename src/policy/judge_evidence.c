@@ -65,6 +65,9 @@ bool bl_judge_format(bl_appraisal *a, blind_span bundle)
     }
     const char   *name = bl_arena_copy(&r->arena, a->bundle.tee);
     const bl_tee *tee = bl_tee_find(a->bundle.tee);
+    r->failed |= !name;
+    if (!name)
+        return false;
     if (tee)
         code = tee->verify(a->bundle.evidence, a->bundle.endorsements, a->options->now_s,
                            &r->claims, &err);
@@ -88,7 +91,8 @@ static blind_code stated_value(const bl_bundle_binding *b, uint8_t out[32])
     return bl_report_value(b->leaves, b->root, &b->log, out);
 }
 
-/* Compares with zero padding; an empty expectation equals nothing. */
+/* Compares with zero padding; an empty expectation equals nothing.  The value stands inside the
+ * signed report data; what the bundle states beside it only leads there. */
 static bool is_padded(blind_span field, blind_span value)
 {
     if (value.size == 0 || value.size > field.size)
@@ -99,6 +103,9 @@ static bool is_padded(blind_span field, blind_span value)
     return rest == 0 && bl_span_equal(value, bl_span(field.data, value.size));
 }
 
+/* The caller's own leaf must lead to the signed root: evidence of another session, relayed or
+ * replayed, has no path from it.  Source: RFC 9334, section 10.2; docs/formats/bundle.md,
+ * "binding". */
 static bool session_is_ours(const bl_appraisal *a)
 {
     const bl_bundle_binding *b = &a->bundle.binding;
@@ -108,6 +115,7 @@ static bool session_is_ours(const bl_appraisal *a)
            memcmp(root, b->root, 32) == 0;
 }
 
+/* Key-bound evidence says nothing about a session, and has a label of its own. */
 static bool key_is_ours(const bl_appraisal *a)
 {
     uint8_t digest[32];
@@ -160,6 +168,8 @@ void bl_judge_binding(bl_appraisal *a)
                   "RFC 9334, section 10.2; formats/bundle.md, binding");
 }
 
+/* Replays the log as received; its head must be the one inside the report data.
+ * Source: docs/formats/bundle.md, "log". */
 void bl_judge_log(bl_appraisal *a)
 {
     blind_result       *r = a->result;
@@ -193,7 +203,8 @@ void bl_judge_log(bl_appraisal *a)
                   found, "formats/bundle.md, log");
 }
 
-/* A session's exporter is fresh by itself; all else shows its age by its own clock. */
+/* A session's exporter is fresh by itself; all else shows its age by its own clock.
+ * Source: RFC 9334, section 10. */
 void bl_judge_freshness(bl_appraisal *a)
 {
     static const char source[] = "RFC 9334, section 10; policy: freshness_s";
