@@ -156,6 +156,8 @@ static void *run_listener(void *arg)
         c->number = atomic_fetch_add(&p->connections, 1);
         c->ssl = bl_tls_server_session(p->tls);
         SSL_set_fd(c->ssl, fd);
+        if (p->wants_certificate)
+            SSL_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
         bl_http_parser_init(&c->parser, BL_HTTP_REQUEST, NULL);
         pthread_mutex_lock(&p->lock);
         p->conns[p->conn_count++] = c;

@@ -29,11 +29,12 @@ typedef struct {
 typedef bool test_answer(test_conn *conn, const bl_http_head *head, blind_span body);
 
 struct test_peer {
-    test_answer         *attest;  /* POST of the authenticator; NULL: as it should be */
-    test_answer         *other;   /* any other request; NULL: 200 "hello" */
-    test_answer         *early;   /* called when the head is there, before the body; may be NULL */
-    bool                 no_tls;  /* says something else than TLS */
-    const test_identity *tls_key; /* NULL: the attester's */
+    test_answer         *attest; /* POST of the authenticator; NULL: as it should be */
+    test_answer         *other;  /* any other request; NULL: 200 "hello" */
+    test_answer         *early;  /* called when the head is there, before the body; may be NULL */
+    bool                 wants_certificate; /* of the client, in the handshake */
+    bool                 no_tls;            /* says something else than TLS */
+    const test_identity *tls_key;           /* NULL: the attester's */
     unsigned             sim_lies;
     void                *arg;
 

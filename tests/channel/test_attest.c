@@ -619,6 +619,20 @@ TEST(the_first_request_tells_nothing_about_the_client)
     test_peer_stop(&p);
 }
 
+static bool look_for_certificate(test_conn *c, const bl_http_head *head, blind_span request)
+{
+    if (SSL_get0_peer_certificate(c->ssl))
+        atomic_fetch_add(&c->peer->requests, 1);
+    return test_attest_well(c, head, request);
+}
+
+TEST(a_server_that_asks_for_a_certificate_gets_none)
+{
+    test_peer p = { .attest = look_for_certificate, .wants_certificate = true };
+    CHECK_CODE(BLIND_OK, dial_peer(&p), "asked in the handshake");
+    assert_int_equal(0, atomic_load(&p.requests));
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -653,6 +667,7 @@ int main(void)
         RUN(a_server_without_tls_is_refused),
         RUN(nobody_there_is_a_network_failure),
         RUN(a_name_is_looked_up),
+        RUN(a_server_that_asks_for_a_certificate_gets_none),
         RUN(the_first_request_tells_nothing_about_the_client),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

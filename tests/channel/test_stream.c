@@ -118,6 +118,26 @@ TEST(contexts_differ_each_time)
     test_peer_stop(&p);
 }
 
+static bool update_keys(test_conn *c, const bl_http_head *head, blind_span body)
+{
+    CHECK(SSL_key_update(c->ssl, SSL_KEY_UPDATE_REQUESTED) == 1);
+    return test_hello(c, head, body);
+}
+
+TEST(a_key_update_changes_nothing)
+{
+    test_peer p = { .other = update_keys };
+    test_peer_start(&p);
+    blind_stream *s = open_stream(&p);
+    char          answer[500];
+    for (int i = 0; i < 3; i++) {
+        CHECK_CODE(BLIND_OK, ask(s, answer, sizeof answer, "hello"), "ask");
+        CHECK_CODE(BLIND_OK, attest_again(s), "the exporter is that of the handshake");
+    }
+    blind_stream_close(s);
+    test_peer_stop(&p);
+}
+
 /* A stranger's model is loaded between two attestations: the log has grown, the verdict says so. */
 TEST(a_renewed_verdict_sees_the_longer_log)
 {
@@ -243,6 +263,7 @@ int main(void)
         RUN(an_expired_verdict_lets_nothing_out_until_it_is_renewed),
         RUN(nothing_is_written_while_attesting_again),
         RUN(contexts_differ_each_time),
+        RUN(a_key_update_changes_nothing),
         RUN(a_renewed_verdict_sees_the_longer_log),
         RUN(a_stream_whose_new_verdict_fails_has_ended),
         RUN(a_stream_with_stray_bytes_or_an_end_is_not_alive),
