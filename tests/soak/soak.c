@@ -1,7 +1,7 @@
 /* Many clients at once against one server; tests/soak/run starts both.
  *
  *     soak --url https://HOST:PORT --policy FILE --model NAME --input NAME:DTYPE:DIM,DIM,...
- *          [--clients 64] [--requests 10000] [--pid SERVER] [--reconnect N] [--upload FILE]
+ *          [--clients 64] [--requests 10000] [--pid SERVER] [--reconnect N] [--upload PATH]
  *
  * Every answer is compared with the first: equal input, equal output.  One line of JSON on stdout:
  * requests, errors, latencies, and the server's resident memory after a tenth and at the end.
@@ -14,6 +14,7 @@
 #include "blind/policy.h"
 #include "blind/tensor.h"
 
+#include <dirent.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -166,31 +167,52 @@ static void upload_broken(blind_client *client, uint8_t *bytes, size_t size)
     atomic_fetch_add(&refused_uploads, 1);
 }
 
-static size_t read_model(uint8_t *bytes)
+static size_t read_file(const char *path, uint8_t *bytes)
 {
-    FILE  *f = fopen(set.upload, "rb");
+    FILE  *f = fopen(path, "rb");
     size_t size = f ? fread(bytes, 1, HOSTILE_MAX, f) : 0;
     if (f)
         fclose(f);
     return size;
 }
 
-/* Truncated, flipped, and neither: in turn. */
+/* File `number` of the folder, or the file itself.  The first round goes unchanged, later ones are
+ * truncated, flipped, or both. */
+static size_t make_hostile(struct dirent **files, int len, unsigned number, uint8_t *bytes)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", set.upload,
+             len > 0 ? files[number % (unsigned)len]->d_name : "");
+    size_t   size = read_file(len > 0 ? path : set.upload, bytes);
+    unsigned seed = number;
+    if (size < 2 || (len > 0 && number < (unsigned)len))
+        return size;
+    for (unsigned i = 0; i < number % 5; i++)
+        bytes[(size_t)rand_r(&seed) % size] ^= (uint8_t)(1 << number % 8);
+    return number % 2 ? 1 + (size_t)rand_r(&seed) % (size - 1) : size;
+}
+
+static int is_file(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
 static void *run_uploads(void *arg)
 {
-    bl_auto_free uint8_t *bytes = malloc(2 * HOSTILE_MAX);
-    size_t                size = bytes ? read_model(bytes) : 0;
-    blind_client         *client = size > 1 ? connect_client() : NULL;
-    uint8_t              *copy = bytes ? bytes + HOSTILE_MAX : NULL;
+    bl_auto_free uint8_t *bytes = malloc(HOSTILE_MAX);
+    struct dirent       **files = NULL;
+    int                   len = scandir(set.upload, &files, is_file, alphasort);
+    blind_client         *client = bytes ? connect_client() : NULL;
     (void)arg;
-    for (unsigned seed = 1; client && !atomic_load(&over); seed++) {
-        size_t cut = seed % 2 ? 1 + (size_t)rand_r(&seed) % (size - 1) : size;
-        memcpy(copy, bytes, size);
-        for (unsigned i = 0; i < seed % 5; i++)
-            copy[(size_t)rand_r(&seed) % size] ^= (uint8_t)(1 << seed % 8);
-        upload_broken(client, copy, cut);
+    for (unsigned number = 0; client && (!atomic_load(&over) || (int)number < len); number++) {
+        size_t size = make_hostile(files, len, number, bytes);
+        if (size)
+            upload_broken(client, bytes, size);
     }
     blind_client_close(client);
+    for (int i = 0; i < len; i++)
+        free(files[i]);
+    free(files);
     return NULL;
 }
 
