@@ -102,6 +102,16 @@ function(blind_test name)
   endif()
 endfunction()
 
+# blind_alloc_test(NAME ...) is blind_test() for programs that make each allocation fail once: see
+# tests/alloc.h.
+function(blind_alloc_test name)
+  blind_test(${name} ${ARGN})
+  target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/alloc.c)
+  foreach(function malloc calloc realloc aligned_alloc strdup strndup newlocale)
+    target_link_options(${name} PRIVATE LINKER:--wrap=${function})
+  endforeach()
+endfunction()
+
 # Adds every tests/FOLDER that has a CMakeLists.txt.
 function(blind_add_folder_tests)
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)

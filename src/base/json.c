@@ -47,7 +47,7 @@ blind_code bl_json_parse(blind_span text, size_t max, json_t **out, blind_error 
     *out = json_loadb(bytes, text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
     if (*out)
         return BLIND_OK;
-    if (json_error_code(&why) == json_error_out_of_memory)
+    if (json_error_code(&why) == json_error_out_of_memory || why.text[0] == '\0')
         return blind_fail(err, BLIND_MEMORY, "json", "out of memory");
     return blind_fail(err, BLIND_INPUT, "json", "line %d column %d: %s", why.line, why.column,
                       why.text);

@@ -28,13 +28,15 @@ static void locate(bl_toml_parser *p, const char *at)
 blind_code bl_toml_refuse(bl_toml_parser *p, const char *at, const char *what)
 {
     locate(p, at);
-    return blind_fail(p->err, BLIND_INPUT, "toml", "line %u column %u: %s", (unsigned)p->line,
-                      (unsigned)p->column, what);
+    blind_fail(p->err, BLIND_INPUT, "toml", "line %u column %u: %s", (unsigned)p->line,
+               (unsigned)p->column, what);
+    return BLIND_INPUT;
 }
 
 static blind_code no_memory(bl_toml_parser *p)
 {
-    return blind_fail(p->err, BLIND_MEMORY, "toml", "out of memory");
+    blind_fail(p->err, BLIND_MEMORY, "toml", "out of memory");
+    return BLIND_MEMORY; /* said twice, so that the analyzer sees that it is no success */
 }
 
 /* ---- blanks, comments, line ends ---- */
@@ -87,8 +89,10 @@ static blind_code end_of_line(bl_toml_parser *p)
 
 static blind_code new_node(bl_toml_parser *p, bl_toml_type type, const char *at, bl_toml_node **out)
 {
-    if (p->nodes++ == BL_MAX_TOML_NODES)
-        return blind_fail(p->err, BLIND_LIMIT, "toml", "more than %d values", BL_MAX_TOML_NODES);
+    if (p->nodes++ == BL_MAX_TOML_NODES) {
+        blind_fail(p->err, BLIND_LIMIT, "toml", "more than %d values", BL_MAX_TOML_NODES);
+        return BLIND_LIMIT;
+    }
     bl_toml_node *node = bl_arena_alloc(p->arena, sizeof *node);
     if (!node)
         return no_memory(p);

@@ -106,17 +106,17 @@ static blind_code string_body(bl_toml_parser *p, char quote, bool lines, char *t
     }
 }
 
-/* Bytes up to the last place where the string could end: what its copy needs at most. */
+/* Bytes up to the first place where the string can end, which its copy never exceeds, and room for
+ * two quotes before the closing ones and a NUL. */
 static size_t string_room(const bl_toml_parser *p, char quote, bool lines)
 {
     const char *s = p->at;
     for (; s < p->end; s++) {
+        bool closes = *s == quote && (!lines || (p->end - s > 2 && s[1] == quote && s[2] == quote));
+        if (closes || (*s == '\n' && !lines))
+            break;
         if (*s == '\\' && quote == '"' && p->end - s > 1)
             s++;
-        else if (*s == quote && (!lines || (p->end - s > 2 && s[1] == quote && s[2] == quote)))
-            break;
-        else if (*s == '\n' && !lines)
-            break;
     }
     return (size_t)(s - p->at) + 3;
 }
@@ -126,10 +126,8 @@ blind_code bl_toml_string(bl_toml_parser *p, bool lines, blind_span *out)
     char quote = *p->at;
     bool triple = lines && quotes_at(p, quote) >= 3;
     p->at += triple ? 3 : 1;
-    if (triple && p->at < p->end && *p->at == '\n')
-        p->at++;
-    else if (triple && p->end - p->at > 1 && p->at[0] == '\r' && p->at[1] == '\n')
-        p->at += 2;
+    if (triple && bl_toml_at_newline(p))
+        p->at += *p->at == '\r' ? 2 : 1;
     size_t used = 0;
     char  *text = bl_arena_alloc(p->arena, string_room(p, quote, triple));
     if (!text)

@@ -84,6 +84,6 @@ int64_t bl_toml_seconds(const bl_toml *node)
     if (node->type != BL_TOML_DATETIME && node->type != BL_TOML_DATETIME_LOCAL &&
         node->type != BL_TOML_DATE_LOCAL)
         return 0;
-    return days_since_1970(t) * 86400 + t->hour * 3600 + (t->minute - t->offset_min) * 60 +
-           t->second;
+    int64_t minutes = INT64_C(60) * t->hour + t->minute - t->offset_min;
+    return days_since_1970(t) * 86400 + 60 * minutes + t->second;
 }
