@@ -16,11 +16,11 @@ done
 # The example of the README, or ours while it has none.
 awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' "$SOURCE/README.md" >"$scratch/example.c" 2>/dev/null || true
 [[ -s $scratch/example.c ]] || cp "$SOURCE/examples/c/verify.c" "$scratch/example.c"
-cp "$SOURCE/examples/c/verify.c" "$scratch/verify.c"
+cp "$SOURCE/examples/c/verify.c" "$SOURCE/examples/c/infer.c" "$scratch/"
 
 export PKG_CONFIG_PATH=$pc
 flags=(-std=c17 -Wall -Wextra -Werror)
-for source in example verify; do
+for source in example verify infer; do
     # shellcheck disable=SC2046
     cc "${flags[@]}" "$scratch/$source.c" -o "$scratch/$source-shared" \
         $(pkg-config --define-variable=prefix="$prefix" --cflags --libs blind) || fail "$source: pkg-config"
@@ -37,8 +37,7 @@ run "$scratch/verify-static"
 
 # find_package(blind)
 mkdir "$scratch/project"
-cp "$scratch/example.c" "$SOURCE/examples/c/CMakeLists.txt" "$scratch/project/"
-cp "$SOURCE/examples/c/verify.c" "$scratch/project/"
+cp "$SOURCE"/examples/c/* "$scratch/project/"
 if ! { cmake -S "$scratch/project" -B "$scratch/project/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" &&
     cmake --build "$scratch/project/build"; } >"$scratch/log" 2>&1; then
     cat "$scratch/log"
@@ -48,6 +47,26 @@ for program in verify verify-static; do
     run "$scratch/project/build/$program"
     [[ $status == 2 && $err == usage:* ]] || fail "find_package, $program: $status $err"
 done
+
+# The installed program serves, the example asks.
+"$prefix/bin/blind" serve --tee sim --listen 127.0.0.1:0 --helper-listen 127.0.0.1:0 \
+    --metrics-listen 127.0.0.1:0 --state-dir "$scratch/state" --port-file "$scratch/ports" \
+    --model digits="$prefix/share/doc/blind/examples/digits/model.onnx" 2>"$scratch/log" &
+server=$!
+trap 'kill $server 2>/dev/null || true; wait; rm -rf "$scratch"' EXIT
+for _ in {1..200}; do
+    [[ ! -s $scratch/ports ]] || break
+    sleep 0.05
+done
+port=$(sed -n 's/.*"attested": *\([0-9]*\).*/\1/p' "$scratch/ports")
+"$prefix/bin/blind" policy create --tee sim --binary "$prefix/bin/blind" >"$scratch/policy.toml"
+run "$scratch/infer-static" "https://127.0.0.1:$port" "$scratch/policy.toml" digits
+[[ $status == 0 && $out == 'scores[0] = '* ]] || fail "infer: $status $out $err $(<"$scratch/log")"
+run "$scratch/verify-static" 127.0.0.1 "$port" "$scratch/policy.toml"
+[[ $status == 0 && $out == *ACCEPTED*digits* ]] || fail "verify: $status $out $err"
+sed -i 's/measurement = "...../measurement = "00000/' "$scratch/policy.toml"
+run "$scratch/infer-static" "https://127.0.0.1:$port" "$scratch/policy.toml" digits
+[[ $status == 11 ]] || fail "infer, other code: $status $out $err"
 
 # Each public header alone, as C and as C++.
 for header in "$prefix"/include/blind/*.h; do
