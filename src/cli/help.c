@@ -77,7 +77,7 @@ static void add_option(bl_buf *out, const bl_option *o)
     bl_auto_buf left = BL_BUF_EMPTY, right = BL_BUF_EMPTY;
     bl_buf_printf(&left, "--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
     bl_buf_add_str(&right, o->help);
-    if (o->choices && strcmp(o->choices, o->arg) != 0)
+    if (o->choices && o->arg && strcmp(o->choices, o->arg) != 0)
         bl_buf_printf(&right, ": %s", o->choices);
     if (o->repeat)
         bl_buf_add_str(&right, "; may be repeated");
