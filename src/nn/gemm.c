@@ -124,6 +124,9 @@ blind_code bl_gemm_pack(const bl_micro *m, const float *b, size_t k, size_t n, s
         const float *from = b + col * col_stride;
         if (row_stride == 1)
             m->turn(to, width, from, col_stride, cols, k);
+        else if (col_stride == 1)
+            for (size_t i = 0; i < k; i++)
+                memcpy(to + i * width, from + i * row_stride, cols * sizeof *to);
         else
             for (size_t i = 0; i < k; i++)
                 for (size_t j = 0; j < cols; j++)

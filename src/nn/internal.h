@@ -28,7 +28,7 @@ struct bl_packed {
     float    *data;         /* aligned to 64 bytes */
 };
 
-/* Memory for a packed matrix of `floats` zeros.  Errors MEMORY, LIMIT. */
+/* Memory for a packed matrix, its columns beyond the last cleared.  Errors MEMORY, LIMIT. */
 BLIND_MUST_USE blind_code bl_packed_new(size_t k, size_t n, size_t groups, size_t width,
                                         bl_layout layout, bl_packed **out, blind_error *err);
 

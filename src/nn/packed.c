@@ -6,8 +6,7 @@
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
-/* Zeroed floats; large ones on huge pages where the system gives them, since a product walks
- * several distant panels at once. */
+/* Large ones lie on huge pages where the system gives them: a product walks far. */
 static float *floats_new(size_t size)
 {
     size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : 64;
@@ -20,8 +19,15 @@ static float *floats_new(size_t size)
         return NULL;
     if (alignment == HUGE_PAGE)
         (void)madvise(data, rounded, MADV_HUGEPAGE);
-    memset(data, 0, rounded);
     return data;
+}
+
+/* Columns beyond the last are zeros; the others are about to be written. */
+static void clear_last_panels(bl_packed *p)
+{
+    size_t panel = p->width * p->k;
+    for (size_t group = 0; group < p->groups && p->n % p->width != 0; group++)
+        memset(p->data + (group + 1) * p->group_stride - panel, 0, panel * sizeof(float));
 }
 
 blind_code bl_packed_new(size_t k, size_t n, size_t groups, size_t width, bl_layout layout,
@@ -41,6 +47,7 @@ blind_code bl_packed_new(size_t k, size_t n, size_t groups, size_t width, bl_lay
         return blind_fail(err, BLIND_MEMORY, "nn.pack", "no memory for %zu bytes of weights", size);
     }
     *p = (bl_packed){ layout, k, n, groups, width, stride, size, data };
+    clear_last_panels(p);
     *out = p;
     return BLIND_OK;
 }
