@@ -186,8 +186,7 @@ static void on_answer(bl_exchange *e)
         bl_reply_error(e, &w->error);
         return;
     }
-    c->attested = true;
-    c->attested_len = w->attestation.log_len;
+    bl_conn_attested(c, w->attestation.log_len);
     atomic_fetch_add(&e->server->counters.attestations, 1);
     bl_reply(e, 200, BL_AUTHENTICATOR_TYPE, &w->attestation.response, NULL);
 }

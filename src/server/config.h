@@ -63,7 +63,7 @@
     X(max_connections, "max-connections", INTEGER, "N", "1024", 1, 1000000, false,                 \
       "connections at once, on all ports")                                                         \
     X(max_pending, "max-pending", INTEGER, "N", "256", 1, 60000, false,                            \
-      "requests for evidence that one address may have waiting")                                   \
+      "connections without evidence, and requests for it, that one address may have at once")                                   \
     X(handshake_s, "handshake-s", INTEGER, "S", "10", 1, 3600, false,                              \
       "seconds for a TLS handshake")                                                               \
     X(head_s, "head-s", INTEGER, "S", "15", 1, 3600, false,                                        \

@@ -48,9 +48,20 @@ static void end_exchange(bl_conn *c)
     bl_exchange_release(e);
 }
 
+void bl_conn_attested(bl_conn *c, uint64_t log_len)
+{
+    if (c->unattested)
+        atomic_fetch_sub(&c->server->unattested[c->peer], 1);
+    c->unattested = false;
+    c->attested = true;
+    c->attested_len = log_len;
+}
+
 void bl_conn_free(bl_conn *c)
 {
     end_exchange(c);
+    if (c->unattested)
+        atomic_fetch_sub(&c->server->unattested[c->peer], 1);
     *c->prev = c->next;
     if (c->next)
         c->next->prev = c->prev;
@@ -482,6 +493,9 @@ void bl_conn_accept(bl_server *server, bl_loop *loop, unsigned where, evutil_soc
         free(c);
         return;
     }
+    c->unattested = where == BL_ON_ATTESTED;
+    if (c->unattested)
+        atomic_fetch_add(&server->unattested[peer], 1);
     bl_http_parser_init(&c->parser, BL_HTTP_REQUEST, NULL);
     bl_server_loop *at = home(c);
     c->next = at->conns;

@@ -41,8 +41,8 @@ struct bl_conn {
     unsigned            where; /* which listener */
     uint64_t            id;
     uint64_t            requests;
-    unsigned            peer;    /* slot in the table of pending attestations */
-    bool                pending; /* counted there */
+    unsigned            peer; /* slot in the tables of what one address may have waiting */
+    bool                pending, unattested; /* counted there */
     bool                attested, close_after, body_unread, reading;
     uint64_t            attested_len; /* of the runtime log, as this session attested it */
     bl_contexts         contexts;
@@ -56,6 +56,9 @@ void bl_conn_accept(bl_server *server, bl_loop *loop, unsigned where, evutil_soc
 void bl_conn_free(bl_conn *c);
 /* Closes what is idle; the rest closes after its reply. */
 void bl_conn_drain(bl_conn *c);
+
+/* The evidence is on its way: the fence opens, up to this length of the runtime log. */
+void bl_conn_attested(bl_conn *c, uint64_t log_len);
 
 /* For exchange.c: sends a reply's bytes, and goes on with the body. */
 void bl_conn_send(bl_conn *c, bl_buf *head, bl_buf *body);

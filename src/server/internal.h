@@ -32,40 +32,40 @@ typedef struct {
 } bl_counters;
 
 typedef struct {
-    bl_loop *loop;
-    bl_conn *conns; /* of this loop, touched by its thread only */
-    bl_posted drain;
+    bl_loop   *loop;
+    bl_conn   *conns; /* of this loop, touched by its thread only */
+    bl_posted  drain;
     bl_server *server;
 } bl_server_loop;
 
 typedef struct bl_attest_queue bl_attest_queue; /* attest_queue.c */
 
 struct bl_server {
-    const bl_config  *config;
-    bl_key           *key; /* made here, never leaves */
-    bl_buf            certificate; /* DER leaf */
-    bl_runtime_log    log;
-    bl_attester      *attester;
-    bl_attest_queue  *attest_queue;
-    pthread_rwlock_t  tls_lock; /* SIGHUP replaces the context below */
-    bl_tls_server    *tls, *helper_tls;
-    bl_principals    *principals;
-    bl_executor      *executor;
-    bl_registry      *registry;
-    bl_worker        *worker;
-    bl_server_loop    loops[BL_MAX_LOOPS];
-    int               loop_count;
-    _Atomic unsigned  next_loop;
+    const bl_config     *config;
+    bl_key              *key;         /* made here, never leaves */
+    bl_buf               certificate; /* DER leaf */
+    bl_runtime_log       log;
+    bl_attester         *attester;
+    bl_attest_queue     *attest_queue;
+    pthread_rwlock_t     tls_lock; /* SIGHUP replaces the context below */
+    bl_tls_server       *tls, *helper_tls;
+    bl_principals       *principals;
+    bl_executor         *executor;
+    bl_registry         *registry;
+    bl_worker           *worker;
+    bl_server_loop       loops[BL_MAX_LOOPS];
+    int                  loop_count;
+    _Atomic unsigned     next_loop;
     struct bl_listeners *listeners;
-    _Atomic uint64_t  next_id;
-    _Atomic uint16_t  pending[BL_PEER_SLOTS];
-    uint8_t           peer_seed[16];
-    _Atomic bool      draining, closing, ready;
-    int               signal_fd, stop_fd;
-    bl_counters       counters;
-    int64_t           started_s;
+    _Atomic uint64_t     next_id;
+    _Atomic uint16_t     pending[BL_PEER_SLOTS];    /* requests for evidence */
+    _Atomic uint16_t     unattested[BL_PEER_SLOTS]; /* connections without any */
+    uint8_t              peer_seed[16];
+    _Atomic bool         draining, closing, ready;
+    int                  signal_fd, stop_fd;
+    bl_counters          counters;
+    int64_t              started_s;
 };
-
 
 /* attest_queue.c: one thread answers whatever waits with one quote. */
 BLIND_MUST_USE blind_code bl_attest_queue_new(bl_server *server, bl_attest_queue **out,
@@ -77,9 +77,9 @@ BLIND_MUST_USE blind_code bl_listeners_open(bl_server *server, blind_error *err)
 /* Starts accepting. */
 void bl_listeners_start(bl_server *server);
 /* Stops some of them, soon; the rest goes on. */
-void                      bl_listeners_close(bl_server *server, unsigned where);
+void bl_listeners_close(bl_server *server, unsigned where);
 /* After the loops have ended. */
-void                      bl_listeners_free(bl_server *server);
+void bl_listeners_free(bl_server *server);
 /* The port a listener is bound to, 0: none. */
 uint16_t bl_listeners_port(const bl_server *server, unsigned where);
 

@@ -71,7 +71,10 @@ static void deal(listener *l, int fd, const struct sockaddr_storage *from)
 {
     bl_server *s = l->server;
     int        on = 1;
-    if (atomic_load(&s->counters.open) >= s->config->max_connections) {
+    unsigned   peer = peer_slot(s, from);
+    bool       crowd =
+        l->where == BL_ON_ATTESTED && atomic_load(&s->unattested[peer]) >= s->config->max_pending;
+    if (crowd || atomic_load(&s->counters.open) >= s->config->max_connections) {
         atomic_fetch_add(&s->counters.refused, 1);
         close(fd);
         return;
@@ -83,7 +86,7 @@ static void deal(listener *l, int fd, const struct sockaddr_storage *from)
         return;
     }
     unsigned i = atomic_fetch_add(&s->next_loop, 1) % (unsigned)s->loop_count;
-    *a = (arrival){ { .run = arrive }, s, s->loops[i].loop, l->where, peer_slot(s, from), fd };
+    *a = (arrival){ { .run = arrive }, s, s->loops[i].loop, l->where, peer, fd };
     bl_loop_post(a->loop, &a->posted);
 }
 
