@@ -121,6 +121,25 @@ static bool set_time(ASN1_TIME *to, int64_t at_s)
     return ASN1_TIME_set(to, (time_t)at_s) != NULL;
 }
 
+static bool add_identifier(X509 *x, const X509 *issuer, int nid, const char *text)
+{
+    X509V3_CTX ctx;
+    X509V3_set_ctx(&ctx, (X509 *)(uintptr_t)issuer, x, NULL, NULL, 0);
+    X509_EXTENSION *e = X509V3_EXT_nconf_nid(NULL, &ctx, nid, text);
+    bool            ok = e && X509_add_ext(x, e, -1) == 1;
+    X509_EXTENSION_free(e);
+    return ok;
+}
+
+/* Which key is certified, and which key certifies it, where the issuer has said so.
+ * Source: RFC 5280, sections 4.2.1.1 and 4.2.1.2. */
+static bool add_identifiers(X509 *x, const X509 *issuer)
+{
+    bool named = issuer && X509_get0_subject_key_id((X509 *)(uintptr_t)issuer);
+    return add_identifier(x, x, NID_subject_key_identifier, "hash") &&
+           (!named || add_identifier(x, issuer, NID_authority_key_identifier, "keyid:always"));
+}
+
 static bool fill(X509 *x, const bl_key *subject, const X509 *issuer, const bl_cert_options *options)
 {
     STACK_OF(X509_EXTENSION) *list = extensions_of(options);
@@ -133,6 +152,7 @@ static bool fill(X509 *x, const bl_key *subject, const X509 *issuer, const bl_ce
               X509_set_pubkey(x, bl_key_native(subject)) == 1;
     for (int i = 0; ok && i < sk_X509_EXTENSION_num(list); i++)
         ok = X509_add_ext(x, sk_X509_EXTENSION_value(list, i), -1) == 1;
+    ok = ok && add_identifiers(x, issuer);
     sk_X509_EXTENSION_pop_free(list, X509_EXTENSION_free);
     return ok;
 }

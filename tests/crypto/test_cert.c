@@ -96,6 +96,8 @@ TEST(an_issued_certificate_chains_to_its_issuer_only)
     CHECK_CODE(BLIND_OK, bl_cert_make(key, NULL, (blind_span){ 0 }, &o, &self, NULL), "self");
     X509 *x = parse(&cert), *root = parse(&ca), *alone = parse(&self);
     assert_int_equal(1, chain_verifies(x, root));
+    const ASN1_OCTET_STRING *issued_by = X509_get0_authority_key_id(x);
+    CHECK(issued_by && ASN1_OCTET_STRING_cmp(issued_by, X509_get0_subject_key_id(root)) == 0);
     assert_int_equal(0, chain_verifies(alone, root));
     X509_free(x);
     X509_free(root);
