@@ -1,0 +1,127 @@
+"""What Python sees of libblind: the declarations of include/blind, for cffi's API mode."""
+
+from cffi import FFI
+
+ffibuilder = FFI()
+
+ffibuilder.cdef("""
+typedef int... blind_code_t;
+typedef struct { const uint8_t *data; size_t size; } blind_span;
+typedef struct { int code; const char *stage; char message[...]; ...; } blind_error;
+#define BLIND_CODE_COUNT ...
+#define BLIND_OK ...
+#define BLIND_AGAIN ...
+#define BLIND_CLOSED ...
+#define BLIND_CANCELLED ...
+#define BLIND_WANTS_READ ...
+#define BLIND_WANTS_WRITE ...
+const char *blind_code_name(int code);
+const char *blind_code_text(int code);
+const char *blind_code_exception(int code);
+int blind_code_exit(int code);
+const char *blind_version(void);
+
+typedef struct blind_policy blind_policy;
+typedef struct blind_result blind_result;
+typedef struct blind_stream blind_stream;
+typedef struct blind_client blind_client;
+
+int blind_policy_load_file(const char *path, blind_policy **out, blind_error *err);
+int blind_policy_load_text(blind_span text, const char *name, blind_policy **out, blind_error *err);
+void blind_policy_free(blind_policy *policy);
+
+char *blind_result_json(const blind_result *result);
+char *blind_result_text(const blind_result *result);
+void blind_result_free(blind_result *result);
+
+typedef struct {
+    const char *host;
+    uint16_t port;
+    const blind_policy *policy;
+    const char *ca_file;
+    const char *pin_file;
+    const char *server_name;
+    bool simulation;
+    bool debug_mode;
+    int timeout_ms;
+    int verdict_ttl_s;
+    ...;
+} blind_dial_options;
+
+int blind_stream_open(const blind_dial_options *options, blind_stream **out, blind_result **result, blind_error *err);
+int blind_stream_read(blind_stream *stream, void *to, size_t size, size_t *got, blind_error *err);
+int blind_stream_write(blind_stream *stream, const void *from, size_t size, size_t *put, blind_error *err);
+int blind_stream_reattest(blind_stream *stream, blind_error *err);
+int blind_stream_fd(const blind_stream *stream);
+int blind_stream_wants(const blind_stream *stream);
+int blind_stream_wait(blind_stream *stream, int timeout_ms, blind_error *err);
+const blind_result *blind_stream_result(const blind_stream *stream);
+int64_t blind_stream_expiry_ms(const blind_stream *stream);
+bool blind_stream_alive(blind_stream *stream);
+void blind_stream_close(blind_stream *stream);
+
+typedef struct {
+    blind_dial_options dial;
+    const char *token;
+    ...;
+} blind_client_options;
+
+int blind_client_open(const blind_client_options *options, blind_client **out, blind_result **result, blind_error *err);
+void blind_client_close(blind_client *client);
+char *blind_client_verdict_json(blind_client *client);
+char *blind_client_verdict_text(blind_client *client);
+int blind_client_reattest(blind_client *client, blind_error *err);
+
+typedef struct { const char *name, *value; } blind_header;
+typedef struct {
+    const char *method;
+    const char *target;
+    const blind_header *headers;
+    size_t header_count;
+    blind_span body;
+    ...;
+} blind_request;
+typedef struct {
+    int status;
+    blind_header *headers;
+    size_t header_count;
+    uint8_t *body;
+    size_t body_size;
+    ...;
+} blind_response;
+int blind_client_request(blind_client *client, const blind_request *request, blind_response *out, blind_error *err);
+void blind_response_done(blind_response *response);
+
+typedef struct { char name[129]; char sha256[65]; char salt[65]; uint64_t size; ...; } blind_model_info;
+typedef int blind_progress(void *arg, uint64_t sent, uint64_t total, blind_error *err);
+int blind_client_upload(blind_client *client, const char *name, const char *path, blind_progress *progress,
+                        void *progress_arg, blind_model_info *out, blind_error *err);
+int blind_client_upload_bytes(blind_client *client, const char *name, blind_span model, blind_progress *progress,
+                              void *progress_arg, blind_model_info *out, blind_error *err);
+int blind_client_delete(blind_client *client, const char *name, blind_error *err);
+int blind_client_metadata(blind_client *client, const char *name, char **json, blind_error *err);
+int blind_client_index(blind_client *client, char **json, blind_error *err);
+
+typedef struct { const char *name; int dtype; int rank; int64_t shape[16]; void *data; size_t size; ...; } blind_tensor;
+#define BLIND_DTYPE_COUNT ...
+const char *blind_dtype_kserve(int dtype);
+typedef struct { blind_tensor *tensors; size_t count; double inference_time_ms; ...; } blind_outputs;
+int blind_client_infer(blind_client *client, const char *model, const blind_tensor *inputs, size_t count,
+                       blind_outputs *out, blind_error *err);
+void blind_outputs_done(blind_outputs *outputs);
+
+void free(void *pointer);
+extern "Python" int blind_py_progress(void *arg, uint64_t sent, uint64_t total, blind_error *err);
+""".replace("typedef int... blind_code_t;\n", ""))
+
+ffibuilder.set_source("blind._blind", """
+#include <stdlib.h>
+#include "blind/appraise.h"
+#include "blind/client.h"
+#include "blind/policy.h"
+#include "blind/stream.h"
+#include "blind/version.h"
+""", extra_compile_args=["-std=gnu17", "-O2"])
+
+if __name__ == "__main__":
+    ffibuilder.compile(verbose=True)
