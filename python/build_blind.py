@@ -27,11 +27,11 @@ typedef struct blind_stream blind_stream;
 typedef struct blind_client blind_client;
 
 int blind_policy_load_file(const char *path, blind_policy **out, blind_error *err);
-int blind_policy_load_text(blind_span text, const char *name, blind_policy **out, blind_error *err);
+int blind_policy_load_text(blind_span text, blind_policy **out, blind_error *err);
 void blind_policy_free(blind_policy *policy);
 
-char *blind_result_json(const blind_result *result);
-char *blind_result_text(const blind_result *result);
+const char *blind_result_json(const blind_result *result);
+const char *blind_result_text(const blind_result *result);
 void blind_result_free(blind_result *result);
 
 typedef struct {

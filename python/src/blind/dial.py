@@ -19,7 +19,7 @@ class Policy:
         if text is not None:
             raw = ffi.from_buffer(text.encode())
             span = ffi.new("blind_span *", {"data": ffi.cast("const uint8_t *", raw), "size": len(raw)})
-            code = lib.blind_policy_load_text(span[0], b"<text>", out, err)
+            code = lib.blind_policy_load_text(span[0], out, err)
         else:
             code = lib.blind_policy_load_file(os.fsencode(path), out, err)
         if code != lib.BLIND_OK:

@@ -26,7 +26,7 @@ class Verdict:
 
     @classmethod
     def of(cls, result):
-        return cls(take_text(lib.blind_result_json(result)), take_text(lib.blind_result_text(result)))
+        return cls(ffi.string(lib.blind_result_json(result)).decode(), ffi.string(lib.blind_result_text(result)).decode())
 
     @property
     def accepted(self):
