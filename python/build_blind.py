@@ -5,20 +5,15 @@ from cffi import FFI
 ffibuilder = FFI()
 
 ffibuilder.cdef("""
-typedef int... blind_code_t;
+typedef enum { BLIND_OK, BLIND_AGAIN, BLIND_CLOSED, BLIND_CANCELLED, BLIND_CODE_COUNT, ... } blind_code;
 typedef struct { const uint8_t *data; size_t size; } blind_span;
-typedef struct { int code; const char *stage; char message[...]; ...; } blind_error;
-#define BLIND_CODE_COUNT ...
-#define BLIND_OK ...
-#define BLIND_AGAIN ...
-#define BLIND_CLOSED ...
-#define BLIND_CANCELLED ...
+typedef struct { blind_code code; const char *stage; char message[...]; ...; } blind_error;
 #define BLIND_WANTS_READ ...
 #define BLIND_WANTS_WRITE ...
-const char *blind_code_name(int code);
-const char *blind_code_text(int code);
-const char *blind_code_exception(int code);
-int blind_code_exit(int code);
+const char *blind_code_name(blind_code code);
+const char *blind_code_text(blind_code code);
+const char *blind_code_exception(blind_code code);
+int blind_code_exit(blind_code code);
 const char *blind_version(void);
 
 typedef struct blind_policy blind_policy;
@@ -26,8 +21,8 @@ typedef struct blind_result blind_result;
 typedef struct blind_stream blind_stream;
 typedef struct blind_client blind_client;
 
-int blind_policy_load_file(const char *path, blind_policy **out, blind_error *err);
-int blind_policy_load_text(blind_span text, blind_policy **out, blind_error *err);
+blind_code blind_policy_load_file(const char *path, blind_policy **out, blind_error *err);
+blind_code blind_policy_load_text(blind_span text, blind_policy **out, blind_error *err);
 void blind_policy_free(blind_policy *policy);
 
 const char *blind_result_json(const blind_result *result);
@@ -48,13 +43,13 @@ typedef struct {
     ...;
 } blind_dial_options;
 
-int blind_stream_open(const blind_dial_options *options, blind_stream **out, blind_result **result, blind_error *err);
-int blind_stream_read(blind_stream *stream, void *to, size_t size, size_t *got, blind_error *err);
-int blind_stream_write(blind_stream *stream, const void *from, size_t size, size_t *put, blind_error *err);
-int blind_stream_reattest(blind_stream *stream, blind_error *err);
+blind_code blind_stream_open(const blind_dial_options *options, blind_stream **out, blind_result **result, blind_error *err);
+blind_code blind_stream_read(blind_stream *stream, void *to, size_t size, size_t *got, blind_error *err);
+blind_code blind_stream_write(blind_stream *stream, const void *from, size_t size, size_t *put, blind_error *err);
+blind_code blind_stream_reattest(blind_stream *stream, blind_error *err);
 int blind_stream_fd(const blind_stream *stream);
 int blind_stream_wants(const blind_stream *stream);
-int blind_stream_wait(blind_stream *stream, int timeout_ms, blind_error *err);
+blind_code blind_stream_wait(blind_stream *stream, int timeout_ms, blind_error *err);
 const blind_result *blind_stream_result(const blind_stream *stream);
 int64_t blind_stream_expiry_ms(const blind_stream *stream);
 bool blind_stream_alive(blind_stream *stream);
@@ -66,11 +61,11 @@ typedef struct {
     ...;
 } blind_client_options;
 
-int blind_client_open(const blind_client_options *options, blind_client **out, blind_result **result, blind_error *err);
+blind_code blind_client_open(const blind_client_options *options, blind_client **out, blind_result **result, blind_error *err);
 void blind_client_close(blind_client *client);
 char *blind_client_verdict_json(blind_client *client);
 char *blind_client_verdict_text(blind_client *client);
-int blind_client_reattest(blind_client *client, blind_error *err);
+blind_code blind_client_reattest(blind_client *client, blind_error *err);
 
 typedef struct { const char *name, *value; } blind_header;
 typedef struct {
@@ -89,30 +84,30 @@ typedef struct {
     size_t body_size;
     ...;
 } blind_response;
-int blind_client_request(blind_client *client, const blind_request *request, blind_response *out, blind_error *err);
+blind_code blind_client_request(blind_client *client, const blind_request *request, blind_response *out, blind_error *err);
 void blind_response_done(blind_response *response);
 
 typedef struct { char name[129]; char sha256[65]; char salt[65]; uint64_t size; ...; } blind_model_info;
-typedef int blind_progress(void *arg, uint64_t sent, uint64_t total, blind_error *err);
-int blind_client_upload(blind_client *client, const char *name, const char *path, blind_progress *progress,
+typedef blind_code blind_progress(void *arg, uint64_t sent, uint64_t total, blind_error *err);
+blind_code blind_client_upload(blind_client *client, const char *name, const char *path, blind_progress *progress,
                         void *progress_arg, blind_model_info *out, blind_error *err);
-int blind_client_upload_bytes(blind_client *client, const char *name, blind_span model, blind_progress *progress,
+blind_code blind_client_upload_bytes(blind_client *client, const char *name, blind_span model, blind_progress *progress,
                               void *progress_arg, blind_model_info *out, blind_error *err);
-int blind_client_delete(blind_client *client, const char *name, blind_error *err);
-int blind_client_metadata(blind_client *client, const char *name, char **json, blind_error *err);
-int blind_client_index(blind_client *client, char **json, blind_error *err);
+blind_code blind_client_delete(blind_client *client, const char *name, blind_error *err);
+blind_code blind_client_metadata(blind_client *client, const char *name, char **json, blind_error *err);
+blind_code blind_client_index(blind_client *client, char **json, blind_error *err);
 
-typedef struct { const char *name; int dtype; int rank; int64_t shape[16]; void *data; size_t size; ...; } blind_tensor;
-#define BLIND_DTYPE_COUNT ...
-const char *blind_dtype_kserve(int dtype);
+typedef enum { BLIND_DTYPE_COUNT, ... } blind_dtype;
+typedef struct { const char *name; blind_dtype dtype; int rank; int64_t shape[16]; void *data; size_t size; ...; } blind_tensor;
+const char *blind_dtype_kserve(blind_dtype dtype);
 typedef struct { blind_tensor *tensors; size_t count; double inference_time_ms; ...; } blind_outputs;
-int blind_client_infer(blind_client *client, const char *model, const blind_tensor *inputs, size_t count,
+blind_code blind_client_infer(blind_client *client, const char *model, const blind_tensor *inputs, size_t count,
                        blind_outputs *out, blind_error *err);
 void blind_outputs_done(blind_outputs *outputs);
 
 void free(void *pointer);
-extern "Python" int blind_py_progress(void *arg, uint64_t sent, uint64_t total, blind_error *err);
-""".replace("typedef int... blind_code_t;\n", ""))
+extern "Python" blind_code blind_py_progress(void *arg, uint64_t sent, uint64_t total, blind_error *err);
+""")
 
 ffibuilder.set_source("blind._blind", """
 #include <stdlib.h>
