@@ -32,7 +32,7 @@ class Server:
                 raise RuntimeError("the server did not start: " + (self.folder / "server.log").read_text())
             time.sleep(0.02)
         found = json.loads(ports.read_text())
-        self.port = int(str(found["listen"]).rsplit(":", 1)[-1])
+        self.port = found["attested"]
         self.url = "https://127.0.0.1:%d" % self.port
         self.policy = str(self.folder / "policy.toml")
         subprocess.run([BLIND, "policy", "create", "--tee", "sim", "--binary", BLIND, "--server", "any", "--out",
