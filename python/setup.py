@@ -19,7 +19,7 @@ def version():
     header = ROOT / "include/blind/version.h"
     if os.environ.get("BLIND_PREFIX"):
         header = pathlib.Path(os.environ["BLIND_PREFIX"], "include/blind/version.h")
-    return re.search(r'#define BLIND_VERSION "([^"]+)"', header.read_text()).group(1)
+    return re.search(r'#define BLIND_VERSION\s+"([^"]+)"', header.read_text()).group(1)
 
 
 class Build(build_ext):

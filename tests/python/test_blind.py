@@ -51,6 +51,7 @@ def test_every_element_type_comes_back_as_it_went(session, kserve, dtype):
 def test_progress_is_told_and_can_stop(session, digits):
     seen = []
     session.upload("progress", digits / "model.onnx", progress=lambda sent, total: seen.append((sent, total)))
+    assert session.metadata("progress")["name"] == "progress"
     assert seen[-1][0] == seen[-1][1] == (digits / "model.onnx").stat().st_size
 
 
@@ -149,3 +150,18 @@ def test_no_server_is_a_connection_error():
 def test_only_https_is_dialled(url):
     with pytest.raises(ValueError):
         blind.connect(url, simulation=True)
+
+
+def test_a_raising_progress_stops_the_upload(session, digits):
+    def stop(sent, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises((blind.CancelledError, KeyboardInterrupt)):
+        session.upload("stopped", digits / "model.onnx", progress=stop)
+    assert not any(m["name"] == "stopped" for m in session.models())
+
+
+def test_a_taken_name_can_be_kept(session):
+    session.upload("kept", identity("FP32"))
+    with pytest.raises(blind.ExistsError):
+        session.upload("kept", identity("FP64"), replace=False)

@@ -99,10 +99,13 @@ class Client:
         self._try(function, *args, text)
         return json.loads(take_text(text[0]))
 
-    def upload(self, name, model, progress=None):
+    def upload(self, name, model, progress=None, replace=True):
         """Uploads a model (a path, or bytes) and returns {"name", "sha256", "salt", "size"}.
 
-        The server's SHA-256 is compared with the file's own.  progress(sent, total) is called as it goes."""
+        The server's SHA-256 is compared with the file's own.  progress(sent, total) is called as it goes;
+        an exception that it raises stops the upload.  replace=False: ExistsError where the name is taken."""
+        if not replace and any(m["name"] == name for m in self.models()):
+            raise errors.ExistsError("a model named '%s' exists" % name, "client.upload")
         info = ffi.new("blind_model_info *")
         handle = ffi.NULL if progress is None else ffi.new_handle(progress)
         callback = ffi.NULL if progress is None else lib.blind_py_progress

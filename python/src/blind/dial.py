@@ -35,7 +35,7 @@ class Policy:
             return cls(policy)
         if not simulation:
             raise errors.PolicyError("no policy: give policy=PATH (blind policy create writes one), or simulation=True")
-        return cls(text=resources.read_text("blind", "simulation.toml"))
+        return cls(text=resources.files("blind").joinpath("simulation.toml").read_text("utf-8"))
 
 
 class Dial:

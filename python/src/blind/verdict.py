@@ -30,7 +30,7 @@ class Verdict:
 
     @property
     def accepted(self):
-        return self._data["accepted"] is True
+        return self._data["verdict"] == "accepted"
 
     @property
     def code(self):
@@ -39,11 +39,11 @@ class Verdict:
     @property
     def simulation(self):
         """True for evidence signed by the published simulation key."""
-        return bool(self._data.get("simulation", self.tee == "sim"))
+        return self._data["simulated"]
 
     @property
     def tee(self):
-        return self.claims.get("tee", "")
+        return self._data["tee"]
 
     @property
     def claims(self):

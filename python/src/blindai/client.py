@@ -121,14 +121,18 @@ class _Session:
             self.closed = True
             self._session.close()
 
-    def upload(self, model, name, specs, sign):
+    def upload(self, model, name, specs, sign, replace=False):
         if sign:
             raise NotImplementedError("sign=True: this version makes no signed responses")
         if model is None:
             raise ValueError("No model given")
         if not os.path.isfile(model):
             raise FileNotFoundError("No such file: '%s'" % model)
-        info = self._call(self.use().upload, name or os.path.basename(model), model)
+        try:
+            info = self._call(self.use().upload, name or os.path.basename(model), model, replace=replace)
+        except blind.ExistsError as error:
+            raise ValueError("A model with the same name already exists, delete it first if you want to replace it") \
+                from error
         response = UploadModelResponse(info["name"], bytes.fromhex(info["sha256"]), self._session.verdict)
         self._check_facts(info["name"], specs)
         return response
@@ -341,7 +345,7 @@ class BlindAiClient:
     def upload_model(self, model=None, shape=None, dtype=None, dtype_out=None, sign=False, datum_type=None):
         """Uploads into the shared slot; `datum_type` is the first release's name of `dtype`."""
         facts = _specs(shape, dtype if dtype is not None else datum_type, dtype_out)
-        return self._session().upload(model, DEFAULT_MODEL, facts, sign)
+        return self._session().upload(model, DEFAULT_MODEL, facts, sign, replace=True)
 
     def run_model(self, data_list, sign=False):
         """Runs the shared slot's model on a flat list, an array or a list of arrays."""

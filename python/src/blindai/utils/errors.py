@@ -78,7 +78,7 @@ def translate(error, policy=None):
         return VersionError(text)
     if isinstance(error, (_blind.InputError, _blind.LimitError)):
         return ValueError(text)
-    if isinstance(error, (_blind.PolicyError, ValueError, OSError)):
+    if isinstance(error, (_blind.PolicyError, _blind.ExistsError, ValueError, OSError)):
         return error
     if isinstance(error, _blind.BlindError):
         return ConnectionError(text)

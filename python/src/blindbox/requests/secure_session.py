@@ -84,7 +84,13 @@ class _Adapter(HTTPAdapter):
 
 
 def _wants_attestation(response):
-    return response.status_code in (409, 428) and response.headers.get("Blind-Reattest") is not None
+    """The server's 409 `reattest`: a model changed after this connection's verdict."""
+    if response.status_code != 409 or not response.headers.get("Content-Type", "").startswith("application/json"):
+        return False
+    try:
+        return response.json().get("code") == "reattest"
+    except (ValueError, AttributeError):
+        return False
 
 
 def _replayable(body):
