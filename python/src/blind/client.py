@@ -18,10 +18,22 @@ _NUMPY = {"FP32": "<f4", "FP64": "<f8", "INT32": "<i4", "INT64": "<i8", "UINT32"
 _FROM_NUMPY = {spelling[1:]: name for name, spelling in _NUMPY.items()}
 
 
+class _Progress:
+    """A caller's progress function, and what it raised."""
+
+    def __init__(self, function):
+        self.function, self.raised = function, None
+
+
 @ffi.def_extern(error=lib.BLIND_CANCELLED)
 def blind_py_progress(arg, sent, total, err):
-    ffi.from_handle(arg)(sent, total)
-    return lib.BLIND_OK
+    progress = ffi.from_handle(arg)
+    try:
+        progress.function(sent, total)
+        return lib.BLIND_OK
+    except BaseException as error:
+        progress.raised = error
+        return lib.BLIND_CANCELLED
 
 
 def connect(url, **options):
@@ -107,14 +119,20 @@ class Client:
         if not replace and any(m["name"] == name for m in self.models()):
             raise errors.ExistsError("a model named '%s' exists" % name, "client.upload")
         info = ffi.new("blind_model_info *")
-        handle = ffi.NULL if progress is None else ffi.new_handle(progress)
+        told = _Progress(progress)
+        handle = ffi.NULL if progress is None else ffi.new_handle(told)
         callback = ffi.NULL if progress is None else lib.blind_py_progress
-        if isinstance(model, (bytes, bytearray, memoryview)):
-            raw = ffi.from_buffer(model)
-            span = ffi.new("blind_span *", {"data": ffi.cast("const uint8_t *", raw), "size": len(raw)})
-            self._try(lib.blind_client_upload_bytes, name.encode(), span[0], callback, handle, info)
-        else:
-            self._try(lib.blind_client_upload, name.encode(), os.fsencode(model), callback, handle, info)
+        try:
+            if isinstance(model, (bytes, bytearray, memoryview)):
+                raw = ffi.from_buffer(model)
+                span = ffi.new("blind_span *", {"data": ffi.cast("const uint8_t *", raw), "size": len(raw)})
+                self._try(lib.blind_client_upload_bytes, name.encode(), span[0], callback, handle, info)
+            else:
+                self._try(lib.blind_client_upload, name.encode(), os.fsencode(model), callback, handle, info)
+        except errors.BlindError:
+            if told.raised is not None:
+                raise told.raised from None
+            raise
         return {"name": ffi.string(info.name).decode(), "sha256": ffi.string(info.sha256).decode(),
                 "salt": ffi.string(info.salt).decode(), "size": info.size}
 
