@@ -54,7 +54,7 @@ BLIND_MUST_USE blind_code bl_tls_read(struct ssl_st *ssl, void *to, size_t size,
                                       int *wants, blind_error *err);
 BLIND_MUST_USE blind_code bl_tls_write(struct ssl_st *ssl, const void *from, size_t size,
                                        size_t *put, int *wants, blind_error *err);
-void                      bl_tls_close(struct ssl_st *ssl); /* close_notify, then free */
+void                      bl_tls_close(struct ssl_st *ssl);   /* close_notify, then free */
 void                      bl_tls_goodbye(struct ssl_st *ssl); /* close_notify; another frees */
 
 #endif
