@@ -12,7 +12,9 @@ static blind_client *open_with(const test_peer *p, blind_client_options options)
 {
     blind_client *c;
     blind_error   err;
+    int           ttl_s = options.dial.verdict_ttl_s;
     options.dial = test_dial_options(p, policy);
+    options.dial.verdict_ttl_s = ttl_s;
     options.request_ms = 5000;
     if (blind_client_open(&options, &c, NULL, &err) != BLIND_OK)
         fail_msg("%s", err.message);
@@ -57,6 +59,32 @@ TEST(requests_share_one_attested_connection)
     char *verdict = blind_client_verdict_text(c);
     assert_non_null(verdict);
     free(verdict);
+    blind_client_close(c);
+    test_peer_stop(&p);
+}
+
+TEST(an_expired_verdict_is_renewed_before_the_request)
+{
+    test_peer p = { 0 };
+    test_peer_start(&p);
+    blind_client *c = open_with(&p, (blind_client_options){ .dial.verdict_ttl_s = 1 });
+    assert_int_equal(200, ask(c, "GET", "/v2"));
+    usleep(1100 * 1000);
+    assert_int_equal(200, ask(c, "POST", "/v2"));
+    assert_int_equal(1, atomic_load(&p.connections));
+    assert_int_equal(2, atomic_load(&p.attestations));
+    blind_client_close(c);
+    test_peer_stop(&p);
+}
+
+TEST(a_client_attests_again_when_told_to)
+{
+    test_peer p = { 0 };
+    test_peer_start(&p);
+    blind_client *c = open_client(&p);
+    assert_int_equal(BLIND_OK, blind_client_reattest(c, NULL));
+    assert_int_equal(1, atomic_load(&p.connections));
+    assert_int_equal(2, atomic_load(&p.attestations));
     blind_client_close(c);
     test_peer_stop(&p);
 }
@@ -676,6 +704,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(requests_share_one_attested_connection),
+        RUN(an_expired_verdict_is_renewed_before_the_request),
+        RUN(a_client_attests_again_when_told_to),
         RUN(a_redirect_is_an_answer_and_never_followed),
         RUN(a_pooled_connection_that_ended_is_replaced),
         RUN(a_request_that_was_sent_is_repeated_only_where_that_is_harmless),

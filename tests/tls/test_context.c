@@ -123,6 +123,45 @@ TEST(a_server_of_tls_1_2_is_refused)
     bl_tls_client_free(client);
 }
 
+TEST(a_pem_server_needs_a_certificate_and_its_key)
+{
+    bl_auto_buf cert = BL_BUF_EMPTY, key = BL_BUF_EMPTY, other_key = BL_BUF_EMPTY;
+    assert_int_equal(BLIND_OK, bl_cert_to_pem(bl_buf_span(&leaf.cert), &cert, NULL));
+    assert_int_equal(BLIND_OK, bl_cert_to_pem(bl_buf_span(&host.cert), &cert, NULL)); /* a chain */
+    assert_int_equal(BLIND_OK, bl_key_private_pem(leaf.key, &key, NULL));
+    assert_int_equal(BLIND_OK, bl_key_private_pem(other.key, &other_key, NULL));
+    const struct {
+        const char *name;
+        blind_span  cert, key;
+        blind_code  want;
+    } cases[] = {
+        { "both", bl_buf_span(&cert), bl_buf_span(&key), BLIND_OK },
+        { "another key", bl_buf_span(&cert), bl_buf_span(&other_key), BLIND_TLS },
+        { "no certificate", bl_buf_span(&key), bl_buf_span(&key), BLIND_TLS },
+        { "no key", bl_buf_span(&cert), bl_buf_span(&cert), BLIND_TLS },
+        { "nothing", { 0 }, { 0 }, BLIND_TLS },
+    };
+    for (size_t i = 0; i < BL_LEN(cases); i++) {
+        bl_tls_server *server;
+        CHECK_CODE(cases[i].want, bl_tls_server_new_pem(cases[i].cert, cases[i].key, &server, NULL),
+                   cases[i].name);
+        CHECK((server != NULL) == (cases[i].want == BLIND_OK));
+        bl_tls_server_free(server);
+    }
+}
+
+TEST(a_server_needs_a_certificate_of_its_key)
+{
+    bl_tls_server *server;
+    blind_span     chain[] = { bl_buf_span(&leaf.cert), bl_buf_span(&host.cert) };
+    blind_span     garbage = BL_LITERAL("no certificate");
+    CHECK_CODE(BLIND_OK, bl_tls_server_new(leaf.key, chain, 2, &server, NULL), "a chain");
+    bl_tls_server_free(server);
+    CHECK_CODE(BLIND_TLS, bl_tls_server_new(other.key, chain, 1, &server, NULL), "another key");
+    CHECK_CODE(BLIND_TLS, bl_tls_server_new(leaf.key, &garbage, 1, &server, NULL), "garbage");
+    CHECK_CODE(BLIND_TLS, bl_tls_server_new(leaf.key, chain, 0, &server, NULL), "nothing");
+}
+
 TEST(an_unfinished_handshake_exports_and_attests_nothing)
 {
     bl_tls_server *server = test_tls_server(&leaf);
@@ -256,6 +295,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RUN(the_policy_says_who_may_answer),
         RUN(a_server_of_tls_1_2_is_refused),
+        RUN(a_pem_server_needs_a_certificate_and_its_key),
+        RUN(a_server_needs_a_certificate_of_its_key),
         RUN(an_unfinished_handshake_exports_and_attests_nothing),
         RUN(a_resumed_session_is_refused_by_both),
         RUN(our_server_gives_no_ticket),
