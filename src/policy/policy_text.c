@@ -125,7 +125,7 @@ static void put_policy(bl_buf *b, const blind_policy *p)
 
 /* ---- warnings ---- */
 
-enum { MAX_WARNINGS = 8 };
+enum { MAX_WARNINGS = 9 };
 
 static bool accepts(const blind_policy *p, const char *tee)
 {
@@ -151,6 +151,10 @@ static blind_code find_warnings(blind_policy *p, blind_error *err)
     size_t       n = 0;
     if (!list)
         return blind_fail(err, BLIND_MEMORY, "policy", "out of memory");
+    if (p->sgx)
+        list[n++] =
+            "BlindAI's form asks for SGX, whose evidence this build does not verify: nothing "
+            "satisfies it";
     if (p->server == BLIND_SERVER_ANY)
         list[n++] = "server = \"any\": whose server answers is not checked; another operator's "
                     "genuine enclave with the same code passes";
