@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     blind_policy_digest(policy, digest);
     blind_policy_digest(again, second);
-    if (memcmp(digest, second, sizeof digest))
+    if (memcmp(digest, second, sizeof digest) != 0)
         abort();
     blind_policy_free(policy);
     blind_policy_free(again);

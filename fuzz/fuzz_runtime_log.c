@@ -17,7 +17,7 @@ static void check_same(blind_span raw, const bl_log_replay *replay)
             abort();
     if (bl_runtime_log_snapshot(&log, &state, &bytes, NULL) != BLIND_OK ||
         !bl_span_equal(raw, bl_buf_span(&bytes)) || state.len != replay->state.len ||
-        memcmp(state.head, replay->state.head, sizeof state.head))
+        memcmp(state.head, replay->state.head, sizeof state.head) != 0)
         abort();
     bl_runtime_log_done(&log);
 }

@@ -1,4 +1,5 @@
-/* Bindings, Merkle trees and the value that report data holds.  Source: docs/formats/bundle.md, "binding". */
+/* Bindings, Merkle trees and the value that report data holds.  Source: docs/formats/bundle.md,
+ * "binding". */
 #include "attest/binding.h"
 
 #include "base/buf.h"

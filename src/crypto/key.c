@@ -93,6 +93,7 @@ blind_code bl_key_from_private_der(blind_span der, bl_key **out, blind_error *er
 }
 
 /* Answers for a password: there is none, and nobody is asked. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is OpenSSL's. */
 static int no_password(char *buf, int size, int writing, void *arg)
 {
     (void)buf, (void)size, (void)writing, (void)arg;

@@ -172,7 +172,7 @@ static blind_code find_warnings(blind_policy *p, blind_error *err)
         list[n++] = "models.absent = \"allow\": a model that is named need not be loaded";
     if (p->not_after_s == INT64_MAX)
         list[n++] = "no not_after: the policy holds for ever";
-    if (p->freshness_s > 24 * 3600)
+    if (p->freshness_s > INT64_C(24) * 3600)
         list[n++] = "freshness_s is more than a day: old evidence outside sessions passes";
     p->warnings = list;
     p->warnings_len = n;

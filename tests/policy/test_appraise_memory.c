@@ -14,6 +14,7 @@ static bool fails(void)
     return true;
 }
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names. */
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t size);
@@ -39,6 +40,8 @@ void *__wrap_aligned_alloc(size_t align, size_t size)
 {
     return fails() ? NULL : __real_aligned_alloc(align, size);
 }
+
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static const char text[] = "version = 1\nserver = \"any\"\ntees = [\"sim\"]\n"
                            "require = [\"smt-off\"]\n[[sim.reference]]\nmeasurement = \"any\"\n"

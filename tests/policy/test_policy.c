@@ -179,12 +179,12 @@ TEST(the_digest_is_of_the_meaning)
     digest_of(HEAD SET, base);
     for (size_t i = 0; i < BL_LEN(same); i++) {
         digest_of(same[i], other);
-        if (memcmp(base, other, 32))
+        if (memcmp(base, other, 32) != 0)
             fail_msg("other digest: %s", same[i]);
     }
     for (size_t i = 0; i < BL_LEN(others); i++) {
         digest_of(others[i], other);
-        if (!memcmp(base, other, 32))
+        if (memcmp(base, other, 32) == 0)
             fail_msg("same digest: %s", others[i]);
     }
 }

@@ -41,10 +41,10 @@ BLIND_MUST_USE blind_code bl_sim_private_key(bl_key **out, blind_error *err);
 BLIND_MUST_USE blind_code bl_sim_public_key(bl_key **out, blind_error *err);
 
 /* The functions of the row bl_tee_sim. */
-blind_code bl_sim_open(const bl_tee_options *options, void **device, blind_error *err);
-blind_code bl_sim_collect(void *device, blind_span report_data, int64_t now_s, bl_buf *evidence,
+blind_code bl_sim_open(const bl_tee_options *options, void **out, blind_error *err);
+blind_code bl_sim_collect(void *opened, blind_span report_data, int64_t now_s, bl_buf *evidence,
                           blind_error *err);
-void       bl_sim_close(void *device);
+void       bl_sim_close(void *opened);
 blind_code bl_sim_verify(blind_span evidence, blind_span endorsements, int64_t now_s,
                          bl_claims *out, blind_error *err);
 
