@@ -1,7 +1,8 @@
 /* PUT /v2/models/{m}: a model file, from the socket to the spool to the registry.
  *
- * The loop's thread collects a block and hands it to a worker that seals it and writes it; while
- * that runs nothing more is read.  When the body is whole the registry's thread copies the spool
+ * The loop's thread collects a block and hands it to a worker that seals it and writes it; when the
+ * next block is full before that is done, nothing more is read.  A body that no engine can mean is
+ * refused after its first block.  When the body is whole the registry's thread copies the spool
  * into sealed memory, opens it and makes the name answer with it. */
 #include "server/internal.h"
 #include "server/spool.h"
@@ -9,13 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BLOCK = 512 * 1024 };
+enum { BLOCK = 1024 * 1024 };
 
 typedef struct {
     bl_chore     task;
     bl_exchange *exchange;
     bl_spool    *spool;
-    bl_buf       block; /* being filled, or being written while `writing` */
+    bl_buf       block; /* being filled */
+    bl_buf       out;   /* being written, while `writing` */
     bool         writing, whole;
     blind_code   code; /* of the last piece of work elsewhere */
     blind_error  error;
@@ -53,6 +55,7 @@ void bl_api_upload_done(bl_exchange *e)
         return;
     bl_spool_free(u->spool);
     bl_buf_done(&u->block);
+    bl_buf_done(&u->out);
     free(u);
 }
 
@@ -124,31 +127,13 @@ static blind_code start_loading(bl_exchange *e, blind_error *err)
 
 /* ---- the worker and back ---- */
 
-static void written(bl_exchange *e)
-{
-    upload *u = e->data;
-    u->writing = false;
-    bl_buf_clear(&u->block);
-    if (!e->conn)
-        return;
-    if (u->code != BLIND_OK) {
-        bl_reply_error(e, &u->error);
-        return;
-    }
-    if (!u->whole) {
-        bl_exchange_go(e);
-        return;
-    }
-    blind_error err; /* once loading has started, *u is the registry's until loaded() */
-    if (start_loading(e, &err) != BLIND_OK)
-        bl_reply_error(e, &err);
-}
+static void written(bl_exchange *e);
 
-static void write_block(bl_chore *task)
+static void write_block(bl_chore *chore)
 {
-    upload      *u = (upload *)task;
+    upload      *u = (upload *)chore;
     bl_exchange *e = u->exchange;
-    u->code = bl_spool_add(u->spool, bl_buf_span(&u->block), &u->error);
+    u->code = bl_spool_add(u->spool, bl_buf_span(&u->out), &u->error);
     bl_exchange_post(e, written);
     bl_exchange_release(e);
 }
@@ -156,10 +141,36 @@ static void write_block(bl_chore *task)
 static void hand_over(bl_exchange *e)
 {
     upload *u = e->data;
+    bl_buf  empty = u->out;
+    u->out = u->block;
+    u->block = empty;
+    bl_buf_clear(&u->block);
     u->writing = true;
     u->task.run = write_block;
     bl_exchange_retain(e);
     bl_worker_submit(e->server->worker, &u->task);
+}
+
+static void written(bl_exchange *e)
+{
+    upload     *u = e->data;
+    blind_error err = { 0 };
+    u->writing = false;
+    if (!e->conn || e->replied)
+        return;
+    if (u->code != BLIND_OK) {
+        bl_reply_error(e, &u->error);
+        return;
+    }
+    if (u->block.size >= BLOCK || (u->whole && u->block.size > 0)) {
+        hand_over(e);
+    } else if (u->whole) { /* from here *u is the registry's thread's until it posts */
+        if (start_loading(e, &err) != BLIND_OK)
+            bl_reply_error(e, &err);
+        return;
+    }
+    if (!u->whole)
+        bl_exchange_go(e);
 }
 
 blind_code bl_api_upload_piece(bl_exchange *e, blind_span bytes, blind_error *err)
@@ -167,10 +178,16 @@ blind_code bl_api_upload_piece(bl_exchange *e, blind_span bytes, blind_error *er
     upload *u = e->data;
     bl_buf_add(&u->block, bytes);
     BL_TRY(bl_buf_check(&u->block, "server.upload", err));
-    if (u->block.size >= BLOCK) {
-        bl_exchange_pause(e);
-        hand_over(e);
+    if (u->block.size < BLOCK)
+        return BLIND_OK;
+    if (!u->writing && bl_spool_size(u->spool) == 0) {
+        const bl_engine *engine;
+        BL_TRY(bl_engine_find(bl_engines, bl_buf_span(&u->block), &engine, err));
     }
+    if (u->writing)
+        bl_exchange_pause(e);
+    else
+        hand_over(e);
     return BLIND_OK;
 }
 
@@ -178,6 +195,8 @@ blind_code bl_api_upload(bl_exchange *e, blind_error *err)
 {
     upload *u = e->data;
     u->whole = true;
+    if (u->writing) /* what is left follows when that is done */
+        return BLIND_OK;
     if (u->block.size == 0)
         return start_loading(e, err);
     hand_over(e);

@@ -120,7 +120,7 @@ TEST(a_long_head_is_431_and_a_long_target_414)
     bl_buf_add_str(&head,
                    "PUT /v2/models/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
     for (int i = 0; i < 17; i++)
-        bl_buf_printf(&head, "80000\r\n%0*d\r\n", 0x80000, 0);
+        bl_buf_printf(&head, "80000\r\n\b%0*d\r\n", 0x80000 - 1, 0);
     test_peer_send(&p, bl_buf_span(&head));
     test_peer_read(&p, &c);
     CHECK(c.status == 413);
@@ -221,7 +221,7 @@ TEST(an_upload_cut_off_leaves_nothing)
     test_auto_answer a = { 0 };
     bl_auto_buf      half = BL_BUF_EMPTY;
     test_server_start(&t, quick);
-    bl_buf_printf(&half, "%0*d", 2 << 20, 0);
+    bl_buf_printf(&half, "\b%0*d", 2 << 20, 0); /* as an ONNX file begins */
     test_peer_ready(&p, &t);
     test_peer_printf(&p, "PUT /v2/models/x HTTP/1.1\r\nHost: h\r\nContent-Length: 4194304\r\n\r\n");
     CHECK(test_peer_send(&p, bl_buf_span(&half)));
@@ -235,6 +235,23 @@ TEST(an_upload_cut_off_leaves_nothing)
     test_server_stop(&t);
 }
 
+TEST(what_is_no_model_is_refused_after_its_first_block)
+{
+    test_server      t;
+    test_peer        p;
+    test_auto_answer a = { 0 };
+    bl_auto_buf      body = BL_BUF_EMPTY;
+    test_server_start(&t, quick);
+    bl_buf_printf(&body, "%0*d", 2 << 20, 0);
+    test_peer_ready(&p, &t);
+    test_peer_printf(&p, "PUT /v2/models/x HTTP/1.1\r\nHost: h\r\nContent-Length: 8000000\r\n\r\n");
+    test_peer_send(&p, bl_buf_span(&body));
+    test_peer_read(&p, &a); /* 6 MB were not sent */
+    CHECK(a.status == 400 && a.closes);
+    test_peer_close(&p);
+    test_server_stop(&t);
+}
+
 TEST(a_full_disk_is_507)
 {
     test_server      t;
@@ -243,7 +260,7 @@ TEST(a_full_disk_is_507)
     struct rlimit    was, small = { 256 * 1024, 256 * 1024 };
     bl_auto_buf      body = BL_BUF_EMPTY;
     test_server_start(&t, quick);
-    bl_buf_printf(&body, "%0*d", 4 << 20, 0);
+    bl_buf_printf(&body, "\b%0*d", 4 << 20, 0);
     CHECK(getrlimit(RLIMIT_FSIZE, &was) == 0);
     small.rlim_max = was.rlim_max;
     CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
@@ -326,6 +343,6 @@ TEST(an_end_waits_no_longer_than_told)
 
 TESTS(RUN(sizes_are_refused_before_they_are_read), RUN(a_long_head_is_431_and_a_long_target_414),
       RUN(slow_clients_are_let_go), RUN(sixty_four_clients_at_once),
-      RUN(an_upload_cut_off_leaves_nothing), RUN(a_full_disk_is_507),
-      RUN(a_port_in_use_is_told_in_words), RUN(an_end_lets_running_requests_finish),
-      RUN(an_end_waits_no_longer_than_told))
+      RUN(an_upload_cut_off_leaves_nothing), RUN(what_is_no_model_is_refused_after_its_first_block),
+      RUN(a_full_disk_is_507), RUN(a_port_in_use_is_told_in_words),
+      RUN(an_end_lets_running_requests_finish), RUN(an_end_waits_no_longer_than_told))
