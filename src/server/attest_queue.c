@@ -1,11 +1,15 @@
-/* Evidence on request: sessions queue up, one thread answers all that wait with one quote. */
+/* Evidence on request: sessions queue up, one thread answers all that wait with one quote.
+ *
+ * Waking that thread and being woken by it costs more than a quick TEE's quote, so one that was
+ * quick the last time is asked by the loop itself. */
+#include "base/clock.h"
 #include "server/internal.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <stdlib.h>
 
-enum { MAX_BATCH = 1024 };
+enum { MAX_BATCH = 1024, QUICK_NS = 500000 };
 
 /* One session waiting: the data of its exchange. */
 typedef struct waiting {
@@ -17,12 +21,13 @@ typedef struct waiting {
 } waiting;
 
 struct bl_attest_queue {
-    bl_server      *server;
-    pthread_t       thread;
-    pthread_mutex_t lock;
-    pthread_cond_t  filled;
-    waiting        *first, **last;
-    bool            started, stopping;
+    bl_server       *server;
+    pthread_t        thread;
+    pthread_mutex_t  lock;
+    pthread_cond_t   filled;
+    waiting         *first, **last;
+    bool             started, stopping;
+    _Atomic uint64_t quote_ns; /* that the last one took; starts as for ever */
 };
 
 /* ---- the thread ---- */
@@ -45,6 +50,15 @@ static size_t take_batch(bl_attest_queue *q, waiting *batch[MAX_BATCH])
 
 static void on_answer(bl_exchange *e);
 
+static blind_code quote(bl_attest_queue *q, bl_attestation **sessions, size_t n, blind_error *err)
+{
+    uint64_t   start = bl_clock_ns();
+    blind_code code = bl_attester_answer(q->server->attester, sessions, n, err);
+    atomic_store(&q->quote_ns, bl_clock_ns() - start);
+    atomic_fetch_add(&q->server->counters.quotes, 1);
+    return code;
+}
+
 static void *run(void *arg)
 {
     bl_attest_queue *q = arg;
@@ -54,8 +68,7 @@ static void *run(void *arg)
         blind_error err = { 0 };
         for (size_t i = 0; i < n; i++)
             sessions[i] = &batch[i]->attestation;
-        blind_code code = bl_attester_answer(q->server->attester, sessions, n, &err);
-        atomic_fetch_add(&q->server->counters.quotes, 1);
+        blind_code code = quote(q, sessions, n, &err);
         for (size_t i = 0; i < n; i++) {
             bl_exchange *e = batch[i]->exchange;
             batch[i]->code = code;
@@ -75,6 +88,7 @@ blind_code bl_attest_queue_new(bl_server *server, bl_attest_queue **out, blind_e
         return blind_fail(err, BLIND_MEMORY, "server.attest", "out of memory");
     q->server = server;
     q->last = &q->first;
+    atomic_init(&q->quote_ns, UINT64_MAX);
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->filled, NULL);
     q->started = pthread_create(&q->thread, NULL, run, q) == 0;
@@ -169,8 +183,16 @@ blind_code bl_api_attest(bl_exchange *e, blind_error *err)
             err->code = code == BLIND_MEMORY ? code : BLIND_INPUT; /* not the client's verdict */
         return BLIND_INPUT;
     }
+    bl_attest_queue *q = e->server->attest_queue;
+    bool behind = evbuffer_get_length(bufferevent_get_input(c->bev)) > 0; /* will be refused */
+    if (!behind && atomic_load(&q->quote_ns) < QUICK_NS) {
+        bl_attestation *one = &w->attestation;
+        w->code = quote(q, &one, 1, &w->error);
+        on_answer(e);
+        return BLIND_OK;
+    }
     bl_exchange_retain(e);
-    submit(e->server->attest_queue, w);
+    submit(q, w);
     return BLIND_OK;
 }
 
