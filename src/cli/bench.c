@@ -12,8 +12,8 @@ static double rss_peak_mb(void)
     char  line[256];
     long  kb = 0;
     while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "VmHWM: %ld kB", &kb) == 1)
-            break;
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            kb = strtol(line + 6, NULL, 10);
     if (f)
         fclose(f);
     return (double)kb / 1024;
