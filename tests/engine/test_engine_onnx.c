@@ -190,7 +190,7 @@ TEST(onnx_engine_refuses_files_that_are_none)
 /* Issue 2: ONNX beside a token-emitting engine.  Each principal gets its half. */
 TEST(onnx_answers_share_the_time_with_a_stream)
 {
-    enum { FLOOD = 250, ROWS = 64, WIDTH = 96, TOKENS = 100 };
+    enum { FLOOD = 60, ROWS = 64, WIDTH = 96, TOKENS = 100 };
     static float    x[ROWS * WIDTH];
     served          s = start();
     bl_principal    root = bl_principal_operator();

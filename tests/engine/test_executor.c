@@ -178,13 +178,15 @@ TEST(executor_stops_a_cancelled_request_within_a_slice)
     asked a;
     CHECK_CODE(BLIND_OK, ask_grind(&b, &a, "ann"), "submit");
     usleep(30000);
-    uint64_t begin = test_now_ns();
+    bl_executor_stats then, now;
+    uint64_t          begin = test_now_ns();
     bl_request_cancel(a.request);
+    bl_executor_stats_read(b.x, &then);
     ask_wait(&a);
-    uint64_t took = test_now_ns() - begin;
+    bl_executor_stats_read(b.x, &now);
     CHECK_CODE(BLIND_CANCELLED, a.code, "cancelled");
-    print_message("cancelled after %.1f ms\n", (double)took / MS);
-    CHECK(took < 300 * (uint64_t)MS);
+    print_message("cancelled after %.1f ms\n", (double)(a.ended_ns - begin) / MS);
+    CHECK(now.steps <= then.steps + 1); /* the step under way, however loaded the machine is */
     ask_done(&a);
     end(&b);
 }
