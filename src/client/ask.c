@@ -1,4 +1,5 @@
-/* Sends while it can and listens all the while: a server may answer before it has read the body. */
+/* Sends while it can and listens all the while: a server may refuse before it has read the body, or
+ * answer while it reads. */
 #include "client/ask.h"
 
 #include <jansson.h>
@@ -7,7 +8,7 @@
 
 /*     SENDING --all sent--> LISTENING --answer whole--> DONE
  *        |                      ^
- *        +--answer begins-------+   the rest of the body is not sent, the stream not used again */
+ *        +--refused, answered---+   the rest of the body is not sent, the stream not used again */
 typedef struct {
     bl_ask             *ask;
     blind_stream       *stream;
@@ -283,19 +284,19 @@ static blind_code send_failed(asking *a, blind_code code, blind_error *err)
 static blind_code converse(asking *a, blind_error *err)
 {
     while (!a->ended) {
-        blind_code sent = BLIND_OK, heard;
-        int        wants = 0;
-        if (!a->ask->answered && !all_sent(a)) {
-            sent = send_some(a, err);
-            wants = sent == BLIND_AGAIN ? a->stream->wants : 0;
+        bool sends = !all_sent(a) && a->ask->out->status < 300;
+        int  wants = 0;
+        if (sends) {
+            blind_code sent = send_some(a, err);
             if (sent != BLIND_OK && sent != BLIND_AGAIN)
                 return send_failed(a, sent, err);
+            wants = sent == BLIND_AGAIN ? a->stream->wants : 0;
         }
-        heard = receive_some(a, err);
+        blind_code heard = receive_some(a, err);
         if (heard != BLIND_AGAIN)
             return heard;
-        if (sent == BLIND_AGAIN && a->ask->answered)
-            wants = 0; /* it answers already: what is left stays unsent */
+        if (a->ask->out->status >= 300)
+            wants = 0; /* refused: what is left of the body stays unsent */
         BL_TRY(bl_client_poll(a->stream->fd, wants | a->stream->wants, a->ask->idle_ms, err));
     }
     return BLIND_OK;

@@ -404,6 +404,39 @@ TEST(an_answer_before_the_end_of_the_body_is_heard)
     test_peer_stop(&p);
 }
 
+static bool begin_answer(test_conn *c, const bl_http_head *head, blind_span body)
+{
+    (void)head, (void)body;
+    test_send_text(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
+    return true;
+}
+
+static bool end_answer(test_conn *c, const bl_http_head *head, blind_span body)
+{
+    (void)head;
+    test_send_text(c, body.size == 5000000 ? "llo" : "no!");
+    return true;
+}
+
+TEST(a_body_goes_on_while_the_answer_comes)
+{
+    test_peer p = { .early = begin_answer, .other = end_answer };
+    test_peer_start(&p);
+    blind_client  *c = open_client(&p);
+    body_state     state = { .left = 5000000 };
+    blind_request  r = { .method = "POST",
+                         .target = "/x",
+                         .body_read = read_body,
+                         .body_arg = &state,
+                         .body_size = 5000000 };
+    blind_response answer;
+    assert_int_equal(BLIND_OK, blind_client_request(c, &r, &answer, NULL));
+    assert_string_equal("hello", (char *)answer.body);
+    blind_response_done(&answer);
+    blind_client_close(c);
+    test_peer_stop(&p);
+}
+
 /* ---- answers that break a rule ---- */
 
 typedef struct {
@@ -717,6 +750,7 @@ int main(void)
         RUN(bodies_stream_both_ways),
         RUN(a_body_that_ends_early_fails_the_request),
         RUN(an_answer_before_the_end_of_the_body_is_heard),
+        RUN(a_body_goes_on_while_the_answer_comes),
         RUN(answers_are_bounded_and_whole),
         RUN(a_silent_server_is_given_up),
         RUN(a_caller_cannot_break_the_message),
