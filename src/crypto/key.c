@@ -132,6 +132,18 @@ static EVP_PKEY *p256_from_spki(blind_span der)
     return pkey;
 }
 
+/* A public key has one encoding: written again it gives the same bytes, and a point is neither
+ * compressed nor of the hybrid form.  Source: RFC 5480, section 2.2; RFC 8446, section 4.2.8.2. */
+static bool is_canonical(const EVP_PKEY *pkey, blind_span der)
+{
+    bl_auto_buf again = BL_BUF_EMPTY;
+    size_t      point = 2 * (size_t)((EVP_PKEY_get_bits(pkey) + 7) / 8) + 1;
+    if (EVP_PKEY_is_a(pkey, "EC") &&
+        (der.size <= point || der.data[der.size - point] != POINT_CONVERSION_UNCOMPRESSED))
+        return false;
+    return BL_OSSL_DER(i2d_PUBKEY, pkey, &again) && bl_span_equal(der, bl_buf_span(&again));
+}
+
 blind_code bl_key_from_spki(blind_span der, bl_key **out, blind_error *err)
 {
     const uint8_t *at = der.data;
@@ -140,9 +152,10 @@ blind_code bl_key_from_spki(blind_span der, bl_key **out, blind_error *err)
         return bl_key_wrap(p256_from_spki(der), out, err);
     EVP_PKEY *pkey =
         der.size && der.size <= LONG_MAX ? d2i_PUBKEY(NULL, &at, (long)der.size) : NULL;
-    if (pkey && at != der.data + der.size) {
+    if (pkey && (at != der.data + der.size || !is_canonical(pkey, der))) {
         EVP_PKEY_free(pkey);
-        return blind_fail(err, BLIND_INPUT, "key.spki", "bytes behind the public key");
+        return blind_fail(err, BLIND_INPUT, "key.spki",
+                          "a public key in another encoding than DER's");
     }
     return bl_key_wrap(pkey, out, err);
 }

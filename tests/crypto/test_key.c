@@ -144,6 +144,25 @@ TEST(a_key_survives_its_encodings)
     CHECK_CODE(BLIND_INPUT, bl_key_from_spki(bl_buf_span(&spki), &none, NULL), "one byte more");
 }
 
+/* A flipped coordinate leaves the curve; a flipped head is another kind of key, or none, or a point
+ * of the hybrid form. */
+TEST(points_off_the_curve_are_refused)
+{
+    bl_auto_key bl_key *key = generate();
+    bl_auto_buf         spki = BL_BUF_EMPTY;
+    CHECK_CODE(BLIND_OK, bl_key_spki(key, &spki, NULL), "spki");
+    for (size_t bit = 0; bit < 8 * spki.size; bit++) {
+        bl_key *none;
+        spki.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        if (bl_key_from_spki(bl_buf_span(&spki), &none, NULL) != BLIND_INPUT)
+            fail_msg("byte %zu bit %zu", bit / 8, bit % 8);
+        spki.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    memset(spki.data + spki.size - 64, 0, 64);
+    bl_key *none;
+    CHECK_CODE(BLIND_INPUT, bl_key_from_spki(bl_buf_span(&spki), &none, NULL), "0, 0");
+}
+
 TEST(scalars_outside_the_group_are_refused)
 {
     static const uint8_t order[32] = { 0xff, 0xff, 0xff, 0xff, 0,    0,    0,    0,
@@ -162,4 +181,5 @@ TEST(scalars_outside_the_group_are_refused)
 
 TESTS(RUN(own_signatures_verify_in_both_encodings), RUN(no_flipped_bit_of_a_signature_verifies),
       RUN(the_kinds_that_verifiers_meet), RUN(keys_of_other_kinds_are_refused),
-      RUN(a_key_survives_its_encodings), RUN(scalars_outside_the_group_are_refused))
+      RUN(a_key_survives_its_encodings), RUN(points_off_the_curve_are_refused),
+      RUN(scalars_outside_the_group_are_refused))
