@@ -11,7 +11,7 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 failed=0
 names=("$@")
-((${#names[@]})) || names=($(cd "$models" && ls -d */ | tr -d /))
+((${#names[@]})) || mapfile -t names < <(find "$models" -mindepth 1 -maxdepth 1 -type d -printf "%f\n" | sort)
 for name in "${names[@]}"; do
     for folder in "$models/$name"/*/; do
         [[ -n $(ls "$folder"out.*.npy 2>/dev/null) ]] || continue

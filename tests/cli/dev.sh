@@ -65,7 +65,7 @@ run "$dev" nonesuch
 
 if command -v shellcheck >/dev/null; then
     cd "$SOURCE"
-    mapfile -t scripts < <(grep -rlE '^#!/bin/(ba)?sh' dev .ci examples tests/cli bench 2>/dev/null)
+    mapfile -t scripts < <(grep -rlE '^#!/bin/(ba)?sh' dev .ci examples tests bench fuzz 2>/dev/null)
     shellcheck -x -P SCRIPTDIR "${scripts[@]}" || fail "shellcheck"
 fi
 finish
