@@ -8,8 +8,9 @@
  * between channels. */
 #include "nn/micro.h"
 
-#define MAX_PANELS       4     /* of pixels, or tiles of them, in one part */
-#define MAX_CHANNELS     256   /* of output in one part */
+#define MAX_PANELS       4   /* of pixels, or tiles of them, in one part */
+#define MAX_CHANNELS     256 /* of output in one part, where sums must be kept between blocks of k */
+#define K_BLOCK          256   /* products summed at once */
 #define SMALL            30000 /* products not worth a second thread */
 #define DEPTHWISE_PIXELS 4096  /* worth a part */
 #define FEW_PIXELS       400   /* of an image: channels go into the lanes */
@@ -24,9 +25,12 @@ typedef struct {
     size_t          part_strips, pixel_parts;
     size_t          unit, units; /* channels of one tile or panel, and how many there are */
     size_t          part_units, channel_parts;
-    size_t          block;                               /* input channels packed at once */
+    size_t          block; /* input channels packed at once */
+    bool            once;  /* all of them: a tile is finished as soon as it is summed */
     size_t          packed_size, sums_size, worker_size; /* bytes */
 } conv_job;
+
+#define TURNED 3 /* tiles' worth of memory that a turned tile takes */
 
 static bool is_depthwise(const bl_window *w)
 {
@@ -42,7 +46,9 @@ static void split(conv_job *j, const bl_packed *packed, int threads)
     j->unit = packed->width;
     j->units = bl_ceil(j->channels_out, j->unit);
     size_t images = j->conv.window.batch * j->conv.window.groups, wanted = 4 * (size_t)threads;
-    j->part_units = bl_even(j->units, BL_MAX(MAX_CHANNELS / j->unit, (size_t)1));
+    j->part_units = j->units;
+    if (!j->once)
+        j->part_units = bl_even(j->units, BL_MAX(MAX_CHANNELS / j->unit, (size_t)1));
     j->channel_parts = bl_ceil(j->units, j->part_units);
     size_t most = j->strips * j->channel_parts * images / wanted;
     j->part_strips = bl_even(j->strips, BL_MAX(BL_MIN(most, (size_t)MAX_PANELS), (size_t)1));
@@ -69,11 +75,12 @@ static void plan(conv_job *j, const bl_micro *m, const bl_conv *c, const bl_pack
         j->conv.out_batch_stride = w->channels_out * j->pixels;
     if (packed->layout == BL_LAYOUT_DEPTHWISE || w->batch * w->channels_out * j->pixels == 0)
         return;
+    j->block = bl_even(j->channels_in, BL_MAX(K_BLOCK / j->taps, (size_t)1));
+    j->once = j->block >= j->channels_in;
     split(j, packed, threads);
-    j->block = bl_even(j->channels_in, BL_MAX(BL_K_BLOCK / j->taps, (size_t)1));
     size_t strip = bl_ceil(j->block * j->taps * j->strip * sizeof(float), 64) * 64;
     j->packed_size = j->part_strips * (strip + 64);
-    j->sums_size = (j->part_units * j->part_strips + 2) * BL_TILE_SIZE;
+    j->sums_size = ((j->once ? 1 : j->part_units * j->part_strips) + TURNED) * BL_TILE_SIZE;
     j->worker_size = j->packed_size + j->sums_size;
 }
 
@@ -125,30 +132,43 @@ typedef struct {
     float *packed, *sums, *turned;
 } part;
 
+/* Where one tile of one image goes. */
+typedef struct {
+    size_t channel, channels; /* of all groups, and how many of them */
+    size_t pixels;
+    size_t at; /* of the first element in out */
+} place;
+
+static place place_of(const conv_job *j, const part *p, size_t strip, size_t unit)
+{
+    size_t pixel = strip * j->strip;
+    place  o = { .channel = p->group * j->channels_out + unit * j->unit,
+                 .channels = BL_MIN(j->unit, j->channels_out - unit * j->unit),
+                 .pixels = BL_MIN(j->strip, j->pixels - pixel) };
+    o.at = p->image * j->conv.out_batch_stride + o.channel * j->pixels + pixel;
+    return o;
+}
+
 static void finish_part(const conv_job *j, const part *p, const float *sums, size_t strip,
                         size_t unit)
 {
     const bl_epilogue *e = &j->conv.epilogue;
-    bool               spread = j->c->w->layout == BL_LAYOUT_BROADCAST;
-    size_t    channel = p->group * j->channels_out + unit * j->unit, pixel = strip * j->strip;
-    size_t    channels = BL_MIN(j->unit, j->channels_out - unit * j->unit);
-    size_t    pixels = BL_MIN(j->strip, j->pixels - pixel);
-    size_t    at = p->image * j->conv.out_batch_stride + channel * j->pixels + pixel;
-    bl_finish f = { .out = j->conv.out + at,
-                    .add = e->add ? e->add + at : NULL,
-                    .mul = e->mul ? e->mul + at : NULL,
-                    .stride = j->pixels,
-                    .row_bias = e->bias ? e->bias + channel : NULL,
-                    .act = e->act,
-                    .a = e->a,
-                    .b = e->b };
-    size_t    stride = j->m->width;
-    if (!spread) {
+    place              o = place_of(j, p, strip, unit);
+    bl_finish          f = { .out = j->conv.out + o.at,
+                             .add = e->add ? e->add + o.at : NULL,
+                             .mul = e->mul ? e->mul + o.at : NULL,
+                             .stride = j->pixels,
+                             .row_bias = e->bias ? e->bias + o.channel : NULL,
+                             .act = e->act,
+                             .a = e->a,
+                             .b = e->b };
+    size_t             stride = j->m->width;
+    if (j->c->w->layout != BL_LAYOUT_BROADCAST) {
         stride = BL_MAX_WIDTH;
-        j->m->turn(p->turned, stride, sums, j->m->width, pixels, channels);
+        j->m->turn(p->turned, stride, sums, j->m->width, o.pixels, o.channels);
         sums = p->turned;
     }
-    j->m->finish(&f, sums, stride, channels, pixels);
+    j->m->finish(&f, sums, stride, o.channels, o.pixels);
 }
 
 /* One tile of sums: strip `strip` by unit `unit`, k products from k0 on. */
@@ -158,8 +178,8 @@ static void multiply_part(const conv_job *j, const part *p, size_t strip, size_t
     const bl_packed *w = j->c->w;
     size_t           s = strip - p->first_strip, u = unit - p->first_unit;
     size_t           strips = p->last_strip - p->first_strip;
-    float           *sums = p->sums + (u * strips + s) * (BL_TILE_SIZE / sizeof(float));
-    const float     *weights =
+    float       *sums = p->sums + (j->once ? 0 : u * strips + s) * (BL_TILE_SIZE / sizeof(float));
+    const float *weights =
         w->data + p->group * w->group_stride + unit * j->unit * w->k + k0 * j->unit;
     const float *pixels = p->packed + s * (j->packed_size / j->part_strips / sizeof(float));
     if (w->layout == BL_LAYOUT_BROADCAST)
@@ -203,7 +223,7 @@ static void conv_part(void *arg, size_t index, int worker)
                           .first_unit = channel_part * j->part_units,
                           .last_unit = BL_MIN((channel_part + 1) * j->part_units, j->units),
                           .packed = (float *)scratch,
-                          .sums = sums + 2 * (BL_TILE_SIZE / sizeof(float)),
+                          .sums = sums + TURNED * (BL_TILE_SIZE / sizeof(float)),
                           .turned = sums };
     size_t          begin = 0;
     do {
