@@ -232,7 +232,30 @@ def _spec(spec):
     return None, spec
 
 
-class Connection:
+class Connected:
+    """What every connection to a verified server can do: delete a model, close, be a context."""
+
+    _s: _Session
+
+    @property
+    def closed(self):
+        return self._s.closed
+
+    def delete_model(self, model_id):
+        self._s._call(self._s.use().delete, model_id)
+        return DeleteModelResponse()
+
+    def close(self):
+        self._s.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+class Connection(Connected):
     """A connection to a verified server (BlindAI v0.5); see connect()."""
 
     def __init__(self, addr=None, server_name="blindai-srv", policy=None, certificate=None, simulation=False,
@@ -243,10 +266,6 @@ class Connection:
         self.attestation, self.server_version = self._s.attestation, self._s.server_version
         self.enclave_signing_key = None
         self.client_info = {"user_agent": "blindai_python", "user_agent_version": blind.__version__}
-
-    @property
-    def closed(self):
-        return self._s.closed
 
     def upload_model(self, model, input_specs=None, output_specs=None, shape=None, dtype=None, dtype_out=None,
                      sign=False, model_id=None, save_model=True):
@@ -262,19 +281,6 @@ class Connection:
         output, took_ms = self._s.run(model_id, tensors, dtype, shape)
         return PredictResponse(output, model_id, took_ms, self._s.attestation)
 
-    def delete_model(self, model_id):
-        self._s._call(self._s.use().delete, model_id)
-        return DeleteModelResponse()
-
-    def close(self):
-        self._s.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
-
 
 def connect(*args, **kwargs):
     """Connects to `addr`, verifies the server against `policy` and returns a Connection.
@@ -288,16 +294,12 @@ def connect(*args, **kwargs):
     return Connection(*args, **kwargs)
 
 
-class BlindAiConnection:
+class BlindAiConnection(Connected):
     """A connection of BlindAI v0.4."""
 
     def __init__(self, addr, server_name="blindai-srv", policy=None, certificate=None, simulation=False,
                  untrusted_port=50052, attested_port=50051, debug_mode=False):
         self._s = _Session(addr, server_name, policy, certificate, simulation, attested_port, debug_mode, None)
-
-    @property
-    def closed(self):
-        return self._s.closed
 
     def upload_model(self, model, tensor_inputs=None, tensor_outputs=None, shape=None, dtype=None, dtype_out=None,
                      sign=False, model_name=None, datum_type=None):
@@ -309,19 +311,6 @@ class BlindAiConnection:
             raise NotImplementedError("sign=True: this version makes no signed responses")
         output, took_ms = self._s.run(model_id, data_list)
         return PredictResponse(output, model_id, took_ms, self._s.attestation)
-
-    def delete_model(self, model_id):
-        self._s._call(self._s.use().delete, model_id)
-        return DeleteModelResponse()
-
-    def close(self):
-        self._s.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
 
 
 class BlindAiClient:

@@ -4,7 +4,7 @@ import pathlib
 import warnings
 
 
-from .client import PredictResponse, UploadModelResponse, _Session, _specs
+from .client import Connected, PredictResponse, UploadModelResponse, _Session, _specs
 from .datatypes import ModelDatumType, Tensor, TensorInfo
 from .utils.errors import AttestationError, EnclaveHeldDataError, IdentityError, QuoteValidationError
 
@@ -29,7 +29,7 @@ class RunModelResponse(PredictResponse):
     """`output`, a list of Tensor."""
 
 
-class BlindAiConnection:
+class BlindAiConnection(Connected):
     """A connection to a verified server (BlindAI v0.6); see connect()."""
 
     def __init__(self, addr, attested_server_port, manifest, simulation_mode):
@@ -58,18 +58,6 @@ class BlindAiConnection:
             if model.get("sha256") == digest:
                 return model["name"]
         raise ValueError("Model doesn't exist: no model has SHA-256 %s" % digest)
-
-    def delete_model(self, model_id):
-        self._s._call(self._s.use().delete, model_id)
-
-    def close(self):
-        self._s.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
 
 
 def connect(addr, unattested_server_port=9923, attested_server_port=9924, model_management_port=9925,
