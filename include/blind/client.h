@@ -27,11 +27,12 @@ extern "C" {
 typedef struct blind_client blind_client;
 
 typedef struct {
-    blind_dial_options dial;       /* server, policy, identity */
-    const char        *token;      /* bearer token sent after the verdict, or NULL */
-    int                idle_max;   /* connections kept when idle; 0: 8 */
-    int                request_ms; /* without a byte either way; 0: 300,000, < 0: no limit */
-    size_t             answer_max; /* bytes of an answer held in memory; 0: 1 GiB */
+    blind_dial_options dial; /* server, policy, identity */
+    const char
+          *token;    /* bearer token sent after the verdict, or NULL; a request's own header wins */
+    int    idle_max; /* connections kept when idle; 0: 8 */
+    int    request_ms; /* without a byte either way; 0: 300,000, < 0: no limit */
+    size_t answer_max; /* bytes of an answer held in memory; 0: 1 GiB */
 } blind_client_options;
 
 /* Connects and appraises once, so that a refusal is told here. */

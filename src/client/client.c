@@ -7,7 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEFAULT_IDLE = 8, DEFAULT_REQUEST_MS = 300000, MAX_ATTESTATIONS = 3, MAX_DEAD = 16 };
+enum {
+    DEFAULT_IDLE = 8,
+    DEFAULT_REQUEST_MS = 300000,
+    MAX_ATTESTATIONS = 3,
+    MAX_DEAD = 16,
+    RENEW_PART = 10, /* a verdict is renewed when a tenth of its time is left: requests last too */
+};
 
 struct blind_client {
     blind_dialer   *dialer;
@@ -113,7 +119,7 @@ static blind_code take_stream(blind_client *c, bool *fresh, blind_stream **out, 
             blind_stream_close(s);
             continue;
         }
-        if (blind_stream_expiry_ms(s) > 0)
+        if (blind_stream_expiry_ms(s) > c->dialer->verdict_ttl_ms / RENEW_PART)
             return BLIND_OK;
         blind_code code = reattest(c, s, err);
         if (code == BLIND_OK)
@@ -181,7 +187,11 @@ static blind_code request(blind_client *c, bl_ask *ask, blind_error *err)
             return code;
         if (code == BLIND_OK) {
             BL_TRY(settled);
-            if (++attestations > MAX_ATTESTATIONS || !rewound(ask))
+            if (!rewound(ask))
+                return blind_fail(
+                    err, BLIND_REATTEST, "client.request",
+                    "the server's models changed, and the body can be read only once");
+            if (++attestations > MAX_ATTESTATIONS)
                 return blind_fail(err, BLIND_REATTEST, "client.request",
                                   "the server's models changed again before it answered");
             continue;

@@ -89,6 +89,23 @@ TEST(a_client_attests_again_when_told_to)
     test_peer_stop(&p);
 }
 
+TEST(a_requests_own_authorization_wins)
+{
+    test_peer p = { 0 };
+    test_peer_start(&p);
+    blind_client  *c = open_with(&p, (blind_client_options){ .token = "of-the-client" });
+    blind_header   own = { "Authorization", "Bearer of-the-request" };
+    blind_request  r = { .method = "GET", .target = "/", .headers = &own, .header_count = 1 };
+    blind_response answer;
+    assert_int_equal(BLIND_OK, blind_client_request(c, &r, &answer, NULL));
+    blind_response_done(&answer);
+    const char *seen = bl_buf_cstr(&p.seen);
+    assert_non_null(strstr(seen, "authorization: Bearer of-the-request"));
+    assert_null(strstr(seen, "of-the-client"));
+    blind_client_close(c);
+    test_peer_stop(&p);
+}
+
 static bool redirect(test_conn *c, const bl_http_head *head, blind_span body)
 {
     (void)head, (void)body;
@@ -437,6 +454,25 @@ TEST(a_body_goes_on_while_the_answer_comes)
     test_peer_stop(&p);
 }
 
+/* As one whose model was replaced, to a caller that cannot read its body again. */
+TEST(a_body_that_can_be_read_once_is_sent_once)
+{
+    test_peer p = { .other = reattest_first };
+    test_peer_start(&p);
+    blind_client  *c = open_client(&p);
+    body_state     state = { .left = 10 };
+    blind_request  r = { .method = "POST",
+                         .target = "/x",
+                         .body_read = read_body,
+                         .body_arg = &state,
+                         .body_size = 10 };
+    blind_response answer;
+    CHECK_CODE(BLIND_REATTEST, blind_client_request(c, &r, &answer, NULL), "no rewind");
+    assert_int_equal(1, atomic_load(&p.requests));
+    blind_client_close(c);
+    test_peer_stop(&p);
+}
+
 /* ---- answers that break a rule ---- */
 
 typedef struct {
@@ -739,6 +775,8 @@ int main(void)
         RUN(requests_share_one_attested_connection),
         RUN(an_expired_verdict_is_renewed_before_the_request),
         RUN(a_client_attests_again_when_told_to),
+        RUN(a_requests_own_authorization_wins),
+        RUN(a_body_that_can_be_read_once_is_sent_once),
         RUN(a_redirect_is_an_answer_and_never_followed),
         RUN(a_pooled_connection_that_ended_is_replaced),
         RUN(a_request_that_was_sent_is_repeated_only_where_that_is_harmless),
