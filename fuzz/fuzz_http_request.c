@@ -3,6 +3,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* What callers ask of a head. */
+static void look(const bl_http_head *head)
+{
+    blind_span path, query;
+    char       segment[32];
+    bool       bad;
+    uint64_t   n;
+    (void)bl_http_media_type(bl_http_field_get(head, "content-type"));
+    (void)bl_http_number(bl_http_field_get(head, "inference-header-content-length"), &n);
+    bl_http_target_split(head->target, &path, &query);
+    while (bl_http_path_next(&path, segment, sizeof segment, &bad))
+        if (memchr(segment, 0, sizeof segment) == NULL)
+            __builtin_trap();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const bl_http_limits limits = { .head_max = 4096, .body_max = 65536 };
@@ -19,6 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (bl_http_parse(&p, piece, &used, &event, &body, NULL) != BLIND_OK)
             break;
         rest = bl_span(rest.data + used, rest.size - used);
+        if (event == BL_HTTP_HEAD)
+            look(&p.head);
         if (event == BL_HTTP_END)
             bl_http_parser_next(&p);
         else if (event == BL_HTTP_MORE && rest.size == 0)
