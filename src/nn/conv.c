@@ -26,6 +26,7 @@ typedef struct {
     size_t          unit, units; /* channels of one tile or panel, and how many there are */
     size_t          part_units, channel_parts;
     size_t          block; /* input channels packed at once */
+    bool            flat;  /* one tap that meets every pixel */
     bool            once;  /* all of them: a tile is finished as soon as it is summed */
     size_t          packed_size, sums_size, worker_size; /* bytes */
 } conv_job;
@@ -114,16 +115,13 @@ static size_t runs_of(const conv_job *j, size_t first, bl_run runs[BL_MAX_WIDTH 
 }
 
 /* A window of one tap and stride 1 without pads sees the image as one long row. */
-static bl_window flatten(const bl_window *w)
+static bool is_flat(const bl_window *w)
 {
-    bl_window flat = *w;
     for (int axis = 0; axis < 3; axis++)
         if (w->kernel[axis] != 1 || w->stride[axis] != 1 || w->pad[axis] != 0 ||
             w->in[axis] != w->out[axis])
-            return flat;
-    flat.in[2] = flat.out[2] = bl_window_out_size(w);
-    flat.in[0] = flat.in[1] = flat.out[0] = flat.out[1] = 1;
-    return flat;
+            return false;
+    return true;
 }
 
 typedef struct {
@@ -192,6 +190,17 @@ static void multiply_part(const conv_job *j, const part *p, size_t strip, size_t
         finish_part(j, p, sums, strip, unit);
 }
 
+/* The strips of a part where the window is one tap that meets every pixel. */
+static void pack_strips_flat(const conv_job *j, const part *p, size_t begin, size_t end)
+{
+    size_t       plane = bl_window_in_size(&j->conv.window), first = p->first_strip * j->strip;
+    size_t       pixels = BL_MIN(p->last_strip * j->strip, j->pixels) - first;
+    const float *x = j->conv.x + p->image * j->conv.x_batch_stride +
+                     (p->group * j->channels_in + begin) * plane + first;
+    j->m->pack_flat(p->packed, j->packed_size / j->part_strips / sizeof(float), j->strip, x, plane,
+                    end - begin, pixels);
+}
+
 static void pack_strip(const conv_job *j, const part *p, size_t strip, size_t begin, size_t end)
 {
     bl_run           runs[BL_MAX_WIDTH + 1];
@@ -228,7 +237,9 @@ static void conv_part(void *arg, size_t index, int worker)
     size_t          begin = 0;
     do {
         size_t end = BL_MIN(begin + j->block, j->channels_in);
-        for (size_t s = p.first_strip; s < p.last_strip; s++)
+        if (j->flat)
+            pack_strips_flat(j, &p, begin, end);
+        for (size_t s = p.first_strip; s < p.last_strip && !j->flat; s++)
             pack_strip(j, &p, s, begin, end);
         for (size_t u = p.first_unit; u < p.last_unit; u++)
             for (size_t s = p.first_strip; s < p.last_strip; s++)
@@ -280,7 +291,7 @@ void bl_conv_run(const bl_micro *m, const bl_conv *c, bl_pool *pool)
         bl_pool_run(pool, depthwise_part, &j, j.pixel_parts);
         return;
     }
-    j.conv.window = flatten(w);
+    j.flat = is_flat(w);
     bl_pool_run(pool, conv_part, &j, w->batch * w->groups * j.pixel_parts * j.channel_parts);
 }
 

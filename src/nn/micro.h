@@ -61,6 +61,10 @@ typedef struct {
     bl_tile        *tile;
     bl_finish_rows *finish;
     void (*pack_pixels)(float *panel, const bl_pixels *p);
+    /* The same for windows of one tap, several panels at once: x is the first pixel of the first
+     * channel, channels lie a plane apart and panels panel_stride. */
+    void (*pack_flat)(float *panels, size_t panel_stride, size_t width, const float *x,
+                      size_t plane, size_t channels, size_t pixels);
     /* One channel of one image: [out] windows under `weights`, then `finish`. */
     void (*depthwise)(const bl_window *w, const float *x, const float *weights, const bl_finish *f);
     /* to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j < cols. */
