@@ -13,7 +13,8 @@ enum {
     READ_HIGH = 256 * 1024,    /* bytes that may wait unread in memory */
     DISCARD_MAX = 1024 * 1024, /* of a refused body, read over to keep the connection */
     LINGER_S = 2,
-    MIN_RATE = 512, /* bytes a second of a body, after its first body_s */
+    JOIN = 8 * 1024, /* a body up to this goes into one buffer with its head */
+    MIN_RATE = 512,  /* bytes a second of a body, after its first body_s */
 };
 
 static void arm(bl_conn *c, int64_t seconds)
@@ -115,6 +116,10 @@ void bl_conn_send(bl_conn *c, bl_buf *head, bl_buf *body)
     if (close)
         bl_buf_add_str(head, "Connection: close\r\n");
     bl_http_write_end(head);
+    if (body->size <= JOIN) { /* one record, one packet */
+        bl_buf_add(head, bl_buf_span(body));
+        bl_buf_clear(body);
+    }
     bool failed = !bl_buf_ok(head) || evbuffer_add(out, head->data, head->size) != 0;
     bl_buf_done(head);
     size_t   size;

@@ -80,12 +80,16 @@ static void deal(listener *l, int fd, const struct sockaddr_storage *from)
         return;
     }
     (void)!setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    unsigned i = atomic_fetch_add(&s->next_loop, 1) % (unsigned)s->loop_count;
+    if (i == 0) { /* this is its thread */
+        bl_conn_accept(s, s->loops[0].loop, l->where, fd, peer);
+        return;
+    }
     arrival *a = malloc(sizeof *a);
     if (!a) {
         close(fd);
         return;
     }
-    unsigned i = atomic_fetch_add(&s->next_loop, 1) % (unsigned)s->loop_count;
     *a = (arrival){ { .run = arrive }, s, s->loops[i].loop, l->where, peer, fd };
     bl_loop_post(a->loop, &a->posted);
 }
