@@ -112,7 +112,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--markdown", metavar="FILE")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     found = sorted(os.path.relpath(os.path.dirname(p), args.models)
                    for p in {os.path.dirname(f) + "/x" for f in glob.glob(os.path.join(args.models, "*/*/in.*.npy"))})
     cases = [c for c in found if not args.cases or any(c == a or c.startswith(a + "/") for a in args.cases)]

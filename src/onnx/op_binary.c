@@ -14,11 +14,19 @@ typedef struct {
 
 /* Row functions.  ---------------------------------------------------------------------------- */
 
+/* Plain loops stay plain: a hundred vector versions would cost more to compile than they give. */
+#ifdef __clang__
+#define PLAIN_LOOP _Pragma("clang loop vectorize(disable) interleave(disable) unroll(disable)")
+#else
+#define PLAIN_LOOP
+#endif
+
 #define ROW(name, type, result, expression)                                                        \
     static void name(void *out, const void *va, const void *vb, size_t n, size_t sa, size_t sb)    \
     {                                                                                              \
         const type *pa = va, *pb = vb;                                                             \
         result     *to = out;                                                                      \
+        PLAIN_LOOP                                                                                 \
         for (size_t i = 0; i < n; i++) {                                                           \
             type a = pa[i * sa], b = pb[i * sb];                                                   \
             to[i] = (result)(expression);                                                          \
