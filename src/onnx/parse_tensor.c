@@ -181,15 +181,17 @@ static blind_code read_data(blind_span message, const fields *t, bl_arena *arena
                               "%zu bytes of data, expected %zu for the shape", t->raw.size,
                               out->len * element);
         out->data = (void *)(uintptr_t)t->raw.data;
-        return BLIND_OK;
+        if (out->data)
+            return BLIND_OK;
     }
-    if (t->n_typed != out->len || (t->typed && t->typed != field_of(out->dtype)))
+    if (!t->has_raw && (t->n_typed != out->len || (t->typed && t->typed != field_of(out->dtype))))
         return blind_fail(err, BLIND_INPUT, "onnx.tensor", "%zu values of data, expected %zu",
                           t->n_typed, out->len);
     uint8_t *data = bl_arena_array(arena, out->len ? out->len : 1, element);
     if (!data)
         return blind_fail(err, BLIND_MEMORY, "onnx.tensor", "no memory for a constant");
-    convert(message, t->typed, element, data);
+    if (!t->has_raw)
+        convert(message, t->typed, element, data);
     out->data = data;
     return BLIND_OK;
 }

@@ -134,9 +134,12 @@ static blind_code copy_graph(bl_plan *plan, const bl_graph *from, blind_error *e
     int32_t *in = bl_arena_array(&plan->arena, edges + 1, sizeof *in);
     if (!g->tensors || !g->values || !g->nodes || !in)
         return blind_fail(err, BLIND_MEMORY, stage, "no memory for the plan");
-    memcpy(g->tensors, from->tensors, from->n_values * sizeof *g->tensors);
-    memcpy(g->values, from->values, from->n_values * sizeof *g->values);
-    memcpy(g->nodes, from->nodes, from->n_nodes * sizeof *g->nodes);
+    if (from->n_values) {
+        memcpy(g->tensors, from->tensors, from->n_values * sizeof *g->tensors);
+        memcpy(g->values, from->values, from->n_values * sizeof *g->values);
+    }
+    if (from->n_nodes)
+        memcpy(g->nodes, from->nodes, from->n_nodes * sizeof *g->nodes);
     for (size_t i = 0; i < g->n_nodes; i++) {
         memcpy(in, g->nodes[i].in, (size_t)g->nodes[i].n_in * sizeof *in);
         g->nodes[i].in = in;

@@ -161,7 +161,8 @@ static blind_code run_alloc(bl_onnx *m, bl_plan *plan, bl_onnx_run **out, blind_
     if (!run->tensors || !run->outputs || !run->copies || !run->memory)
         return blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for a run of %zu bytes",
                           plan->memory);
-    memcpy(run->tensors, g->tensors, g->n_values * sizeof *run->tensors);
+    if (g->n_values)
+        memcpy(run->tensors, g->tensors, g->n_values * sizeof *run->tensors);
     for (size_t v = 0; v < g->n_values; v++)
         if (g->values[v].place == BL_PLACE_ARENA)
             run->tensors[v].data = run->memory + g->values[v].offset;
@@ -176,7 +177,7 @@ static blind_code set_inputs(bl_onnx_run *run, const bl_tensor *inputs, blind_er
         size_t     size = bl_tensor_size(&inputs[i]);
         free(run->copies[i]);
         run->copies[i] = NULL;
-        t->data = inputs[i].data;
+        t->data = size ? inputs[i].data : run->memory; /* never NULL */
         if (size && (uintptr_t)t->data % blind_dtype_size(t->dtype) != 0) {
             run->copies[i] = malloc(size);
             if (!run->copies[i])
