@@ -418,6 +418,59 @@ def networks():
     network("gates", Gates(), (torch.tensor(f32(1, 4, 30)),), 12)
 
 
+# Seeds alone: what the loader converts or refuses.  ------------------------------------------------
+
+def odd_models():
+    def model(tensors=(), nodes=(), inputs=(), opset=13):
+        graph = helper.make_graph(list(nodes), "g", list(inputs), [], list(tensors))
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("ai.onnx", opset)])
+    for dtype in (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 16):
+        yield "typed_%d" % dtype, model([helper.make_tensor("t", dtype, [2], [1, 0])])
+    yield "typed_strings", model([helper.make_tensor("t", TensorProto.STRING, [1], [b"x"])])
+    yield "complex", model([helper.make_tensor("t", TensorProto.COMPLEX64, [1], [1j])])
+    bad = helper.make_tensor("t", 1, [2], [1, 2])
+    bad.int64_data.extend([1, 2])
+    yield "two_fields", model([bad])
+    bad = helper.make_tensor("t", 1, [3], [1, 2, 3])
+    bad.dims[0] = 4
+    yield "short_data", model([bad])
+    bad = numpy_helper.from_array(f32(3), "t")
+    bad.dims[0] = 4
+    yield "short_raw", model([bad])
+    bad = numpy_helper.from_array(f32(3), "t")
+    bad.dims[:] = [-3]
+    yield "negative_dim", model([bad])
+    bad = numpy_helper.from_array(f32(3), "t")
+    bad.dims[:] = [1] * 9 + [3]
+    yield "ten_axes", model([bad])
+    outside = TensorProto(name="t", data_type=1, dims=[3], data_location=TensorProto.EXTERNAL)
+    yield "external", model([outside])
+    sparse = model()
+    sparse.graph.sparse_initializer.add()
+    yield "sparse", sparse
+    yield "sequence_input", model(inputs=[helper.make_tensor_sequence_value_info("s", 1, None)])
+    yield "odd_element", model(inputs=[helper.make_tensor_value_info("s", TensorProto.COMPLEX64, [1])])
+    yield "ten_axes_input", model(inputs=[helper.make_tensor_value_info("s", 1, [1] * 10)])
+    node = helper.make_node("Constant", [], ["c"], value_floats=[1.0, 2.0])
+    yield "attribute_floats", model(nodes=[node])
+    node = helper.make_node("Constant", [], ["c"], value_float=1.0)
+    yield "attribute_float", model(nodes=[node])
+    node = helper.make_node("If", [], ["c"], then_branch=model().graph, else_branch=model().graph)
+    yield "attribute_graph", model(nodes=[node])
+    node = helper.make_node("Constant", [], ["c"], value=helper.make_tensor("t", 1, [1], [1]))
+    node.attribute[0].t.data_type = 0
+    yield "attribute_tensor_untyped", model(nodes=[node])
+    node = helper.make_node("Constant", [], ["c"], value_ints=[1])
+    node.attribute[0].floats.append(1)
+    yield "attribute_both", model(nodes=[node])
+    node = helper.make_node("Constant", [], ["c"], value_ints=[1])
+    node.attribute[0].type = 4
+    yield "attribute_no_tensor", model(nodes=[node])
+    yield "initializer_input", model([numpy_helper.from_array(f32(2), "t")],
+                                     inputs=[helper.make_tensor_value_info("t", 1, [2])])
+    yield "twice", model([numpy_helper.from_array(f32(2), "t"), numpy_helper.from_array(f32(2), "t")])
+
+
 # Writing.  ------------------------------------------------------------------------------------
 
 def piece(data):
@@ -445,6 +498,9 @@ def main():
                     out.write(piece(label) + piece(npy(array)))
             with open(os.path.join(seeds, name), "wb") as seed:
                 seed.write(model)
+    for name, model in odd_models():
+        with open(os.path.join(seeds, "load_" + name), "wb") as seed:
+            seed.write(model.SerializeToString())
     print("%d cases" % len(CASES))
 
 
