@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 enum { NOTHING, DECODED, ENCODED };
+enum { JSON_COST = 20 };          /* bytes in memory for one of text, at most */
 enum { INLINE_JSON = 64 * 1024 }; /* more than this is parsed and written by a worker */
 
 typedef struct {
@@ -64,6 +65,18 @@ static blind_code make_request(bl_exchange *e, inference *f, blind_error *err)
     return code;
 }
 
+/* Room for the body, and for the tree that its JSON becomes while it is parsed. */
+static blind_code reserve(bl_exchange *e, inference *f, blind_error *err)
+{
+    uint64_t length = e->head->length;
+    uint64_t json = f->json_size < 0 ? length : BL_MIN((uint64_t)f->json_size, length);
+    if (json > BL_MAX_JSON_SIZE)
+        return blind_fail(err, BLIND_LIMIT, "server.infer",
+                          "%llu bytes of JSON, expected at most %u: send binary data",
+                          (unsigned long long)json, BL_MAX_JSON_SIZE);
+    return bl_request_reserve(f->request, (size_t)(length + json * JSON_COST), err);
+}
+
 /* Everything that can be refused is refused here, before the body is read; room for the body is
  * reserved before it is asked for. */
 blind_code bl_api_infer_begin(bl_exchange *e, blind_error *err)
@@ -79,7 +92,7 @@ blind_code bl_api_infer_begin(bl_exchange *e, blind_error *err)
     if (!e->head->has_length)
         return blind_fail(err, BLIND_PROTOCOL, "server.attest.length",
                           "an inference needs a Content-Length");
-    BL_TRY(bl_request_reserve(f->request, (size_t)e->head->length, err));
+    BL_TRY(reserve(e, f, err));
     if (e->head->length > 0 && !bl_buf_reserve(&e->body, (size_t)e->head->length))
         return blind_fail(err, BLIND_MEMORY, "server.infer", "no memory for %llu bytes of input",
                           (unsigned long long)e->head->length);

@@ -238,6 +238,18 @@ TEST(an_expectation_is_met_after_the_verdict_alone)
     test_peer_close(&p);
 }
 
+TEST(too_much_json_is_refused_before_it_is_read)
+{
+    test_peer        p;
+    test_auto_answer a = { 0 };
+    test_peer_ready(&p, &server);
+    test_peer_printf(&p, "POST /v2/models/digits/infer HTTP/1.1\r\nHost: h\r\n"
+                         "Content-Length: 16777217\r\n\r\n");
+    test_peer_read(&p, &a);
+    CHECK(a.status == 413 && a.closes);
+    test_peer_close(&p);
+}
+
 TEST(pipelined_requests_are_answered_in_order)
 {
     test_peer p;
@@ -328,6 +340,7 @@ int main(void)
         RUN(a_model_lives_from_upload_to_delete),
         RUN(an_upload_is_asked_for_new_evidence_before_it_answers),
         RUN(an_expectation_is_met_after_the_verdict_alone),
+        RUN(too_much_json_is_refused_before_it_is_read),
         RUN(pipelined_requests_are_answered_in_order),
         RUN(version_1_0_and_close_end_the_connection),
         RUN(the_helper_port_shows_and_the_attested_one_hides),
