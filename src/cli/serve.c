@@ -51,11 +51,8 @@ static blind_code read_settings(const bl_args *args, bl_config *config, blind_er
     for (size_t i = 0; i < bl_setting_count; i++) {
         const bl_setting *s = &bl_settings[i];
         const char       *value;
-        for (size_t k = 0; (value = bl_args_nth(args, s->flag, k)); k++) {
-            blind_code code = bl_config_set(config, s, value, err);
-            if (code != BLIND_OK)
-                return blind_fail_in(err, code, "--");
-        }
+        for (size_t k = 0; (value = bl_args_nth(args, s->flag, k)); k++)
+            BL_TRY(bl_config_set(config, s, value, err));
     }
     return bl_config_check(config, err);
 }
