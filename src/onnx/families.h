@@ -10,7 +10,8 @@
     X(compare)                                                                                     \
     X(logical)                                                                                     \
     X(variadic)                                                                                    \
-    X(where) X(pow)                                         /* op_unary.c */                       \
+    X(where)                                                                                       \
+    X(pow)                                                  /* op_unary.c */                       \
         X(unary) X(clip) X(cast) X(not ) X(prelu) X(is_nan) /* op_shape.c */                       \
         X(reshape) X(flatten) X(squeeze) X(unsqueeze) X(identity) X(constant_of_shape)             \
             X(range)                                                      /* op_move.c */          \
