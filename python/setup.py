@@ -6,6 +6,7 @@ BLIND_PREFIX=DIR takes an installed libblind instead.
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 from setuptools import setup
@@ -31,8 +32,9 @@ class Build(build_ext):
             ext.include_dirs.append(str(pathlib.Path(prefix, "include")))
             ext.extra_objects.append(str(next(pathlib.Path(prefix).glob("lib*/**/libblind.a"))))
         else:
-            folder = pathlib.Path(self.build_temp).resolve() / "libblind"
-            subprocess.run(["cmake", "-S", ROOT, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", "-DBLIND_SERVER=OFF",
+            generator = "Ninja" if shutil.which("ninja") else "Unix Makefiles"
+            folder = pathlib.Path(self.build_temp).resolve() / ("libblind-" + generator.split()[0].lower())
+            subprocess.run(["cmake", "-G", generator, "-S", ROOT, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", "-DBLIND_SERVER=OFF",
                             "-DBLIND_TESTS=OFF"], check=True)
             subprocess.run(["cmake", "--build", folder, "--target", "blind_static", "--parallel"], check=True)
             ext.include_dirs.append(str(ROOT / "include"))
