@@ -13,7 +13,9 @@ int main(int argc, char **argv)
     blind_tensor         in = {
                 .dtype = BLIND_F32, .rank = 4, .shape = { 1, 1, 8, 8 }, .data = image, .size = sizeof image
     };
-    if (argc == 4 && blind_policy_load_file(argv[2], &options.dial.policy, &err) == BLIND_OK &&
+    if (argc != 4)
+        return 2;
+    if (blind_policy_load_file(argv[2], &options.dial.policy, &err) == BLIND_OK &&
         blind_client_open_url(argv[1], &options, &client, NULL, &err) == BLIND_OK && /* verified */
         blind_client_infer(client, argv[3], &in, 1, &out, &err) == BLIND_OK)
         printf("%s[0] = %f\n", out.tensors[0].name, (double)((float *)out.tensors[0].data)[0]);
