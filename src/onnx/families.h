@@ -4,25 +4,27 @@
 
 #include "onnx/ops.h"
 
+/* clang-format off */
 #define BL_OP_FUNCTIONS(X)                                                                         \
     /* op_binary.c */                                                                              \
-    X(arithmetic)                                                                                  \
-    X(compare)                                                                                     \
-    X(logical)                                                                                     \
-    X(variadic)                                                                                    \
-    X(where)                                                                                       \
-    X(pow)                                                  /* op_unary.c */                       \
-        X(unary) X(clip) X(cast) X(not ) X(prelu) X(is_nan) /* op_shape.c */                       \
-        X(reshape) X(flatten) X(squeeze) X(unsqueeze) X(identity) X(constant_of_shape)             \
-            X(range)                                                      /* op_move.c */          \
-        X(transpose) X(slice) X(expand) X(concat) X(split) X(tile) X(pad) /* op_gather.c */        \
-        X(gather) X(gather_elements) X(gather_nd) X(scatter_nd)                                    \
-            X(scatter_elements)               /* op_reduce.c */                                    \
-        X(reduce) X(arg) X(softmax) X(cumsum) /* op_norm.c */                                      \
-        X(batch_norm) X(layer_norm) X(instance_norm) X(group_norm)                                 \
-            X(lp_norm) /* op_matmul.c, op_conv.c, op_pool.c */                                     \
-        X(matmul) X(gemm) X(conv) X(pooling) X(global_pool) /* op_fused.c */                       \
-        X(gate)
+    X(arithmetic) X(compare) X(logical) X(variadic) X(where) X(pow)                                \
+    /* op_unary.c */                                                                               \
+    X(unary) X(clip) X(cast) X(not) X(prelu) X(is_nan)                                             \
+    /* op_shape.c */                                                                               \
+    X(reshape) X(flatten) X(squeeze) X(unsqueeze) X(identity) X(constant_of_shape) X(range)        \
+    /* op_move.c */                                                                                \
+    X(transpose) X(slice) X(expand) X(concat) X(split) X(tile) X(pad)                              \
+    /* op_gather.c */                                                                              \
+    X(gather) X(gather_elements) X(gather_nd) X(scatter_nd) X(scatter_elements)                    \
+    /* op_reduce.c */                                                                              \
+    X(reduce) X(arg) X(softmax) X(cumsum)                                                          \
+    /* op_norm.c */                                                                                \
+    X(batch_norm) X(layer_norm) X(instance_norm) X(group_norm) X(lp_norm)                          \
+    /* op_matmul.c, op_conv.c, op_pool.c */                                                        \
+    X(matmul) X(gemm) X(conv) X(pooling) X(global_pool)                                            \
+    /* op_fused.c */                                                                               \
+    X(gate)
+/* clang-format on */
 
 #define X(name)                                                                                    \
     bl_op_infer bl_op_##name##_infer;                                                              \
