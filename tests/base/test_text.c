@@ -35,8 +35,8 @@ TEST(hex_refuses_all_else_and_leaves_zeros)
                                        "00f/",
                                        "00f:",
                                        "00f@",
-                                       "0\x80"
-                                       "ff",
+                                       ("0\x80"
+                                        "ff"),
                                        "-0ff" };
     for (size_t i = 0; i < BL_LEN(bad); i++) {
         uint8_t bytes[2] = { 1, 1 };
