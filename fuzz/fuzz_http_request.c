@@ -1,48 +1,10 @@
-/* HTTP/1.1 requests in pieces: the first byte says how long, the rest is the stream. */
-#include "http/message.h"
+/* HTTP/1.1 requests in pieces. */
+#include "fuzz/http_messages.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What callers ask of a head. */
-static void look(const bl_http_head *head)
-{
-    blind_span path, query;
-    char       segment[32];
-    bool       bad;
-    uint64_t   n;
-    (void)bl_http_media_type(bl_http_field_get(head, "content-type"));
-    (void)bl_http_number(bl_http_field_get(head, "inference-header-content-length"), &n);
-    bl_http_target_split(head->target, &path, &query);
-    while (bl_http_path_next(&path, segment, sizeof segment, &bad))
-        if (memchr(segment, 0, sizeof segment) == NULL)
-            __builtin_trap();
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const bl_http_limits limits = { .head_max = 4096, .body_max = 65536 };
-    bl_http_parser              p;
-    if (size == 0)
-        return 0;
-    size_t     step = data[0] ? data[0] : size;
-    blind_span rest = { data + 1, size - 1 };
-    bl_http_parser_init(&p, BL_HTTP_REQUEST, &limits);
-    for (;;) {
-        bl_http_event event;
-        blind_span    body, piece = { rest.data, BL_MIN(step, rest.size) };
-        size_t        used;
-        if (bl_http_parse(&p, piece, &used, &event, &body, NULL) != BLIND_OK)
-            break;
-        rest = bl_span(rest.data + used, rest.size - used);
-        if (event == BL_HTTP_HEAD)
-            look(&p.head);
-        if (event == BL_HTTP_END)
-            bl_http_parser_next(&p);
-        else if (event == BL_HTTP_MORE && rest.size == 0)
-            break;
-    }
-    if (p.refusal == 0)
-        (void)!bl_http_parse_eof(&p, NULL);
-    bl_http_parser_done(&p);
+    fuzz_http_messages(BL_HTTP_REQUEST, data, size);
     return 0;
 }
