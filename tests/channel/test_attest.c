@@ -1,44 +1,16 @@
 /* Before the verdict: one hostile answer for each rule, and the name of its refusal. */
 #include "attest/binding.h"
-#include "client/internal.h"
-#include "tests/channel/peer.h"
+#include "tests/channel/hostile.h"
 #include "tls/transcript.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-static blind_policy *policy;
-
-/* Dials the peer to its end. */
-static blind_code dial(const blind_dial_options *options, const bl_client_hooks *hooks,
-                       blind_stream **out)
-{
-    blind_error   err = { 0 };
-    blind_dialer *dialer;
-    blind_stream *s = NULL;
-    blind_code    code = blind_dialer_new(options, &dialer, &err);
-    if (code != BLIND_OK)
-        return code;
-    if (hooks)
-        dialer->hooks = *hooks;
-    code = bl_dial_wait(dialer, &s, NULL, &err);
-    blind_dialer_free(dialer);
-    CHECK((code == BLIND_OK) == (s != NULL));
-    CHECK(code == BLIND_OK || err.message[0]);
-    if (code != BLIND_OK && getenv("BLIND_TEST_SAY"))
-        print_message("    %s\n", err.message);
-    if (out)
-        *out = s;
-    else
-        blind_stream_close(s);
-    return code;
-}
-
 static blind_code dial_peer(test_peer *p)
 {
     test_peer_start(p);
     blind_dial_options options = test_dial_options(p, policy);
-    blind_code         code = dial(&options, NULL, NULL);
+    blind_code         code = test_dial(&options, NULL, NULL);
     test_peer_stop(p);
     return code;
 }
@@ -156,12 +128,6 @@ static bool answer_with(test_conn *c, blind_span body)
     return true;
 }
 
-static bool answer_nothing(test_conn *c, const bl_http_head *head, blind_span request)
-{
-    (void)c, (void)head, (void)request;
-    return false;
-}
-
 static bool answer_reflected(test_conn *c, const bl_http_head *head, blind_span request)
 {
     bl_auto_buf body = BL_BUF_EMPTY;
@@ -276,7 +242,7 @@ TEST(only_an_authenticator_of_this_session_counts)
         const char  *arg;
         blind_code   want;
     } cases[] = {
-        { "the connection closes", answer_nothing, NULL, BLIND_EVIDENCE },
+        { "the connection closes", test_silent_end, NULL, BLIND_EVIDENCE },
         { "the request, reflected", answer_reflected, NULL, BLIND_FORMAT },
         { "the request as the body", answer_garbage, NULL, BLIND_FORMAT },
         { "no body", answer_empty_body, NULL, BLIND_FORMAT },
@@ -321,12 +287,12 @@ TEST(simulation_and_debug_must_be_allowed_by_the_caller)
     test_peer_start(&p);
     blind_dial_options options = test_dial_options(&p, policy);
     options.debug_mode = true;
-    CHECK_CODE(BLIND_OK, dial(&options, NULL, NULL), "both allowed");
+    CHECK_CODE(BLIND_OK, test_dial(&options, NULL, NULL), "both allowed");
     options.simulation = false;
-    CHECK_CODE(BLIND_SIMULATION, dial(&options, NULL, NULL), "no simulation");
+    CHECK_CODE(BLIND_SIMULATION, test_dial(&options, NULL, NULL), "no simulation");
     options.simulation = true;
     options.debug_mode = false;
-    CHECK_CODE(BLIND_DEBUG, dial(&options, NULL, NULL), "no debug");
+    CHECK_CODE(BLIND_DEBUG, test_dial(&options, NULL, NULL), "no debug");
     test_peer_stop(&p);
 }
 
@@ -403,12 +369,9 @@ TEST(a_replayed_answer_is_unbound)
     test_peer_start(&p);
     blind_dial_options options = test_dial_options(&p, policy);
     blind_stream      *s;
-    CHECK_CODE(BLIND_OK, dial(&options, NULL, &s), "its own session");
-    CHECK_CODE(BLIND_BINDING, dial(&options, NULL, NULL), "another session");
-    blind_code code;
-    while ((code = blind_stream_reattest(s, NULL)) == BLIND_AGAIN)
-        CHECK(blind_stream_wait(s, 5000, NULL) == BLIND_OK);
-    CHECK_CODE(BLIND_BINDING, code, "the same session, another request");
+    CHECK_CODE(BLIND_OK, test_dial(&options, NULL, &s), "its own session");
+    CHECK_CODE(BLIND_BINDING, test_dial(&options, NULL, NULL), "another session");
+    CHECK_CODE(BLIND_BINDING, test_reattest(s), "the same session, another request");
     size_t n;
     CHECK_CODE(BLIND_CLOSED, blind_stream_write(s, "x", 1, &n, NULL), "the stream has ended");
     CHECK_CODE(BLIND_CLOSED, blind_stream_read(s, &n, 1, &n, NULL), "the stream has ended");
@@ -448,35 +411,28 @@ TEST(an_answer_after_the_deadline_is_refused)
         test_peer_start(&p);
         blind_dial_options options = test_dial_options(&p, policy);
         options.timeout_ms = 200;
-        CHECK_CODE(BLIND_TIMEOUT, dial(&options, NULL, NULL), i ? "in drops" : "at once");
+        CHECK_CODE(BLIND_TIMEOUT, test_dial(&options, NULL, NULL), i ? "in drops" : "at once");
         test_peer_stop(&p);
     }
-}
-
-static _Atomic int64_t skew_ms;
-
-static int64_t skewed_now_ms(void)
-{
-    return bl_client_hooks_real.now_ms() + skew_ms;
 }
 
 /* Asked for right before the appraisal: from here on it is too late. */
 static int64_t slow_wall_s(void)
 {
-    skew_ms = 11000;
+    test_skew_ms = 11000;
     return bl_client_hooks_real.wall_s();
 }
 
 TEST(the_clock_runs_from_request_to_verdict)
 {
     bl_client_hooks hooks = bl_client_hooks_real;
-    hooks.now_ms = skewed_now_ms;
+    hooks.now_ms = test_skewed_now_ms;
     hooks.wall_s = slow_wall_s;
     test_peer p = { 0 };
     test_peer_start(&p);
     blind_dial_options options = test_dial_options(&p, policy);
-    CHECK_CODE(BLIND_TIMEOUT, dial(&options, &hooks, NULL), "11 s of 10");
-    skew_ms = 0;
+    CHECK_CODE(BLIND_TIMEOUT, test_dial(&options, &hooks, NULL), "11 s of 10");
+    test_skew_ms = 0;
     test_peer_stop(&p);
 }
 
@@ -507,7 +463,7 @@ TEST(without_an_exporter_nothing_is_sent)
         test_peer p = { 0 };
         test_peer_start(&p);
         blind_dial_options options = test_dial_options(&p, policy);
-        CHECK_CODE(BLIND_EVIDENCE, dial(&options, &hooks, NULL), "refused");
+        CHECK_CODE(BLIND_EVIDENCE, test_dial(&options, &hooks, NULL), "refused");
         assert_int_equal(0, atomic_load(&p.application_bytes));
         test_peer_stop(&p);
     }
@@ -528,7 +484,7 @@ TEST(a_context_is_never_used_twice_on_a_connection)
     test_peer_start(&p);
     blind_dial_options options = test_dial_options(&p, policy);
     blind_stream      *s;
-    CHECK_CODE(BLIND_OK, dial(&options, &hooks, &s), "first");
+    CHECK_CODE(BLIND_OK, test_dial(&options, &hooks, &s), "first");
     CHECK_CODE(BLIND_BINDING, blind_stream_reattest(s, NULL), "again");
     assert_int_equal(1, atomic_load(&p.attestations));
     blind_stream_close(s);
@@ -548,7 +504,7 @@ TEST(without_randomness_nothing_is_sent)
     test_peer p = { 0 };
     test_peer_start(&p);
     blind_dial_options options = test_dial_options(&p, policy);
-    CHECK_CODE(BLIND_FAILED, dial(&options, &hooks, NULL), "refused");
+    CHECK_CODE(BLIND_FAILED, test_dial(&options, &hooks, NULL), "refused");
     assert_int_equal(0, atomic_load(&p.application_bytes));
     test_peer_stop(&p);
 }
@@ -586,11 +542,11 @@ TEST(nobody_there_is_a_network_failure)
     test_peer_start(&p);
     blind_dial_options options = test_dial_options(&p, policy);
     test_peer_stop(&p);
-    CHECK_CODE(BLIND_NETWORK, dial(&options, NULL, NULL), "refused connection");
+    CHECK_CODE(BLIND_NETWORK, test_dial(&options, NULL, NULL), "refused connection");
     options.host = "no-such-host.invalid";
-    CHECK_CODE(BLIND_NETWORK, dial(&options, NULL, NULL), "unknown name");
+    CHECK_CODE(BLIND_NETWORK, test_dial(&options, NULL, NULL), "unknown name");
     options.host = "bad host";
-    CHECK_CODE(BLIND_USAGE, dial(&options, NULL, NULL), "no name at all");
+    CHECK_CODE(BLIND_USAGE, test_dial(&options, NULL, NULL), "no name at all");
 }
 
 TEST(a_name_is_looked_up)
@@ -599,7 +555,7 @@ TEST(a_name_is_looked_up)
     test_peer_start(&p);
     blind_dial_options options = test_dial_options(&p, policy);
     options.host = "localhost";
-    CHECK_CODE(BLIND_OK, dial(&options, NULL, NULL), "localhost");
+    CHECK_CODE(BLIND_OK, test_dial(&options, NULL, NULL), "localhost");
     test_peer_stop(&p);
 }
 
@@ -610,7 +566,7 @@ TEST(the_first_request_tells_nothing_about_the_client)
     blind_dial_options options = test_dial_options(&p, policy);
     blind_stream      *s;
     char               want[300];
-    CHECK_CODE(BLIND_OK, dial(&options, NULL, &s), "dial");
+    CHECK_CODE(BLIND_OK, test_dial(&options, NULL, &s), "dial");
     snprintf(want, sizeof want,
              "POST %s\nhost: 127.0.0.1:%u\ncontent-type: %s\naccept: %s\ncontent-length: ",
              BL_AUTHENTICATOR_PATH, p.port, BL_AUTHENTICATOR_REQUEST_TYPE, BL_AUTHENTICATOR_TYPE);
@@ -631,20 +587,6 @@ TEST(a_server_that_asks_for_a_certificate_gets_none)
     test_peer p = { .attest = look_for_certificate, .wants_certificate = true };
     CHECK_CODE(BLIND_OK, dial_peer(&p), "asked in the handshake");
     assert_int_equal(0, atomic_load(&p.requests));
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    policy = test_policy();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    blind_policy_free(policy);
-    return 0;
 }
 
 int main(void)
@@ -670,5 +612,5 @@ int main(void)
         RUN(a_server_that_asks_for_a_certificate_gets_none),
         RUN(the_first_request_tells_nothing_about_the_client),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_policy_setup, test_policy_teardown);
 }

@@ -1,12 +1,9 @@
 /* The client over its pool: what it repeats, what it never follows, what it bounds. */
-#include "client/internal.h"
 #include "crypto/hash.h"
 #include "http/kserve.h"
-#include "tests/channel/peer.h"
+#include "tests/channel/hostile.h"
 
 #include <stdlib.h>
-
-static blind_policy *policy;
 
 static blind_client *open_with(const test_peer *p, blind_client_options options)
 {
@@ -130,15 +127,9 @@ TEST(a_redirect_is_an_answer_and_never_followed)
     test_peer_stop(&p);
 }
 
-static bool close_after(test_conn *c, const bl_http_head *head, blind_span body)
-{
-    test_hello(c, head, body);
-    return false;
-}
-
 TEST(a_pooled_connection_that_ended_is_replaced)
 {
-    test_peer p = { .other = close_after };
+    test_peer p = { .other = test_hang_up };
     test_peer_start(&p);
     blind_client *c = open_client(&p);
     for (int i = 0; i < 3; i++) {
@@ -189,15 +180,9 @@ TEST(a_request_that_was_sent_is_repeated_only_where_that_is_harmless)
     }
 }
 
-static bool always_die(test_conn *c, const bl_http_head *head, blind_span body)
-{
-    (void)c, (void)head, (void)body;
-    return false;
-}
-
 TEST(a_new_connection_that_dies_is_not_tried_for_ever)
 {
-    test_peer p = { .other = always_die };
+    test_peer p = { .other = test_silent_end };
     test_peer_start(&p);
     blind_client *c = open_client(&p);
     assert_int_equal(-BLIND_NETWORK, ask(c, "GET", "/x"));
@@ -275,17 +260,10 @@ TEST(any_other_conflict_is_the_callers)
 }
 
 /* The new verdict refuses: the model is not the policy's any more.  Nothing is sent again. */
-static bool attest_with_lie(test_conn *c, const bl_http_head *head, blind_span body)
-{
-    if (c->requests == 0)
-        return test_attest_well(c, head, body);
-    test_send_answer(c, 200, "Content-Type: " BL_AUTHENTICATOR_TYPE "\r\n", BL_LITERAL("lie"));
-    return true;
-}
-
 TEST(a_request_is_not_repeated_when_the_new_verdict_refuses)
 {
-    test_peer p = { .attest = attest_with_lie, .other = reattest_first };
+    test_again lie = { 200, "Content-Type: " BL_AUTHENTICATOR_TYPE "\r\n", "lie" };
+    test_peer  p = { .attest = test_attest_once, .other = reattest_first, .arg = &lie };
     test_peer_start(&p);
     blind_client *c = open_client(&p);
     assert_int_equal(-BLIND_FORMAT, ask(c, "GET", "/x"));
@@ -755,20 +733,6 @@ TEST(a_url_is_read_strictly)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    policy = test_policy();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    blind_policy_free(policy);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -798,5 +762,5 @@ int main(void)
         RUN(threads_share_a_client),
         RUN(a_url_is_read_strictly),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_policy_setup, test_policy_teardown);
 }

@@ -1,35 +1,14 @@
 /* After the verdict: expiry, re-attestation, ends, stray bytes. */
-#include "client/internal.h"
-#include "tests/channel/peer.h"
-
-static blind_policy   *policy;
-static _Atomic int64_t skew_ms;
-
-static int64_t skewed_now_ms(void)
-{
-    return bl_client_hooks_real.now_ms() + skew_ms;
-}
+#include "tests/channel/hostile.h"
 
 static blind_stream *open_stream(const test_peer *p)
 {
-    blind_error        err;
-    blind_dialer      *dialer;
-    blind_stream      *s;
+    bl_client_hooks    hooks = bl_client_hooks_real;
     blind_dial_options options = test_dial_options(p, policy);
-    assert_int_equal(BLIND_OK, blind_dialer_new(&options, &dialer, &err));
-    dialer->hooks.now_ms = skewed_now_ms;
-    if (bl_dial_wait(dialer, &s, NULL, &err) != BLIND_OK)
-        fail_msg("%s", err.message);
-    blind_dialer_free(dialer);
+    blind_stream      *s;
+    hooks.now_ms = test_skewed_now_ms;
+    CHECK_CODE(BLIND_OK, test_dial(&options, &hooks, &s), "dial");
     return s;
-}
-
-static blind_code attest_again(blind_stream *s)
-{
-    blind_code code;
-    while ((code = blind_stream_reattest(s, NULL)) == BLIND_AGAIN)
-        CHECK(blind_stream_wait(s, 5000, NULL) == BLIND_OK);
-    return code;
 }
 
 static const char hello_request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -71,19 +50,19 @@ TEST(an_expired_verdict_lets_nothing_out_until_it_is_renewed)
     test_peer_start(&p);
     blind_stream *s = open_stream(&p);
     char          answer[500];
-    skew_ms = 3600 * 1000 - 5000;
+    test_skew_ms = 3600 * 1000 - 5000;
     CHECK_CODE(BLIND_OK, ask(s, answer, sizeof answer, "hello"), "an hour less five seconds");
-    skew_ms = 3600 * 1000;
+    test_skew_ms = 3600 * 1000;
     assert_int_equal(0, blind_stream_expiry_ms(s));
     CHECK(!blind_stream_alive(s));
     int before = atomic_load(&p.application_bytes);
     CHECK_CODE(BLIND_REATTEST, ask(s, answer, sizeof answer, "hello"), "an hour");
     assert_int_equal(before, atomic_load(&p.application_bytes));
-    CHECK_CODE(BLIND_OK, attest_again(s), "renewed");
+    CHECK_CODE(BLIND_OK, test_reattest(s), "renewed");
     CHECK_CODE(BLIND_OK, ask(s, answer, sizeof answer, "hello"), "after the new verdict");
     assert_int_equal(2, atomic_load(&p.attestations));
     assert_int_equal(1, atomic_load(&p.connections));
-    skew_ms = 0;
+    test_skew_ms = 0;
     blind_stream_close(s);
     test_peer_stop(&p);
 }
@@ -112,7 +91,7 @@ TEST(contexts_differ_each_time)
     test_peer_start(&p);
     blind_stream *s = open_stream(&p);
     for (int i = 0; i < 5; i++)
-        CHECK_CODE(BLIND_OK, attest_again(s), "again");
+        CHECK_CODE(BLIND_OK, test_reattest(s), "again");
     assert_int_equal(6, s->contexts.count);
     blind_stream_close(s);
     test_peer_stop(&p);
@@ -132,7 +111,7 @@ TEST(a_key_update_changes_nothing)
     char          answer[500];
     for (int i = 0; i < 3; i++) {
         CHECK_CODE(BLIND_OK, ask(s, answer, sizeof answer, "hello"), "ask");
-        CHECK_CODE(BLIND_OK, attest_again(s), "the exporter is that of the handshake");
+        CHECK_CODE(BLIND_OK, test_reattest(s), "the exporter is that of the handshake");
     }
     blind_stream_close(s);
     test_peer_stop(&p);
@@ -147,28 +126,21 @@ TEST(a_renewed_verdict_sees_the_longer_log)
     uint64_t      before = blind_result_log_len(blind_stream_result(s));
     bl_log_event  event = { .type = BL_LOG_MODEL_LOAD, .name = BL_LITERAL("m"), .sha256 = { 1 } };
     assert_int_equal(BLIND_OK, bl_runtime_log_append(&p.log, &event, NULL, NULL));
-    CHECK_CODE(BLIND_OK, attest_again(s), "again");
+    CHECK_CODE(BLIND_OK, test_reattest(s), "again");
     assert_int_equal(before + 1, blind_result_log_len(blind_stream_result(s)));
     assert_int_equal(1, blind_result_models(blind_stream_result(s)));
     blind_stream_close(s);
     test_peer_stop(&p);
 }
 
-static bool refuse_second(test_conn *c, const bl_http_head *head, blind_span body)
-{
-    if (c->requests == 0)
-        return test_attest_well(c, head, body);
-    test_send_answer(c, 503, "", (blind_span){ 0 });
-    return true;
-}
-
 TEST(a_stream_whose_new_verdict_fails_has_ended)
 {
-    test_peer p = { .attest = refuse_second };
+    test_again busy = { 503, "", "" };
+    test_peer  p = { .attest = test_attest_once, .arg = &busy };
     test_peer_start(&p);
     blind_stream *s = open_stream(&p);
     size_t        n;
-    CHECK_CODE(BLIND_BUSY, attest_again(s), "refused");
+    CHECK_CODE(BLIND_BUSY, test_reattest(s), "refused");
     CHECK_CODE(BLIND_CLOSED, blind_stream_write(s, "x", 1, &n, NULL), "write");
     CHECK_CODE(BLIND_CLOSED, blind_stream_reattest(s, NULL), "once more");
     CHECK(!blind_stream_alive(s));
@@ -183,15 +155,9 @@ static bool say_more(test_conn *c, const bl_http_head *head, blind_span body)
     return true;
 }
 
-static bool hang_up(test_conn *c, const bl_http_head *head, blind_span body)
-{
-    test_hello(c, head, body);
-    return false;
-}
-
 TEST(a_stream_with_stray_bytes_or_an_end_is_not_alive)
 {
-    test_answer *const others[] = { say_more, hang_up };
+    test_answer *const others[] = { say_more, test_hang_up };
     for (size_t i = 0; i < BL_LEN(others); i++) {
         test_peer p = { .other = others[i] };
         test_peer_start(&p);
@@ -242,20 +208,6 @@ TEST(the_blocking_call_explains_a_refusal)
     test_peer_stop(&p);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    policy = test_policy();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    blind_policy_free(policy);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,5 +222,5 @@ int main(void)
         RUN(a_cut_stream_is_told),
         RUN(the_blocking_call_explains_a_refusal),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_policy_setup, test_policy_teardown);
 }
