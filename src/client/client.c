@@ -295,12 +295,14 @@ static bool split_url(const char *url, char *host, size_t room, uint16_t *port)
     memcpy(host, url, n);
     host[n] = 0;
     url += n + bracket;
-    unsigned number = 0;
-    int      used = 0;
-    if (*url == ':' && (sscanf(url, ":%5u%n", &number, &used) != 1 || number == 0 ||
-                        number > UINT16_MAX || url[1] < '0' || url[1] > '9'))
-        return false;
-    url += used;
+    uint64_t number = 0;
+    if (*url == ':') {
+        size_t digits = strspn(++url, "0123456789");
+        if (digits > 5 || !bl_http_number(bl_span(url, digits), &number) || number == 0 ||
+            number > UINT16_MAX)
+            return false;
+        url += digits;
+    }
     *port = (uint16_t)number;
     return *url == 0 || strcmp(url, "/") == 0;
 }

@@ -2,6 +2,7 @@
  *
  * Source: KServe V2 (Open Inference Protocol, inference_rest.md); uploads are ours: PUT of the
  * file, answered {"name", "sha256", "size", "salt"}. */
+#include "base/hex.h"
 #include "base/limits.h"
 #include "client/ask.h"
 #include "crypto/hash.h"
@@ -133,12 +134,7 @@ static bool hex_field(const json_t *root, const char *name, char to[65], uint8_t
     if (!text || strlen(text) != 64 || strspn(text, "0123456789abcdef") != 64)
         return false;
     memcpy(to, text, 65);
-    for (int i = 0; i < 32; i++) {
-        const char digits[] = "0123456789abcdef";
-        bytes[i] = (uint8_t)((strchr(digits, text[2 * i]) - digits) << 4 |
-                             (strchr(digits, text[2 * i + 1]) - digits));
-    }
-    return true;
+    return bl_hex_decode(bl_span_str(text), bytes, 32);
 }
 
 static blind_code read_info(blind_client *c, const blind_response *r, upload *u,

@@ -4,7 +4,7 @@
  * of values, in a block of scores that stays in the second cache. */
 #include "nn/micro.h"
 
-#define SCORES (96 * 1024 / sizeof(float)) /* of a block, about */
+#define SCORES ((size_t)96 * 1024 / sizeof(float)) /* of a block, about */
 
 typedef void softmax_rows(float *out, const float *x, size_t rows, size_t width, bool log,
                           bl_pool *pool);

@@ -176,8 +176,8 @@ static void multiply_part(const conv_job *j, const part *p, size_t strip, size_t
     const bl_packed *w = j->c->w;
     size_t           s = strip - p->first_strip, u = unit - p->first_unit;
     size_t           strips = p->last_strip - p->first_strip;
-    float       *sums = p->sums + (j->once ? 0 : u * strips + s) * (BL_TILE_SIZE / sizeof(float));
-    const float *weights =
+    float           *sums = p->sums + (j->once ? 0 : u * strips + s) * BL_TILE_LEN;
+    const float     *weights =
         w->data + p->group * w->group_stride + unit * j->unit * w->k + k0 * j->unit;
     const float *pixels = p->packed + s * (j->packed_size / j->part_strips / sizeof(float));
     if (w->layout == BL_LAYOUT_BROADCAST)
@@ -232,7 +232,7 @@ static void conv_part(void *arg, size_t index, int worker)
                           .first_unit = channel_part * j->part_units,
                           .last_unit = BL_MIN((channel_part + 1) * j->part_units, j->units),
                           .packed = (float *)scratch,
-                          .sums = sums + TURNED * (BL_TILE_SIZE / sizeof(float)),
+                          .sums = sums + TURNED * BL_TILE_LEN,
                           .turned = sums };
     size_t          begin = 0;
     do {

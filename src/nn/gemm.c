@@ -80,7 +80,7 @@ static void block_by_panel(const gemm_job *j, float *sums, size_t block, size_t 
                    row == begin ? ahead : columns, k0 > 0);
         if (k0 + k == b->k)
             finish_tile(j, sums, row, rows, panel);
-        sums += BL_TILE_SIZE / sizeof(float);
+        sums += BL_TILE_LEN;
     }
 }
 
@@ -95,8 +95,8 @@ static void gemm_part(void *arg, size_t index, int worker)
         for (size_t panel = first; panel < last; panel++) {
             bool         more = panel + 1 < last;
             const float *ahead = slice(j, more ? panel + 1 : first, more ? k0 : k0 + j->k_block);
-            block_by_panel(j, sums + (panel - first) * j->tiles * (BL_TILE_SIZE / sizeof(float)),
-                           block, panel, k0, ahead);
+            block_by_panel(j, sums + (panel - first) * j->tiles * BL_TILE_LEN, block, panel, k0,
+                           ahead);
         }
         k0 += j->k_block;
     } while (k0 < j->g->b->k);

@@ -63,22 +63,22 @@ static void pack_panel(const matmul_job *j, float *to, const float *b, size_t co
                 to[c] = b[c * p->b_col];
 }
 
-static void finish_tile(const matmul_job *j, const float *sums, float *out, size_t row, size_t rows,
-                        size_t col)
-{
-    bl_finish f = { .out = out + row * j->p->out_row + col,
-                    .stride = j->p->out_row,
-                    .act = j->p->alpha == 1 ? BL_UNARY_NONE : BL_UNARY_AFFINE,
-                    .a = j->p->alpha };
-    j->m->finish(&f, sums, j->m->width, rows, BL_MIN(j->p->n - col, j->m->width));
-}
-
 typedef struct {
     const float *a, *b;
     float       *out;
     size_t       first_row, last_row, first_panel, last_panel;
     float       *packed, *left, *sums;
 } part;
+
+static void finish_tile(const matmul_job *j, const part *p, const float *sums, size_t row,
+                        size_t rows, size_t col)
+{
+    bl_finish f = { .out = p->out + row * j->p->out_row + col,
+                    .stride = j->p->out_row,
+                    .act = j->p->alpha == 1 ? BL_UNARY_NONE : BL_UNARY_AFFINE,
+                    .a = j->p->alpha };
+    j->m->finish(&f, sums, j->m->width, rows, BL_MIN(j->p->n - col, j->m->width));
+}
 
 /* k products from k0 on of one tile of rows with every packed panel. */
 static void multiply_rows(const matmul_job *j, const part *p, size_t row, size_t k0, size_t k)
@@ -98,11 +98,11 @@ static void multiply_rows(const matmul_job *j, const part *p, size_t row, size_t
     }
     for (size_t panel = p->first_panel; panel < p->last_panel; panel++) {
         size_t       at = panel - p->first_panel;
-        float       *sums = p->sums + (at * j->tiles + tile) * (BL_TILE_SIZE / sizeof(float));
+        float       *sums = p->sums + (at * j->tiles + tile) * BL_TILE_LEN;
         const float *columns = p->packed + at * j->k_block * j->m->width;
         j->m->tile(sums, rows, k, a, a_row, a_col, columns, columns, k0 > 0);
         if (k0 + k == q->k)
-            finish_tile(j, sums, p->out, row, rows, panel * j->m->width);
+            finish_tile(j, p, sums, row, rows, panel * j->m->width);
     }
 }
 

@@ -11,7 +11,8 @@
 
 #define BL_MAX_ROWS  14 /* of a tile, on any instruction set */
 #define BL_MAX_WIDTH 32
-#define BL_TILE_SIZE (BL_MAX_ROWS * BL_MAX_WIDTH * sizeof(float))
+#define BL_TILE_LEN  ((size_t)BL_MAX_ROWS * BL_MAX_WIDTH) /* sums of the largest tile */
+#define BL_TILE_SIZE (BL_TILE_LEN * sizeof(float))
 
 /* sums[r][j] (+)= sum over k of a[r * a_row + k * a_col] * panel[k * width + j]
  *

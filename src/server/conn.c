@@ -231,7 +231,7 @@ static blind_code check_body(bl_conn *c, const bl_route *route, blind_error *err
     const bl_http_head *head = &c->parser.head;
     const bl_config    *config = c->server->config;
     const uint64_t      max[] = { [BL_BODY_NONE] = 1,
-                                  [BL_BODY_SMALL] = 64 * 1024,
+                                  [BL_BODY_SMALL] = UINT64_C(64) * 1024,
                                   [BL_BODY_INPUT] = (uint64_t)config->max_body,
                                   [BL_BODY_MODEL] = (uint64_t)config->max_model_size };
     c->parser.limits.body_max = max[route->body];

@@ -118,7 +118,7 @@ static void on_readable(evutil_socket_t listening, short what, void *arg)
         if (errno == EINTR || errno == ECONNABORTED)
             continue;
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            struct timeval tv = { .tv_usec = PAUSE_MS * 1000 };
+            struct timeval tv = { .tv_usec = PAUSE_MS * 1000L };
             event_del(l->readable);
             event_add(l->pause, &tv);
         }

@@ -109,6 +109,7 @@ blind_code bl_tls_server_new(const bl_key *key, const blind_span *chain, size_t 
     return server_wrap(context, out, err);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is OpenSSL's. */
 static int no_passphrase(char *to, int size, int writing, void *arg)
 {
     (void)to, (void)size, (void)writing, (void)arg;
