@@ -3,17 +3,28 @@
 
 #include "crypto/ossl.h"
 
+#include <assert.h>
 #include <openssl/err.h>
 #include <openssl/hmac.h>
 
 static const EVP_MD *md_of(bl_hash hash)
 {
-    return hash == BL_SHA384 ? EVP_sha384() : EVP_sha256();
+    switch (hash) {
+    case BL_SHA384:
+        return EVP_sha384();
+    case BL_SHA512:
+        return EVP_sha512();
+    case BL_BANK_SHA1:
+        return EVP_sha1();
+    default:
+        return EVP_sha256();
+    }
 }
 
 size_t bl_hash_size(bl_hash hash)
 {
-    return hash == BL_SHA384 ? BL_SHA384_SIZE : BL_SHA256_SIZE;
+    static const uint8_t sizes[BL_HASH_COUNT] = { 32, 48, 64, 20 };
+    return hash < BL_HASH_COUNT ? sizes[hash] : sizes[BL_SHA256];
 }
 
 /* OpenSSL fails here only for want of memory. */
@@ -46,6 +57,7 @@ blind_code bl_sha384(blind_span data, uint8_t out[BL_SHA384_SIZE])
 blind_code bl_hmac_of(bl_hash hash, blind_span key, blind_span data, uint8_t *out)
 {
     unsigned size;
+    assert(hash == BL_SHA256 || hash == BL_SHA384);
     if (key.size <= INT32_MAX &&
         HMAC(md_of(hash), key.size ? key.data : (const uint8_t *)"", (int)key.size,
              data.size ? data.data : (const uint8_t *)"", data.size, out, &size))

@@ -1,5 +1,5 @@
-/* SHA-256, SHA-384 and HMAC.  Each may fail, for want of memory inside OpenSSL: the output is then
- * zero and must not be used. */
+/* SHA-256, SHA-384, SHA-512 and HMAC.  Each may fail, for want of memory inside OpenSSL: the output
+ * is then zero and must not be used. */
 #ifndef BL_HASH_H
 #define BL_HASH_H
 
@@ -7,6 +7,7 @@
 
 #define BL_SHA256_SIZE 32
 #define BL_SHA384_SIZE 48
+#define BL_HASH_MAX    64 /* bytes of the largest digest below */
 
 BLIND_MUST_USE blind_code bl_sha256(blind_span data, uint8_t out[BL_SHA256_SIZE]);
 BLIND_MUST_USE blind_code bl_sha384(blind_span data, uint8_t out[BL_SHA384_SIZE]);
@@ -15,11 +16,14 @@ BLIND_MUST_USE blind_code bl_hmac_sha256(blind_span key, blind_span data,
 BLIND_MUST_USE blind_code bl_hmac_sha384(blind_span key, blind_span data,
                                          uint8_t out[BL_SHA384_SIZE]);
 
-typedef enum { BL_SHA256, BL_SHA384 } bl_hash;
+/* BL_BANK_SHA1 is there to replay the SHA-1 bank of old event logs and to match the digests listed
+ * in them, and for nothing else: no signature scheme (crypto/key.h) and no MAC takes it. */
+typedef enum { BL_SHA256, BL_SHA384, BL_SHA512, BL_BANK_SHA1, BL_HASH_COUNT } bl_hash;
 
-/* 32 or 48. */
+/* 32, 48, 64 or 20. */
 size_t bl_hash_size(bl_hash hash);
-/* Hash or HMAC by value, for protocols that negotiate it; out holds bl_hash_size(hash) bytes. */
+/* Hash or HMAC by value, for protocols that negotiate it; out holds bl_hash_size(hash) bytes.
+ * bl_hmac_of: SHA-256 and SHA-384 only. */
 BLIND_MUST_USE blind_code bl_hash_of(bl_hash hash, blind_span data, uint8_t *out);
 BLIND_MUST_USE blind_code bl_hmac_of(bl_hash hash, blind_span key, blind_span data, uint8_t *out);
 
