@@ -95,9 +95,19 @@ def row(m):
             "%.0f" % o["rss_peak_mb"], "%.0f" % t["rss_peak_mb"]]
 
 
-def markdown(rows, about):
-    lines = ["# Against ONNX Runtime", "", about, "", "| " + " | ".join(HEADER) + " |",
-             "|" + "---|" * len(HEADER)]
+def ranges(measured):
+    """One line each for time, load and memory: blind's share of ONNX Runtime's, over all cases and threads."""
+    lines = []
+    for what, key in (("time", "median_ms"), ("load", "load_ms"), ("memory", "rss_peak_mb")):
+        ratios = [m["ours"][key] / m["theirs"][key] for m in measured]
+        lines.append("%-6s %.2f to %.2f of ONNX Runtime's, median %.2f" %
+                     (what, min(ratios), max(ratios), statistics.median(ratios)))
+    return lines
+
+
+def markdown(rows, summary, about):
+    lines = ["# Against ONNX Runtime", "", about, ""] + ["- " + line for line in summary]
+    lines += ["", "| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
     return "\n".join(lines + ["| " + " | ".join(r) + " |" for r in rows]) + "\n"
 
 
@@ -118,22 +128,20 @@ def main():
     cases = [c for c in found if not args.cases or any(c == a or c.startswith(a + "/") for a in args.cases)]
     form = "%-26s %7s %9s %9s %6s %8s %9s %8s %9s"
     print(form % tuple(HEADER), flush=True)
-    rows, worst, last = [], 0, None
+    measured = []
     for case in cases:
         for threads in map(int, args.threads.split(",")):
-            last = measure(args, case, threads)
-            rows.append(row(last))
-            worst = max(worst, last["ours"]["median_ms"] / last["theirs"]["median_ms"])
-            print(form % tuple(rows[-1]), flush=True)
-    if not last:
+            measured.append(measure(args, case, threads))
+            print(form % tuple(row(measured[-1])), flush=True)
+    if not measured:
         sys.exit("compare.py: no cases in '%s'" % args.models)
     about = ("%s, %d processors; blind with %s, ONNX Runtime %s; %s. Medians of %d rounds in turns. A ratio below 1 "
-             "means that blind is faster." % (processor(), len(os.sched_getaffinity(0)), last["isa"], last["version"],
-                                              time.strftime("%Y-%m-%d"), args.rounds))
-    print("largest ratio %.2f\n%s" % (worst, about))
+             "means that blind is faster." % (processor(), len(os.sched_getaffinity(0)), measured[0]["isa"],
+                                              measured[0]["version"], time.strftime("%Y-%m-%d"), args.rounds))
+    print("\n".join(ranges(measured) + [about]))
     if args.markdown:
         with open(args.markdown, "w") as out:
-            out.write(markdown(rows, about + " Made by `./dev bench onnx`."))
+            out.write(markdown(map(row, measured), ranges(measured), about + " Made by `./dev bench onnx`."))
 
 
 if __name__ == "__main__":
