@@ -1,34 +1,8 @@
 /* Authenticators: written and read by ours, read from an independent script, and every rule broken.
  */
-#include "crypto/cert.h"
-#include "crypto/key.h"
-#include "tests/test.h"
+#include "tests/tls/fake_session.h"
 #include "tls/authenticator.h"
 #include "tls/transcript.h"
-
-#include <openssl/evp.h>
-
-/* ---- a session without a socket ---- */
-
-typedef struct {
-    const char *secret; /* equal secrets are the same session */
-    const char *fails;  /* the label whose export fails, or NULL */
-} fake_session;
-
-/* Deterministic bytes that depend on session, label and context. */
-static bool fake_export(void *arg, const char *label, blind_span context, uint8_t *out, size_t size)
-{
-    const fake_session *s = arg;
-    if (s->fails && strcmp(s->fails, label) == 0)
-        return false;
-    uint8_t     digest[64];
-    bl_auto_buf all = BL_BUF_EMPTY;
-    bl_buf_printf(&all, "%s|%s|", s->secret, label);
-    bl_buf_add(&all, context);
-    CHECK(EVP_Digest(all.data, all.size, digest, NULL, EVP_sha512(), NULL) == 1);
-    memcpy(out, digest, size);
-    return true;
-}
 
 static uint8_t context_a[BL_CONTEXT_SIZE] = { 1, 2, 3 }, context_b[BL_CONTEXT_SIZE] = { 9 };
 static bl_key *key, *other_key;
@@ -37,8 +11,8 @@ static const blind_span cmw = { (const uint8_t *)"evidence", 8 };
 
 static bl_authenticator_keys keys_of(const char *secret, size_t hash_size, const uint8_t *context)
 {
-    fake_session          session = { secret, NULL };
-    bl_exporter           exporter = { fake_export, &session, hash_size };
+    test_session          session = { secret, NULL };
+    bl_exporter           exporter = { test_fake_export, &session, hash_size };
     bl_authenticator_keys keys;
     assert_int_equal(BLIND_OK, bl_authenticator_keys_derive(&exporter, context, &keys, NULL));
     return keys;
@@ -70,20 +44,13 @@ static blind_code verify(blind_span message, blind_span request, const bl_authen
     return code;
 }
 
-static void make_cert(const bl_key *of, bl_buf *der, bl_buf *public)
-{
-    bl_cert_options options = { .not_before_s = 0, .not_after_s = 4000000000 };
-    assert_int_equal(BLIND_OK, bl_cert_make(of, NULL, (blind_span){ 0 }, &options, der, NULL));
-    assert_int_equal(BLIND_OK, bl_key_spki(of, public, NULL));
-}
-
 static int setup(void **state)
 {
     (void)state;
     assert_int_equal(BLIND_OK, bl_key_generate(&key, NULL));
     assert_int_equal(BLIND_OK, bl_key_generate(&other_key, NULL));
-    make_cert(key, &cert, &spki);
-    make_cert(other_key, &other_cert, &other_spki);
+    test_make_cert(key, &cert, &spki);
+    test_make_cert(other_key, &other_cert, &other_spki);
     return 0;
 }
 
@@ -177,13 +144,13 @@ TEST(another_exporter_label_gives_another_session)
 {
     bl_authenticator_keys keys = keys_of("s", 32, context_a), wrong = keys;
     bl_auto_buf           request = request_of(context_a);
-    fake_session          session = { "s", NULL };
-    fake_export(&session, "EXPORTER-client authenticator handshake context", (blind_span){ 0 },
-                wrong.handshake, 32);
+    test_session          session = { "s", NULL };
+    test_fake_export(&session, "EXPORTER-client authenticator handshake context", (blind_span){ 0 },
+                     wrong.handshake, 32);
     bl_auto_buf a = authenticator_of(&wrong, bl_buf_span(&request), key, bl_buf_span(&cert));
     CHECK_CODE(BLIND_BINDING, verify(bl_buf_span(&a), bl_buf_span(&request), &keys), "client's");
-    fake_export(&session, "EXPORTER-client authenticator finished key", (blind_span){ 0 },
-                keys.finished_key, 32);
+    test_fake_export(&session, "EXPORTER-client authenticator finished key", (blind_span){ 0 },
+                     keys.finished_key, 32);
     bl_auto_buf b = authenticator_of(&keys, bl_buf_span(&request), key, bl_buf_span(&cert));
     keys = keys_of("s", 32, context_a);
     CHECK_CODE(BLIND_BINDING, verify(bl_buf_span(&b), bl_buf_span(&request), &keys), "reflected");
@@ -209,14 +176,14 @@ TEST(an_exporter_that_fails_is_refusal)
                                           BL_LABEL_FINISHED };
     bl_authenticator_keys    keys, zero = { 0 };
     for (size_t i = 0; i < BL_LEN(labels); i++) {
-        fake_session session = { "s", labels[i] };
-        bl_exporter  exporter = { fake_export, &session, 32 };
+        test_session session = { "s", labels[i] };
+        bl_exporter  exporter = { test_fake_export, &session, 32 };
         CHECK_CODE(BLIND_EVIDENCE, bl_authenticator_keys_derive(&exporter, context_a, &keys, NULL),
                    labels[i]);
         assert_memory_equal(&zero, &keys, sizeof keys);
     }
-    fake_session session = { "s", NULL };
-    bl_exporter  none = { fake_export, &session, 0 };
+    test_session session = { "s", NULL };
+    bl_exporter  none = { test_fake_export, &session, 0 };
     CHECK_CODE(BLIND_EVIDENCE, bl_authenticator_keys_derive(&none, context_a, &keys, NULL), "hash");
 }
 
