@@ -38,7 +38,8 @@
     X(loops, "loops", INTEGER, "N", "2", 1, 16, false,                                             \
       "event-loop threads")                                                                        \
     X(tokens, "tokens", FILE, "FILE", "", 0, 0, true,                                              \
-      "who may do what: NAME:SHA256-OF-TOKEN:RIGHTS lines; without it only sim takes uploads")     \
+      "who may do what: NAME:SHA256-OF-TOKEN:RIGHTS and NAME:key=ID:RIGHTS lines; without it "     \
+      "only sim takes uploads")     \
     X(host_cert, "host-cert", FILE, "FILE", "", 0, 0, false,                                       \
       "PEM certificate of the operator (host_server.pem): serves the helper port and issues the "  \
       "attested port's certificate")                                                               \

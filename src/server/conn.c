@@ -72,6 +72,7 @@ void bl_conn_free(bl_conn *c)
     bufferevent_free(c->bev);
     bl_http_parser_done(&c->parser);
     bl_contexts_done(&c->contexts);
+    bl_challenge_done(&c->challenge);
     atomic_fetch_sub(&c->server->counters.open, 1);
     if (c->where == BL_ON_ATTESTED)
         atomic_fetch_sub(&c->server->counters.open_attested, 1);
@@ -210,6 +211,8 @@ static blind_code check_fence(bl_conn *c, bl_exchange *e, blind_error *err)
     return BLIND_OK;
 }
 
+/* A request's token says who asks; without one the connection's key does, as long as it is known.
+ */
 static blind_code find_principal(bl_conn *c, bl_exchange *e, blind_error *err)
 {
     blind_span value = bl_http_field_get(e->head, "authorization");
@@ -220,6 +223,8 @@ static blind_code find_principal(bl_conn *c, bl_exchange *e, blind_error *err)
         token = bl_span(value.data + 7, value.size - 7);
     else if (value.size > 0)
         return blind_fail(err, BLIND_DENIED, "server.token", "expected a bearer token");
+    if (token.size == 0 && c->has_key)
+        return bl_principals_find_key(c->server->principals, c->key_id, &e->principal, err);
     blind_code code = bl_principals_find(c->server->principals, token, c->id, &e->principal, err);
     if (code == BLIND_DENIED && err)
         err->stage = "server.token";

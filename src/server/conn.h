@@ -10,7 +10,7 @@
 #define BL_CONN_H
 
 #include "server/exchange.h"
-#include "tls/authenticator.h"
+#include "tls/client_authenticator.h"
 
 #include <event2/util.h>
 
@@ -45,7 +45,10 @@ struct bl_conn {
     bool                pending, unattested; /* counted there */
     bool                attested, close_after, body_unread, reading;
     uint64_t            attested_len; /* of the runtime log, as this session attested it */
-    bl_contexts         contexts;
+    bl_contexts         contexts;     /* of both sides' authenticators */
+    bl_challenge        challenge;
+    bool                has_key; /* the client proved one on this session */
+    uint8_t             key_id[BL_KEY_ID_SIZE];
     uint64_t            body_began_ns;
     bl_conn            *next, **prev; /* all of this loop */
 };

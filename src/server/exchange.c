@@ -111,7 +111,9 @@ void bl_reply_error(bl_exchange *e, const blind_error *error)
     if (status == 401)
         snprintf(fields, sizeof fields, "WWW-Authenticate: Bearer\r\n");
     if (status == 415)
-        snprintf(fields, sizeof fields, "Accept: %s\r\n", BL_AUTHENTICATOR_REQUEST_TYPE);
+        snprintf(fields, sizeof fields, "Accept: %s\r\n",
+                 strcmp(error->stage, "server.client") == 0 ? BL_CLIENT_AUTHENTICATOR_TYPE
+                                                            : BL_AUTHENTICATOR_REQUEST_TYPE);
     if (status == 405 && e->conn) {
         blind_span path, query;
         char       methods[200];

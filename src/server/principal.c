@@ -109,10 +109,11 @@ static bool parse_rights(blind_span text, unsigned *out)
     }
 }
 
-static bool has_digest(const bl_token_table *table, const uint8_t sha256[DIGEST])
+static bool has_digest(const bl_token_table *table, const bl_token_row *row)
 {
     for (size_t i = 0; i < table->len; i++)
-        if (memcmp(table->rows[i].sha256, sha256, DIGEST) == 0)
+        if (table->rows[i].key == row->key &&
+            memcmp(table->rows[i].sha256, row->sha256, DIGEST) == 0)
             return true;
     return false;
 }
@@ -125,8 +126,10 @@ static blind_code fail_line(blind_error *err, size_t line, const char *what)
 static blind_code add_row(bl_token_table *table, const bl_token_row *row, size_t line,
                           blind_error *err)
 {
-    if (has_digest(table, row->sha256))
-        return fail_line(err, line, "this token stands above already");
+    if (has_digest(table, row))
+        return fail_line(err, line,
+                         row->key ? "this key stands above already"
+                                  : "this token stands above already");
     if (table->len == BL_MAX_PRINCIPALS)
         return blind_fail(err, BLIND_LIMIT, "principal.tokens", "line %zu: more than %d rows", line,
                           BL_MAX_PRINCIPALS);
@@ -153,7 +156,18 @@ static blind_code add_anonymous(bl_token_table *table, unsigned granted, size_t 
     return BLIND_OK;
 }
 
-/* name:sha256-hex-of-token:rights, or anonymous:-:rights */
+/* A token's digest, or a key's behind "key=". */
+static bool parse_digest(blind_span text, bl_token_row *row)
+{
+    static const char mark[] = "key=";
+    size_t            n = sizeof mark - 1;
+    row->key = text.size > n && memcmp(text.data, mark, n) == 0;
+    if (row->key)
+        text = bl_span(text.data + n, text.size - n);
+    return bl_hex_decode(text, row->sha256, DIGEST);
+}
+
+/* name:sha256-hex-of-token:rights, name:key=sha256-hex-of-spki:rights, or anonymous:-:rights */
 static blind_code parse_row(bl_token_table *table, blind_span text, size_t line, blind_error *err)
 {
     bl_token_row row = { 0 };
@@ -171,8 +185,10 @@ static blind_code parse_row(bl_token_table *table, blind_span text, size_t line,
         return bl_span_equal(digest, BL_LITERAL("-"))
                    ? add_anonymous(table, row.rights, line, err)
                    : fail_line(err, line, "'anonymous' has no token, expected '-'");
-    if (!bl_hex_decode(digest, row.sha256, DIGEST))
-        return fail_line(err, line, "expected the token's SHA-256 in 64 hexadecimal digits");
+    if (!parse_digest(digest, &row))
+        return fail_line(err, line,
+                         row.key ? "expected the key's SHA-256 in 64 hexadecimal digits"
+                                 : "expected the token's SHA-256 in 64 hexadecimal digits");
     return add_row(table, &row, line, err);
 }
 
@@ -265,12 +281,14 @@ static unsigned anonymous_rights(const bl_principals *p)
 }
 
 /* Looks at every row, so that time tells nothing about which matched. */
-static bool match(const bl_token_table *table, const uint8_t sha256[DIGEST], bl_principal *out)
+static bool match(const bl_token_table *table, bool key, const uint8_t sha256[DIGEST],
+                  bl_principal *out)
 {
     bool found = false;
     for (size_t i = 0; i < table->len; i++) {
         const bl_token_row *row = &table->rows[i];
-        if (bl_equal_secret(bl_span(row->sha256, DIGEST), bl_span(sha256, DIGEST))) {
+        if (row->key == key &&
+            bl_equal_secret(bl_span(row->sha256, DIGEST), bl_span(sha256, DIGEST))) {
             memcpy(out->name, row->name, sizeof out->name);
             out->rights = row->rights;
             found = true;
@@ -293,10 +311,20 @@ blind_code bl_principals_find(bl_principals *p, blind_span token, uint64_t sessi
     if (token.size == 0)
         *out = (bl_principal){ "anonymous", session, anonymous_rights(p) };
     else
-        found = match(&p->table, sha256, out);
+        found = match(&p->table, false, sha256, out);
     pthread_mutex_unlock(&p->lock);
     bl_wipe(sha256, sizeof sha256);
     return found ? BLIND_OK : blind_fail(err, BLIND_DENIED, "principal.token", "unknown token");
+}
+
+blind_code bl_principals_find_key(bl_principals *p, const uint8_t key_id[DIGEST], bl_principal *out,
+                                  blind_error *err)
+{
+    *out = (bl_principal){ 0 };
+    pthread_mutex_lock(&p->lock);
+    bool found = match(&p->table, true, key_id, out);
+    pthread_mutex_unlock(&p->lock);
+    return found ? BLIND_OK : blind_fail(err, BLIND_DENIED, "principal.key", "unknown client key");
 }
 
 blind_code bl_principals_may(bl_principals *p, const bl_principal *who, bl_right right,

@@ -1,10 +1,10 @@
 /* Who asks, and what they may do.
  *
- * The tokens file has one row per principal, `name:sha256-hex-of-token:rights`, rights being a
- * comma list of infer, upload, delete, load, admin.  Blank lines and lines that start with # are
- * skipped. The row `anonymous:-:RIGHTS` says what sessions without a token may do; without that
- * row, nothing. Only hashes are kept: a token is 32 random bytes or more in hex or base64, so one
- * SHA-256 is enough.
+ * The tokens file has one row per token, `name:sha256-hex-of-token:rights`, or per client key,
+ * `name:key=sha256-hex-of-spki:rights`, rights being a comma list of infer, upload, delete, load,
+ * admin.  Blank lines and lines that start with # are skipped. The row `anonymous:-:RIGHTS` says
+ * what sessions with neither may do; without that row, nothing. Only hashes are kept: a token is 32
+ * random bytes or more in hex or base64, so one SHA-256 is enough.
  *
  * Without a tokens file everybody may infer, and the sim TEE lets strangers do the rest. */
 #ifndef BL_PRINCIPAL_H
@@ -33,7 +33,7 @@ typedef enum { BL_RIGHTS(X) BL_RIGHT_ALL = 31 } bl_right;
 typedef struct {
     char name[BL_MAX_PRINCIPAL_NAME + 1]; /* owns models; "anonymous" for every session without
                                              a token */
-    uint64_t session; /* tells anonymous sessions apart where shares are dealt; 0 with a token */
+    uint64_t session; /* tells anonymous sessions apart where shares are dealt; else 0 */
     unsigned rights;  /* bits of bl_right */
 } bl_principal;
 
@@ -67,6 +67,13 @@ BLIND_MUST_USE blind_code bl_principals_reload(bl_principals *principals, blind_
  * Errors: DENIED (no such token) */
 BLIND_MUST_USE blind_code bl_principals_find(bl_principals *principals, blind_span token,
                                              uint64_t session, bl_principal *out, blind_error *err);
+/* The principal of a key that a client authenticator proved on this session.
+ *
+ * key_id  SHA-256 of its SubjectPublicKeyInfo
+ * Errors: DENIED (no such key): a token of the same digest is another thing */
+BLIND_MUST_USE blind_code bl_principals_find_key(bl_principals *principals,
+                                                 const uint8_t key_id[32], bl_principal *out,
+                                                 blind_error *err);
 /* bl_principal_may(), and "SendModel is disabled" where uploads are refused. */
 BLIND_MUST_USE blind_code bl_principals_may(bl_principals *principals, const bl_principal *who,
                                             bl_right right, blind_error *err);
@@ -74,7 +81,8 @@ BLIND_MUST_USE blind_code bl_principals_may(bl_principals *principals, const bl_
 /* The parser of the tokens file, pure: rows in the order of the file. */
 typedef struct {
     char     name[BL_MAX_PRINCIPAL_NAME + 1];
-    uint8_t  sha256[32]; /* of the token */
+    uint8_t  sha256[32]; /* of the token, or of the key */
+    bool     key;
     unsigned rights;
 } bl_token_row;
 

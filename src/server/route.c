@@ -4,6 +4,7 @@
 #include "http/message.h"
 #include "server/principal.h"
 #include "tls/carriage.h"
+#include "tls/client_authenticator.h"
 
 #include <stdio.h>
 
@@ -20,11 +21,15 @@
     BL_BODY_INPUT, bl_api_infer_begin, NULL, bl_api_infer, bl_api_infer_done, bl_api_infer_gone
 #define UPLOAD                                                                                     \
     BL_BODY_MODEL, bl_api_upload_begin, bl_api_upload_piece, bl_api_upload, bl_api_upload_done, NULL
+#define CLIENT              BL_BODY_SMALL, bl_api_client_begin, NULL, bl_api_client, NULL, NULL
 #define PLAIN(kind, finish) kind, NULL, NULL, finish, NULL, NULL
 
 /* method, pattern, where, right, fenced, resolves, then the body and its handlers */
 const bl_route bl_routes[] = {
     { "POST", BL_AUTHENTICATOR_PATH, ATTESTED, 0, false, false, ATTEST },
+    { "GET", BL_CLIENT_AUTHENTICATOR_PATH, ATTESTED, 0, true, false,
+      PLAIN(BL_BODY_NONE, bl_api_challenge) },
+    { "POST", BL_CLIENT_AUTHENTICATOR_PATH, ATTESTED, 0, true, false, CLIENT },
 
     { "GET", "/v2/health/live", ATTESTED, 0, true, false, PLAIN(BL_BODY_NONE, bl_api_live) },
     { "GET", "/v2/health/ready", ATTESTED, 0, true, false, PLAIN(BL_BODY_NONE, bl_api_ready) },

@@ -59,6 +59,10 @@ blind_code bl_api_attest_begin(bl_exchange *e, blind_error *err);
 blind_code bl_api_attest(bl_exchange *e, blind_error *err);
 void       bl_api_attest_done(bl_exchange *e);
 
+blind_code bl_api_challenge(bl_exchange *e, blind_error *err);
+blind_code bl_api_client_begin(bl_exchange *e, blind_error *err);
+blind_code bl_api_client(bl_exchange *e, blind_error *err);
+
 blind_code bl_api_live(bl_exchange *e, blind_error *err);
 blind_code bl_api_ready(bl_exchange *e, blind_error *err);
 blind_code bl_api_server(bl_exchange *e, blind_error *err);

@@ -33,6 +33,15 @@ static const struct {
     { "a short digest", "ann:00:infer\n", BLIND_INPUT, 0 },
     { "a digest with a wrong digit", "ann:g" HASH_A ":infer\n", BLIND_INPUT, 0 },
     { "the same token twice", "ann:" HASH_A ":infer\nbob:" HASH_A ":infer\n", BLIND_INPUT, 0 },
+    { "a key", "ann:key=" HASH_A ":infer", BLIND_OK, 1 },
+    { "a key and a token of one digest", "ann:key=" HASH_A ":infer\nbob:" HASH_A ":infer\n",
+      BLIND_OK, 2 },
+    { "the same key twice", "ann:key=" HASH_A ":infer\nbob:key=" HASH_A ":infer\n", BLIND_INPUT,
+      0 },
+    { "a key without digits", "ann:key=:infer\n", BLIND_INPUT, 0 },
+    { "a short key", "ann:key=00:infer\n", BLIND_INPUT, 0 },
+    { "another kind of key", "ann:rsa=" HASH_A ":infer\n", BLIND_INPUT, 0 },
+    { "anonymous with a key", "anonymous:key=" HASH_A ":infer\n", BLIND_INPUT, 0 },
     { "the server's own name", "operator:" HASH_A ":infer\n", BLIND_INPUT, 0 },
     { "anonymous with a token", "anonymous:" HASH_A ":infer\n", BLIND_INPUT, 0 },
     { "anonymous twice", "anonymous:-:infer\nanonymous:-:infer\n", BLIND_INPUT, 0 },
@@ -95,12 +104,13 @@ static void write_file(const char *path, const char *text)
     CHECK(f && fputs(text, f) >= 0 && fclose(f) == 0);
 }
 
+/* name  "ann" for a token, "ann:key=" for a key */
 static void row(char *text, size_t size, const char *name, const char *token, const char *rights)
 {
     uint8_t digest[32];
     size_t  at = strlen(text);
     CHECK_CODE(BLIND_OK, bl_sha256(bl_span_str(token), digest), "hash");
-    at += (size_t)snprintf(text + at, size - at, "%s:", name);
+    at += (size_t)snprintf(text + at, size - at, strchr(name, ':') ? "%s" : "%s:", name);
     for (size_t i = 0; i < 32; i++)
         at += (size_t)snprintf(text + at, size - at, "%02x", digest[i]);
     snprintf(text + at, size - at, ":%s\n", rights);
@@ -219,6 +229,37 @@ TEST(principals_without_a_file)
     }
 }
 
+/* The public key itself as a bearer token has the digest of the key's row. */
+TEST(a_public_key_is_no_token_and_a_token_no_key)
+{
+    static const char public_key[] = "anybody knows this";
+    char              path[] = "/tmp/blind-tokens-XXXXXX", text[1024] = "";
+    bl_principals    *p;
+    bl_principal      who;
+    uint8_t           id[32];
+    close(mkstemp(path));
+    row(text, sizeof text, "ann:key=", public_key, "infer");
+    write_file(path, text);
+    CHECK_CODE(BLIND_OK, bl_principals_new(&(bl_principals_options){ .path = path }, &p, NULL),
+               "new");
+    CHECK_CODE(BLIND_OK, bl_sha256(bl_span_str(public_key), id), "hash");
+    CHECK_CODE(BLIND_OK, bl_principals_find_key(p, id, &who, NULL), "its key");
+    CHECK(strcmp(who.name, "ann") == 0 && who.session == 0 && who.rights == BL_RIGHT_INFER);
+    CHECK_CODE(BLIND_DENIED, bl_principals_find(p, bl_span_str(public_key), 7, &who, NULL),
+               "the key as a token");
+    text[0] = 0;
+    row(text, sizeof text, "bob", "token", "infer");
+    write_file(path, text);
+    CHECK_CODE(BLIND_OK, bl_principals_reload(p, NULL), "reload");
+    CHECK_CODE(BLIND_DENIED, bl_principals_find_key(p, id, &who, NULL), "gone");
+    CHECK(who.rights == 0);
+    CHECK_CODE(BLIND_OK, bl_sha256(BL_LITERAL("token"), id), "hash");
+    CHECK_CODE(BLIND_DENIED, bl_principals_find_key(p, id, &who, NULL),
+               "a token's digest as a key");
+    bl_principals_free(p);
+    unlink(path);
+}
+
 static void *reload_often(void *arg)
 {
     for (int i = 0; i < 200; i++)
@@ -247,5 +288,6 @@ TEST(principals_may_be_read_while_they_are_reloaded)
 TESTS(RUN(tokens_are_read_as_written), RUN(tokens_survive_every_prefix),
       RUN(tokens_name_the_line_that_is_wrong), RUN(tokens_are_bounded),
       RUN(principals_have_the_rights_of_their_row),
-      RUN(principals_follow_the_file_and_keep_the_last_good_one), RUN(principals_without_a_file),
+      RUN(principals_follow_the_file_and_keep_the_last_good_one),
+      RUN(a_public_key_is_no_token_and_a_token_no_key), RUN(principals_without_a_file),
       RUN(principals_may_be_read_while_they_are_reloaded))
