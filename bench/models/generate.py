@@ -159,7 +159,7 @@ BATCH = {0: "batch"}
 TOKENS = {0: "batch", 1: "length"}
 KEEP_NORMS = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
 PICTURES = {"b1": (random(1, 3, 224, 224),), "b8": (random(8, 3, 224, 224),)}
-LENGTHS = [(1, 8), (1, 32), (1, 128), (1, 384), (8, 32), (8, 128)]
+LENGTHS = [(1, 8), (1, 32), (1, 128), (1, 384), (8, 8), (8, 32), (8, 128)]
 
 # name: how it is made, opset, inputs, outputs, dynamic axes, cases, further export arguments
 NETWORKS = {
