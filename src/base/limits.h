@@ -23,6 +23,12 @@
 #define BL_MAX_BOOT_EVENTS    16384
 #define BL_MAX_BOOT_BANKS     16 /* digest algorithms that a log's header may list */
 
+/* Builds that are measured */
+#define BL_MAX_BUILD_FILE    (1u << 30)
+#define BL_MAX_PE_SECTIONS   96
+#define BL_MAX_UEFI_VARIABLE (1u << 20)
+#define BL_MAX_COMMAND_LINE  65536
+
 /* HTTP */
 #define BL_MAX_HEAD_SIZE   (32u << 10)
 #define BL_MAX_HEADERS     100
