@@ -42,6 +42,12 @@ typedef struct {
     uint8_t salt[32];
 } blind_salt;
 
+/* What verification may remember from call to call, so that a chain and its collateral are parsed
+ * and verified once; NULL where one is taken means none.  Threads may share it. */
+typedef struct blind_cache blind_cache;
+BLIND_API blind_cache     *blind_cache_new(size_t max_entries); /* NULL: no memory */
+BLIND_API void             blind_cache_free(blind_cache *cache);
+
 typedef struct {
     bool              simulation; /* accept evidence signed by the public simulation key */
     bool              debug_mode; /* accept an enclave that its host can debug */
@@ -49,6 +55,7 @@ typedef struct {
     blind_identity    identity;
     const blind_salt *salts;
     size_t            salts_len;
+    blind_cache      *cache;
 } blind_appraise_options;
 
 typedef struct blind_result blind_result;
@@ -61,7 +68,23 @@ BLIND_API BLIND_MUST_USE blind_code blind_appraise(blind_span bundle, const blin
                                                    const blind_policy           *policy,
                                                    const blind_appraise_options *options,
                                                    blind_result **out, blind_error *err);
-BLIND_API void                      blind_result_free(blind_result *result);
+/* A byte string that goes with evidence: "vcek", "tcb_info", ...: docs/formats/evidence.md. */
+typedef struct {
+    const char *name;
+    blind_span  bytes;
+} blind_part;
+
+/* The same for a TEE's own evidence, as its device or cloud gave it, without a bundle: there is no
+ * runtime log, so models are unknown and a session cannot be expected (USAGE).
+ *
+ * tee       "snp"; one that this build does not know is refused
+ * evidence  report, quote or document
+ * parts     endorsements and collateral */
+BLIND_API BLIND_MUST_USE blind_code blind_appraise_evidence(
+    const char *tee, blind_span evidence, const blind_part *parts, size_t parts_len,
+    const blind_expect *expect, const blind_policy *policy, const blind_appraise_options *options,
+    blind_result **out, blind_error *err);
+BLIND_API void blind_result_free(blind_result *result);
 
 /* OK: every check that was asked for is proven.  Else the failure with the lowest exit status above
  * 9 (or the first failure, when none is above 9). */

@@ -3,6 +3,7 @@
 #define BL_TEE_H
 
 #include "attest/claims.h"
+#include "attest/parts.h"
 #include "base/buf.h"
 
 /* Ways in which the simulated TEE misreports itself, for tests of each refusal. */
@@ -20,10 +21,70 @@ typedef struct {
     const char *sim_binary;
 } bl_tee_options;
 
+/* A trust anchor: a vendor's key, never a certificate. */
+typedef struct {
+    const char *name; /* "ARK-Milan" */
+    blind_span  spki; /* DER SubjectPublicKeyInfo */
+} bl_root;
+
+typedef struct {
+    const bl_root *items;
+    size_t         len;
+} bl_roots;
+
+/* What a policy tells the verifier of a TEE before it looks; zero is the strictest of each. */
+typedef struct {
+    bool    no_collateral;    /* signatures and chains alone: TCB status stays unknown */
+    bool    crl_optional;     /* where the TEE's revocation list may be missing */
+    bool    allow_sha1;       /* TPM: a SHA-1 bank or signature hash */
+    int64_t collateral_age_s; /* issued at most so long ago; 0: its own nextUpdate decides */
+    /* SHA-256 of SubjectPublicKeyInfo DER: keys and authorities pinned beside the vendor's. */
+    const uint8_t (*keys)[32];
+    size_t keys_len;
+    const uint8_t (*authorities)[32];
+    size_t authorities_len;
+} bl_verify_rules;
+
+typedef struct {
+    blind_span             evidence;
+    const bl_parts        *parts; /* endorsements and collateral; names in the TEE's header */
+    int64_t                now_s; /* the verifier's clock; <= 0: unknown, nothing is in force */
+    const bl_roots        *roots; /* bl_tee.roots but in tests */
+    const bl_verify_rules *rules;
+    blind_cache           *cache; /* NULL: none */
+    bl_arena              *arena; /* texts and copies of the claims */
+} bl_verify_input;
+
+/* A register that reference sets name, and the sizes its digest may have. */
+typedef struct {
+    const char *name;
+    size_t      size; /* bytes */
+    size_t      more; /* another legal size, or 0 */
+} bl_register_row;
+
+/* A field that a policy may bound in [TEE.minimum], [TEE.maximum] and [TEE.equal]. */
+typedef struct {
+    const char  *name;
+    bl_fact_kind kind;
+    size_t       size; /* BYTES: exactly so many; 0: up to 64 */
+    /* What holds when the policy says nothing. */
+    enum { BL_FREE, BL_AT_MOST, BL_EXACTLY } fallback;
+    uint64_t   limit;
+    blind_code code; /* of its failure; OK stands for MEASUREMENT */
+} bl_fact_row;
+
 typedef struct bl_tee {
     const char *name;             /* "sim", as on the command line and in policies */
     size_t      report_data_size; /* bytes the hardware signs for us */
     bool        simulated;        /* its key is public knowledge: never chosen by "auto" */
+
+    /* What policies may say of it.  Tables end with a row without name, or NULL. */
+    const bl_register_row *registers;
+    const bl_fact_row     *facts;        /* NULL: none */
+    const char *const     *tcb_statuses; /* NULL: it has none; the first is the best */
+    const bl_roots        *roots;        /* NULL: none */
+    /* Which of the rules of bl_verify_rules mean something here. */
+    bool has_collateral, has_crl, has_pins, has_sha1;
 
     /* Attester.  NULL where this build cannot run inside the TEE.  One device serves all threads.
      */
@@ -33,11 +94,11 @@ typedef struct bl_tee {
                           blind_error *err);
     void (*close)(void *device);
 
-    /* Verifier.  Pure: no device, no network; the time is an argument.  OK: authentic, and *out
-     * says what was signed.  Errors: FORMAT, SIGNATURE, CHAIN, REVOKED, STALE.  Except after
-     * FORMAT, *out holds the fields as they were read, for the report to show. */
-    blind_code (*verify)(blind_span evidence, blind_span endorsements, int64_t now_s,
-                         bl_claims *out, blind_error *err);
+    /* Verifier.  Pure: no device, no network; the time is an argument.  `out` comes zeroed.  OK:
+     * authentic, and *out says what was signed.  Errors: FORMAT, SIGNATURE, CHAIN, REVOKED, STALE,
+     * MEMORY.  Except after FORMAT, *out holds the fields as they were read, for the report to
+     * show.  out->findings are the steps taken; a TEE of one signature may leave them out. */
+    blind_code (*verify)(const bl_verify_input *in, bl_claims *out, blind_error *err);
 } bl_tee;
 
 extern const bl_tee bl_tee_sim;

@@ -1,4 +1,5 @@
 /* What callers do with a parsed document: find keys, refuse values, read times. */
+#include "base/clock.h"
 #include "base/toml.h"
 
 #include <stdarg.h>
@@ -68,16 +69,6 @@ blind_code bl_toml_want(const bl_toml *node, bl_toml_type type, blind_code code,
                         bl_toml_type_name(type));
 }
 
-/* Days of the civil calendar since 1970: years begin in March, so that the leap day comes last. */
-static int64_t days_since_1970(const bl_toml_time *t)
-{
-    int64_t year = t->year - (t->month <= 2), month = (t->month + 9) % 12;
-    if (year < 0) /* January and February of the year 0 */
-        return (int64_t)t->day - 1 + (t->month == 2 ? 31 : 0) - 719528;
-    return 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + t->day - 1 -
-           719468;
-}
-
 int64_t bl_toml_seconds(const bl_toml *node)
 {
     const bl_toml_time *t = &node->time;
@@ -85,5 +76,5 @@ int64_t bl_toml_seconds(const bl_toml *node)
         node->type != BL_TOML_DATE_LOCAL)
         return 0;
     int64_t minutes = INT64_C(60) * t->hour + t->minute - t->offset_min;
-    return days_since_1970(t) * 86400 + 60 * minutes + t->second;
+    return bl_clock_days(t->year, t->month, t->day) * 86400 + 60 * minutes + t->second;
 }

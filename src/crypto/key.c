@@ -1,6 +1,7 @@
 /* Keys: made, read, written, owned. */
 #include "crypto/key.h"
 
+#include "base/der.h"
 #include "crypto/ossl.h"
 
 #include <limits.h>
@@ -108,26 +109,84 @@ blind_code bl_key_from_private_pem(blind_span pem, bl_key **out, blind_error *er
                        err);
 }
 
-/* What stands before the 64 bytes of an uncompressed P-256 point.  Source: RFC 5480, section 2. */
+/* What stands before the coordinates of an uncompressed point.  Source: RFC 5480, section 2. */
 static const uint8_t p256_head[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
                                      0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
                                      0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04 };
+static const uint8_t p384_head[] = { 0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86,
+                                     0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
+                                     0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04 };
+static const struct {
+    const char    *group;
+    const uint8_t *head;
+    size_t         head_size, coordinate;
+} points[] = {
+    { "P-256", p256_head, sizeof p256_head, 32 },
+    { "P-384", p384_head, sizeof p384_head, 48 },
+};
 
-/* Every key of ours has this one encoding, and OpenSSL's decoder takes seven times as long for it.
- * The point is checked to be on the curve. */
-static EVP_PKEY *p256_from_spki(blind_span der)
+/* OpenSSL's decoder takes seven times as long for these, whose one encoding is known.  The point is
+ * checked to be on the curve. */
+static EVP_PKEY *point_key(const char *name, blind_span point)
 {
-    uint8_t    point[65];
-    char       group[] = "P-256";
+    uint8_t copy[1 + 2 * 48];
+    char    group[8];
+    memcpy(copy, point.data, point.size);
+    memcpy(group, name, strlen(name) + 1);
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
-        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, copy, point.size),
         OSSL_PARAM_construct_end(),
     };
-    memcpy(point, der.data + sizeof p256_head - 1, sizeof point);
     auto_EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
     EVP_PKEY          *pkey = NULL;
     if (ctx && EVP_PKEY_fromdata_init(ctx) == 1)
+        (void)EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params);
+    return pkey;
+}
+
+/* rsaEncryption with its NULL, as a whole AlgorithmIdentifier.  Source: RFC 3279, section 2.3.1. */
+static const uint8_t rsa_algorithm[] = { 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+                                         0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00 };
+
+/* Content of a positive INTEGER in its shortest form, without the sign's zero. */
+static bool read_positive(bl_reader *r, blind_span *out)
+{
+    *out = bl_der_read(r, BL_DER_INTEGER);
+    if (out->size == 0 || out->data[0] >= 0x80)
+        return false;
+    if (out->data[0] == 0 && (out->size == 1 || out->data[1] < 0x80))
+        return false;
+    return true;
+}
+
+/* Modulus and exponent; false when this is no RSA key in DER. */
+static bool read_rsa(blind_span der, blind_span *n, blind_span *e)
+{
+    bl_reader  outer = { .rest = der }, r = bl_der_enter(&outer, BL_DER_SEQUENCE);
+    blind_span algorithm = bl_der_read_whole(&r, BL_DER_SEQUENCE);
+    blind_span bits = bl_der_read(&r, BL_DER_BIT_STRING);
+    if (!bl_reader_done(&r) || !bl_reader_done(&outer) || bits.size < 2 || bits.data[0] != 0 ||
+        !bl_span_equal(algorithm, bl_span(rsa_algorithm, sizeof rsa_algorithm)))
+        return false;
+    bl_reader inner = { .rest = bl_span(bits.data + 1, bits.size - 1) };
+    bl_reader key = bl_der_enter(&inner, BL_DER_SEQUENCE);
+    return read_positive(&key, n) && read_positive(&key, e) && bl_reader_done(&key) &&
+           bl_reader_done(&inner) && n->size <= 1025 && e->size <= 8;
+}
+
+static EVP_PKEY *rsa_key(blind_span n, blind_span e)
+{
+    __attribute__((cleanup(drop_BIGNUM))) BIGNUM *bn = BN_bin2bn(n.data, (int)n.size, NULL);
+    __attribute__((cleanup(drop_BIGNUM))) BIGNUM *be = BN_bin2bn(e.data, (int)e.size, NULL);
+    __attribute__((cleanup(drop_OSSL_PARAM_BLD))) OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    if (!bn || !be || !build || !OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, bn) ||
+        !OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, be))
+        return NULL;
+    __attribute__((cleanup(drop_OSSL_PARAM))) OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
+    auto_EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY          *pkey = NULL;
+    if (params && ctx && EVP_PKEY_fromdata_init(ctx) == 1)
         (void)EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params);
     return pkey;
 }
@@ -148,8 +207,16 @@ blind_code bl_key_from_spki(blind_span der, bl_key **out, blind_error *err)
 {
     const uint8_t *at = der.data;
     *out = NULL;
-    if (der.size == sizeof p256_head + 64 && memcmp(der.data, p256_head, sizeof p256_head) == 0)
-        return bl_key_wrap(p256_from_spki(der), out, err);
+    for (size_t i = 0; i < BL_LEN(points); i++)
+        if (der.size == points[i].head_size + 2 * points[i].coordinate &&
+            memcmp(der.data, points[i].head, points[i].head_size) == 0)
+            return bl_key_wrap(
+                point_key(points[i].group, bl_span(der.data + points[i].head_size - 1,
+                                                   2 * points[i].coordinate + 1)),
+                out, err);
+    blind_span n, e;
+    if (read_rsa(der, &n, &e))
+        return bl_key_wrap(rsa_key(n, e), out, err);
     EVP_PKEY *pkey =
         der.size && der.size <= LONG_MAX ? d2i_PUBKEY(NULL, &at, (long)der.size) : NULL;
     if (pkey && (at != der.data + der.size || !is_canonical(pkey, der))) {

@@ -18,6 +18,11 @@ typedef enum {
     BL_RSA_PSS_SHA384,
     BL_RSA_PKCS1_SHA256, /* certificates only; never in TLS 1.3 messages */
     BL_RSA_PKCS1_SHA384,
+    /* Met in certificates of others. */
+    BL_ECDSA_P256_SHA384,
+    BL_ECDSA_P384_SHA256,
+    BL_RSA_PSS_SHA512,
+    BL_RSA_PKCS1_SHA512,
 } bl_signature_scheme;
 
 BLIND_MUST_USE blind_code bl_key_generate(bl_key **out, blind_error *err);
@@ -43,6 +48,8 @@ BLIND_MUST_USE blind_code bl_key_sign(const bl_key *key, bl_signature_scheme sch
 BLIND_MUST_USE blind_code bl_key_verify(const bl_key *key, bl_signature_scheme scheme,
                                         blind_span message, blind_span signature, blind_error *err);
 
+/* Whether the key is of the scheme's kind. */
+bool bl_key_fits(const bl_key *key, bl_signature_scheme scheme);
 /* The scheme that TLS 1.3 would use with this key.  Errors: UNSUPPORTED */
 BLIND_MUST_USE blind_code bl_key_scheme(const bl_key *key, bl_signature_scheme *out,
                                         blind_error *err);

@@ -25,6 +25,10 @@ static const struct scheme {
     [BL_RSA_PSS_SHA384] = { NULL, "SHA384", 0, RSA_PKCS1_PSS_PADDING },
     [BL_RSA_PKCS1_SHA256] = { NULL, "SHA256", 0, RSA_PKCS1_PADDING },
     [BL_RSA_PKCS1_SHA384] = { NULL, "SHA384", 0, RSA_PKCS1_PADDING },
+    [BL_ECDSA_P256_SHA384] = { SN_X9_62_prime256v1, "SHA384", 0, 0 },
+    [BL_ECDSA_P384_SHA256] = { SN_secp384r1, "SHA256", 0, 0 },
+    [BL_RSA_PSS_SHA512] = { NULL, "SHA512", 0, RSA_PKCS1_PSS_PADDING },
+    [BL_RSA_PKCS1_SHA512] = { NULL, "SHA512", 0, RSA_PKCS1_PADDING },
 };
 
 static bool key_fits(const EVP_PKEY *pkey, const struct scheme *s)
@@ -35,6 +39,11 @@ static bool key_fits(const EVP_PKEY *pkey, const struct scheme *s)
     return EVP_PKEY_is_a(pkey, "EC") &&
            EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL) == 1 &&
            strcmp(group, s->group) == 0;
+}
+
+bool bl_key_fits(const bl_key *key, bl_signature_scheme scheme)
+{
+    return key_fits(bl_key_native(key), &schemes[scheme]);
 }
 
 static bool set_padding(EVP_PKEY_CTX *ctx, const struct scheme *s)

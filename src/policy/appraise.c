@@ -3,8 +3,16 @@
 
 #include <stdio.h>
 
-/* Checks beside one per model that the policy names. */
-enum { FIXED_CHECKS = 16 };
+/* Checks beside one per model and bound that the policy names and per step of the verifier. */
+enum { FIXED_CHECKS = 20 };
+
+static size_t most_bounds(const blind_policy *policy)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < policy->tees_len; i++)
+        most = BL_MAX(most, policy->tees[i].bounds_len);
+    return most;
+}
 
 static blind_result *result_new(const blind_policy *policy, const blind_expect *expect,
                                 const blind_appraise_options *options)
@@ -14,7 +22,7 @@ static blind_result *result_new(const blind_policy *policy, const blind_expect *
     if (!r)
         return NULL;
     r->arena = arena; /* from here on the arena lives in its own memory */
-    r->checks_max = FIXED_CHECKS + policy->models_len;
+    r->checks_max = FIXED_CHECKS + policy->models_len + most_bounds(policy) + BL_MAX_FINDINGS;
     r->checks = bl_arena_array(&r->arena, r->checks_max, sizeof *r->checks);
     r->to = expect->to <= BLIND_BOUND_UNBOUND ? expect->to : BLIND_BOUND_NOTHING;
     r->identity = options->identity;
@@ -29,13 +37,16 @@ static blind_result *result_new(const blind_policy *policy, const blind_expect *
 
 static void judge_all(bl_appraisal *a, blind_span bundle)
 {
-    if (!bl_judge_format(a, bundle))
+    if (!(a->bare ? bl_judge_evidence(a) : bl_judge_format(a, bundle)))
         return;
     bl_judge_binding(a);
     bl_judge_log(a);
     bl_judge_freshness(a);
     bl_judge_policy(a);
     bl_judge_measurement(a);
+    bl_judge_tcb(a);
+    bl_judge_bounds(a);
+    bl_judge_hardware(a);
     bl_judge_isolation(a);
     bl_judge_models(a);
     bl_judge_server(a);
@@ -59,6 +70,25 @@ static void sum_up(blind_result *r, blind_error *err)
                failure->found, failure->expected, more);
 }
 
+static blind_code no_memory(blind_error *err)
+{
+    return blind_fail(err, BLIND_MEMORY, "appraise", "out of memory");
+}
+
+/* Judges and hands over; frees `a`'s result where it cannot be explained. */
+static blind_code finish(bl_appraisal *a, blind_span bundle, blind_result **out, blind_error *err)
+{
+    blind_result *r = a->result;
+    judge_all(a, bundle);
+    sum_up(r, err);
+    if (r->failed) {
+        blind_result_free(r);
+        return no_memory(err);
+    }
+    *out = r;
+    return r->code;
+}
+
 blind_code blind_appraise(blind_span bundle, const blind_expect *expect, const blind_policy *policy,
                           const blind_appraise_options *options, blind_result **out,
                           blind_error *err)
@@ -72,15 +102,61 @@ blind_code blind_appraise(blind_span bundle, const blind_expect *expect, const b
         copy = bl_span(bl_arena_copy(&r->arena, bundle), bundle.size);
     if (!r || (!copy.data && bundle.size <= BL_MAX_BUNDLE_SIZE)) {
         blind_result_free(r);
-        return blind_fail(err, BLIND_MEMORY, "appraise", "out of memory");
+        return no_memory(err);
     }
     bl_appraisal a = { .result = r, .expect = expect, .policy = policy, .options = options };
-    judge_all(&a, copy.data ? copy : bundle);
-    sum_up(r, err);
-    if (r->failed) {
-        blind_result_free(r);
-        return blind_fail(err, BLIND_MEMORY, "appraise", "out of memory");
+    return finish(&a, copy.data ? copy : bundle, out, err);
+}
+
+/* Copies evidence and parts into the result, whose claims borrow from them.  Errors: MEMORY, LIMIT,
+ * INPUT */
+static blind_code copy_bare(bl_appraisal *a, const char *tee, blind_span evidence,
+                            const blind_part *parts, size_t len, blind_error *err)
+{
+    bl_arena *arena = &a->result->arena;
+    size_t    total = evidence.size;
+    for (size_t i = 0; i < len; i++)
+        if (!bl_add(total, parts[i].bytes.size, &total))
+            total = SIZE_MAX;
+    if (total > BL_MAX_BUNDLE_SIZE)
+        return blind_fail(err, BLIND_LIMIT, "appraise", "more than %u bytes of evidence",
+                          BL_MAX_BUNDLE_SIZE);
+    a->bundle.tee = bl_span_str(tee);
+    a->bundle.evidence = bl_span(bl_arena_copy(arena, evidence), evidence.size);
+    if (!a->bundle.evidence.data)
+        return no_memory(err);
+    for (size_t i = 0; i < len; i++) {
+        const char *bytes = bl_arena_copy(arena, parts[i].bytes);
+        if (!bytes)
+            return no_memory(err);
+        BL_TRY(bl_parts_set(&a->parts, bl_span_str(parts[i].name),
+                            bl_span(bytes, parts[i].bytes.size), err));
     }
-    *out = r;
-    return r->code;
+    return BLIND_OK;
+}
+
+blind_code blind_appraise_evidence(const char *tee, blind_span evidence, const blind_part *parts,
+                                   size_t parts_len, const blind_expect *expect,
+                                   const blind_policy           *policy,
+                                   const blind_appraise_options *options, blind_result **out,
+                                   blind_error *err)
+{
+    *out = NULL;
+    if (!tee || !expect || !policy || !options)
+        return blind_fail(err, BLIND_USAGE, "appraise", "no TEE, expectation, policy or options");
+    if (expect->to == BLIND_BOUND_SESSION || expect->to == BLIND_BOUND_CERTIFICATE)
+        return blind_fail(err, BLIND_USAGE, "appraise",
+                          "evidence without a bundle says nothing of a session or a certificate");
+    blind_result *r = result_new(policy, expect, options);
+    if (!r)
+        return no_memory(err);
+    bl_appraisal a = {
+        .result = r, .expect = expect, .policy = policy, .options = options, .bare = true
+    };
+    blind_code code = copy_bare(&a, tee, evidence, parts, parts_len, err);
+    if (code != BLIND_OK) {
+        blind_result_free(r);
+        return code;
+    }
+    return finish(&a, evidence, out, err);
 }

@@ -15,7 +15,10 @@ typedef struct {
     bool                          authentic;  /* the TEE's key signed the claims */
     bool                          consistent; /* and the report data is the value of the binding */
     bool                          log_proven;
-    const char                   *set; /* name of the reference set that matched */
+    bool                          bare; /* the TEE's own evidence, without a bundle around it */
+    bl_parts                      parts;
+    const bl_rule_tee            *rules; /* for its TEE; NULL: not accepted */
+    const char                   *set;   /* name of the reference set that matched */
 } bl_appraisal;
 
 /* Nothing that was not signed proves or refutes anything. */
@@ -26,12 +29,17 @@ static inline blind_state bl_judged(const bl_appraisal *a, bool holds)
 
 /* Authentic? */
 bool bl_judge_format(bl_appraisal *a, blind_span bundle); /* false: nothing left to judge */
+/* The same of a->bundle.tee, a->bundle.evidence and a->parts, which are filled. */
+bool bl_judge_evidence(bl_appraisal *a);
 void bl_judge_binding(bl_appraisal *a);
 void bl_judge_log(bl_appraisal *a);
 void bl_judge_freshness(bl_appraisal *a);
 /* Acceptable? */
 void bl_judge_policy(bl_appraisal *a);
 void bl_judge_measurement(bl_appraisal *a);
+void bl_judge_tcb(bl_appraisal *a);
+void bl_judge_bounds(bl_appraisal *a);
+void bl_judge_hardware(bl_appraisal *a);
 void bl_judge_isolation(bl_appraisal *a);
 void bl_judge_models(bl_appraisal *a);
 void bl_judge_server(bl_appraisal *a);

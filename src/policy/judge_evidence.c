@@ -8,12 +8,12 @@ static void add_format(bl_appraisal *a, blind_code code, const char *found)
                   "RFC 9999, sections 3 and 4; formats/bundle.md");
 }
 
-static bool is_accepted(const blind_policy *policy, const char *tee)
+static const bl_rule_tee *rules_of(const blind_policy *policy, blind_span tee)
 {
     for (size_t i = 0; i < policy->tees_len; i++)
-        if (strcmp(policy->tees[i].tee, tee) == 0)
-            return true;
-    return false;
+        if (bl_span_equal(tee, bl_span_str(policy->tees[i].tee)))
+            return &policy->tees[i];
+    return NULL;
 }
 
 static const char *accepted_tees(bl_appraisal *a)
@@ -27,7 +27,7 @@ static const char *accepted_tees(bl_appraisal *a)
 static void judge_tee(bl_appraisal *a, const char *name, bool known)
 {
     blind_result *r = a->result;
-    bool          accepted = known && is_accepted(a->policy, name);
+    bool          accepted = known && a->rules;
     bl_result_add(r, "tee", accepted ? BLIND_PROVEN : BLIND_REFUTED, true, BLIND_EVIDENCE,
                   accepted_tees(a),
                   known ? name : bl_result_printf(r, "%s, which this build cannot verify", name),
@@ -45,32 +45,53 @@ static void judge_simulation(bl_appraisal *a)
                   "caller: simulation");
 }
 
-static void judge_signature(bl_appraisal *a, blind_code code, const blind_error *why)
+/* One check for each step that the verifier took; a verifier of one step leaves it to us. */
+static void judge_steps(bl_appraisal *a, blind_code code, const blind_error *why)
 {
+    const bl_claims *c = &a->result->claims;
     a->authentic = a->result->authentic = code == BLIND_OK;
-    bl_result_add(a->result, "signature", a->authentic ? BLIND_PROVEN : BLIND_REFUTED, true,
-                  code == BLIND_OK ? BLIND_SIGNATURE : code, "a signature of the TEE's key",
-                  a->authentic ? "as expected" : bl_result_printf(a->result, "%s", why->message),
-                  "RFC 9334, section 8.2");
+    for (size_t i = 0; i < c->findings_len; i++)
+        bl_result_add(a->result, c->findings[i].name, c->findings[i].state, c->findings[i].vital,
+                      c->findings[i].code, c->findings[i].expected, c->findings[i].found,
+                      c->findings[i].source);
+    if (c->findings_len == 0 || (!a->authentic && !bl_result_failure(a->result)))
+        bl_result_add(a->result, "signature", a->authentic ? BLIND_PROVEN : BLIND_REFUTED, true,
+                      code == BLIND_OK ? BLIND_SIGNATURE : code, "a signature of the TEE's key",
+                      a->authentic ? "as expected"
+                                   : bl_result_printf(a->result, "%s", why->message),
+                      "RFC 9334, section 8.2");
 }
 
-bool bl_judge_format(bl_appraisal *a, blind_span bundle)
+static blind_code verify(bl_appraisal *a, const bl_tee *tee, blind_error *err)
+{
+    static const bl_verify_rules strictest = { 0 };
+    static const bl_roots        none = { 0 };
+    blind_result                *r = a->result;
+    bl_verify_input              in = { .evidence = a->bundle.evidence,
+                                        .parts = &a->parts,
+                                        .now_s = a->options->now_s,
+                                        .roots = tee->roots ? tee->roots : &none,
+                                        .rules = a->rules ? &a->rules->verify : &strictest,
+                                        .cache = a->options->cache,
+                                        .arena = &r->arena };
+    blind_code                   code = tee->verify(&in, &r->claims, err);
+    r->failed |= r->claims.failed || code == BLIND_MEMORY;
+    return code;
+}
+
+bool bl_judge_evidence(bl_appraisal *a)
 {
     blind_error   err = { 0 };
     blind_result *r = a->result;
-    blind_code    code = bl_bundle_parse(bundle, &a->bundle, &err);
-    if (code != BLIND_OK) {
-        add_format(a, code, bl_result_printf(r, "%s", err.message));
-        return false;
-    }
+    blind_code    code = BLIND_OK;
     const char   *name = bl_arena_copy(&r->arena, a->bundle.tee);
     const bl_tee *tee = bl_tee_find(a->bundle.tee);
     r->failed |= !name;
     if (!name)
         return false;
+    a->rules = rules_of(a->policy, a->bundle.tee);
     if (tee)
-        code = tee->verify(a->bundle.evidence, a->bundle.endorsements, a->options->now_s,
-                           &r->claims, &err);
+        code = verify(a, tee, &err);
     add_format(a, code == BLIND_FORMAT ? code : BLIND_OK,
                code == BLIND_FORMAT
                    ? bl_result_printf(r, "%s", err.message)
@@ -79,8 +100,20 @@ bool bl_judge_format(bl_appraisal *a, blind_span bundle)
     if (!tee || code == BLIND_FORMAT)
         return false;
     judge_simulation(a);
-    judge_signature(a, code, &err);
+    judge_steps(a, code, &err);
     return true;
+}
+
+bool bl_judge_format(bl_appraisal *a, blind_span bundle)
+{
+    blind_error err = { 0 };
+    blind_code  code = bl_bundle_parse(bundle, &a->bundle, &err);
+    if (code == BLIND_OK)
+        code = bl_parts_parse(a->bundle.endorsements, &a->parts, &err);
+    if (code == BLIND_OK)
+        return bl_judge_evidence(a);
+    add_format(a, code, bl_result_printf(a->result, "%s", err.message));
+    return false;
 }
 
 /* The report data that the stated binding and log lead to. */
@@ -152,7 +185,8 @@ void bl_judge_binding(bl_appraisal *a)
     blind_result *r = a->result;
     blind_bound   to = a->expect->to <= BLIND_BOUND_UNBOUND ? a->expect->to : BLIND_BOUND_NOTHING;
     uint8_t       value[32];
-    a->consistent = a->authentic && stated_value(&a->bundle.binding, value) == BLIND_OK &&
+    a->consistent = a->authentic && !a->bare &&
+                    stated_value(&a->bundle.binding, value) == BLIND_OK &&
                     is_padded(r->claims.report_data, bl_span(value, sizeof value));
     bool        unbound = to == BLIND_BOUND_UNBOUND, holds = binding_holds(a);
     const char *found =
@@ -175,8 +209,13 @@ void bl_judge_log(bl_appraisal *a)
     blind_result       *r = a->result;
     blind_error         err = { 0 };
     const bl_log_state *stated = &a->bundle.binding.log;
-    blind_code          code = bl_runtime_log_replay(a->bundle.log, &r->arena, &a->replay, &err);
-    bool                same = code == BLIND_OK && a->replay.state.len == stated->len &&
+    if (a->bare) {
+        bl_result_add(r, "log", BLIND_UNKNOWN, false, BLIND_LOG, "none", "no runtime log",
+                      "formats/bundle.md, log");
+        return;
+    }
+    blind_code code = bl_runtime_log_replay(a->bundle.log, &r->arena, &a->replay, &err);
+    bool       same = code == BLIND_OK && a->replay.state.len == stated->len &&
                 memcmp(a->replay.state.head, stated->head, 32) == 0;
     r->failed |= code == BLIND_MEMORY;
     a->log_proven = a->consistent && same;
@@ -217,12 +256,15 @@ void bl_judge_freshness(bl_appraisal *a)
                       source);
         return;
     }
+    /* A TEE without a clock cannot show its age; outside a bundle the caller's own report data, or
+     * nothing, stands for it. */
+    bool        clockless = a->bare && made == 0;
     bool        known = made > 0 && now > 0;
     int64_t     age = known ? now - made : 0;
     const char *found =
         known ? bl_result_printf(r, "%lld s old", (long long)age) : "of unknown age";
     bl_result_add(r, "freshness",
                   known ? bl_judged(a, age <= limit && age >= -BL_FRESHNESS_S) : BLIND_UNKNOWN,
-                  true, BLIND_STALE, bl_result_printf(r, "at most %lld s old", (long long)limit),
-                  found, source);
+                  !clockless, BLIND_STALE,
+                  bl_result_printf(r, "at most %lld s old", (long long)limit), found, source);
 }

@@ -22,35 +22,19 @@ void bl_judge_policy(bl_appraisal *a)
                   "policy: not_after");
 }
 
-static blind_span measured(const bl_claims *claims, const char *reg)
-{
-    for (size_t i = 0; i < claims->measurements_len; i++)
-        if (strcmp(claims->measurements[i].name, reg) == 0)
-            return claims->measurements[i].value;
-    return (blind_span){ 0 };
-}
-
 /* All registers of one set; a set without registers, or a register without value, matches nothing.
  */
 static bool set_matches(const bl_claims *claims, const bl_rule_set *set)
 {
     for (size_t i = 0; i < set->registers_len; i++) {
         const bl_rule_register *reg = &set->registers[i];
-        blind_span              found = measured(claims, reg->name);
+        blind_span              found = bl_claims_measurement(claims, reg->name);
         if (reg->any && found.size)
             continue;
         if (reg->size == 0 || !bl_span_equal(found, bl_span(reg->value, reg->size)))
             return false;
     }
     return set->registers_len > 0;
-}
-
-static const bl_rule_tee *rules_of(const blind_policy *policy, const char *tee)
-{
-    for (size_t i = 0; i < policy->tees_len; i++)
-        if (strcmp(policy->tees[i].tee, tee) == 0)
-            return &policy->tees[i];
-    return NULL;
 }
 
 static const bl_rule_set *match(const bl_claims *claims, const bl_rule_tee *rules)
@@ -99,7 +83,7 @@ static const char *found_registers(bl_appraisal *a)
 void bl_judge_measurement(bl_appraisal *a)
 {
     blind_result      *r = a->result;
-    const bl_rule_tee *rules = rules_of(a->policy, r->claims.tee);
+    const bl_rule_tee *rules = a->rules;
     const bl_rule_set *set = match(&r->claims, rules);
     const char        *found = found_registers(a);
     bool               any = set && is_any(set);

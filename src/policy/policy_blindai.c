@@ -81,6 +81,7 @@ blind_code bl_load_blindai(blind_policy *p, const bl_toml *root, blind_error *er
     sgx->flags_mask = values[FLAGS_MASK];
     sgx->xfrm_mask = values[XFRM_MASK];
     tee->tee = "sgx";
+    tee->row = bl_tee_find(BL_LITERAL("sgx"));
     p->tees = tee;
     p->tees_len = 1;
     p->sgx = sgx;

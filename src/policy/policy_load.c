@@ -147,7 +147,7 @@ static blind_code load_tees(blind_policy *p, const bl_toml *at, blind_error *err
                                 (int)BL_MIN(name.size, 32), (const char *)name.data);
         if (is_listed(tees, p->tees_len, tee->name))
             return bl_toml_fail(c, err, BLIND_POLICY, STAGE, "'%s' twice", tee->name);
-        tees[p->tees_len++] = (bl_rule_tee){ .tee = tee->name };
+        tees[p->tees_len++] = (bl_rule_tee){ .tee = tee->name, .row = tee };
     }
     return BLIND_OK;
 }
@@ -189,95 +189,12 @@ static blind_code load_models(blind_policy *p, const bl_toml *at, blind_error *e
     return BLIND_OK;
 }
 
-/* ---- reference sets ---- */
-
-/* The registers that each TEE's sets name, with the size of their digest.  TEEs whose key is public
- * may say "any": their code is unproven anyway. */
-static const struct {
-    const char *tee, *reg;
-    size_t      size;
-    bool        any;
-} registers[] = {
-    { "sim", "measurement", 48, true },
-};
-
-static blind_code load_register(bl_rule_register *out, const char *tee, const bl_toml *at,
-                                blind_error *err)
-{
-    for (size_t i = 0; i < BL_LEN(registers); i++) {
-        if (strcmp(registers[i].tee, tee) != 0 ||
-            !bl_span_equal(at->key, bl_span_str(registers[i].reg)))
-            continue;
-        out->name = registers[i].reg;
-        out->any = registers[i].any && at->type == BL_TOML_STRING &&
-                   bl_span_equal(at->string, BL_LITERAL("any"));
-        out->size = registers[i].size;
-        return out->any ? BLIND_OK : bl_load_hex(at, out->value, out->size, err);
-    }
-    return bl_load_unknown(at, err);
-}
-
-static blind_code load_set(blind_policy *p, const char *tee, const bl_toml *at, size_t number,
-                           bl_rule_set *out, blind_error *err)
-{
-    bl_rule_register *regs;
-    BL_TRY(bl_toml_want(at, BL_TOML_TABLE, BLIND_POLICY, STAGE, err));
-    regs = bl_arena_array(&p->arena, at->len + 1, sizeof *regs);
-    out->name = bl_arena_printf(&p->arena, "set %zu", number);
-    out->registers = regs;
-    if (!regs || !out->name)
-        return blind_fail(err, BLIND_MEMORY, STAGE, "out of memory");
-    for (const bl_toml *c = at->first; c; c = c->next) {
-        blind_span name;
-        if (!bl_span_equal(c->key, BL_LITERAL("name"))) {
-            BL_TRY(load_register(&regs[out->registers_len++], tee, c, err));
-            continue;
-        }
-        BL_TRY(bl_load_string(c, &name, err));
-        if (!bl_load_is_plain(name))
-            return bl_toml_fail(c, err, BLIND_POLICY, STAGE,
-                                "a set's name is 1 to 64 printable ASCII characters");
-        out->name = bl_arena_copy(&p->arena, name);
-        if (!out->name)
-            return blind_fail(err, BLIND_MEMORY, STAGE, "out of memory");
-    }
-    if (out->registers_len == 0)
-        return bl_toml_fail(at, err, BLIND_POLICY_OPEN, STAGE,
-                            "a reference set without a measurement");
-    return BLIND_OK;
-}
-
 bool bl_load_is_plain(blind_span text)
 {
     for (size_t i = 0; i < text.size; i++)
         if (text.data[i] < 0x20 || text.data[i] > 0x7e)
             return false;
     return text.size >= 1 && text.size <= 64;
-}
-
-static blind_code load_sets(blind_policy *p, bl_rule_tee *tee, const bl_toml *at, blind_error *err)
-{
-    BL_TRY(bl_toml_want(at, BL_TOML_ARRAY, BLIND_POLICY, STAGE, err));
-    bl_rule_set *sets = bl_arena_array(&p->arena, at->len + 1, sizeof *sets);
-    if (!sets)
-        return blind_fail(err, BLIND_MEMORY, STAGE, "out of memory");
-    tee->sets = sets;
-    for (const bl_toml *c = at->first; c; c = c->next) {
-        BL_TRY(load_set(p, tee->tee, c, tee->sets_len + 1, &sets[tee->sets_len], err));
-        tee->sets_len++;
-    }
-    return BLIND_OK;
-}
-
-static blind_code load_tee(blind_policy *p, bl_rule_tee *tee, const bl_toml *at, blind_error *err)
-{
-    BL_TRY(bl_toml_want(at, BL_TOML_TABLE, BLIND_POLICY, STAGE, err));
-    for (const bl_toml *c = at->first; c; c = c->next) {
-        if (!bl_span_equal(c->key, BL_LITERAL("reference")))
-            return bl_load_unknown(c, err);
-        BL_TRY(load_sets(p, tee, c, err));
-    }
-    return BLIND_OK;
 }
 
 /* ---- the whole ---- */
@@ -301,7 +218,7 @@ static blind_code load_rule(blind_policy *p, const bl_toml *at, blind_error *err
     bl_rule_tee *tees = (bl_rule_tee *)(uintptr_t)p->tees;
     for (size_t i = 0; i < p->tees_len; i++)
         if (bl_span_equal(at->key, bl_span_str(tees[i].tee)))
-            return load_tee(p, &tees[i], at, err);
+            return bl_load_tee(p, &tees[i], at, err);
     if (bl_tee_find(at->key))
         return bl_toml_fail(at, err, BLIND_POLICY, STAGE,
                             "reference values of a TEE that 'tees' does not accept");
@@ -333,7 +250,11 @@ static blind_code load_native(blind_policy *p, const bl_toml *root, blind_error 
     for (const bl_toml *c = root->first; c; c = c->next)
         if (c != tees)
             BL_TRY(load_rule(p, c, err));
-    return check_closed(p, err);
+    BL_TRY(check_closed(p, err));
+    bl_rule_tee *accepted = (bl_rule_tee *)(uintptr_t)p->tees;
+    for (size_t i = 0; i < p->tees_len; i++)
+        BL_TRY(bl_load_tee_defaults(p, &accepted[i], err));
+    return BLIND_OK;
 }
 
 static blind_code load(blind_policy *p, blind_span text, blind_error *err)

@@ -77,6 +77,88 @@ static void put_set(bl_buf *b, const char *tee, const bl_rule_set *set)
     bl_buf_add_str(b, "\n");
 }
 
+static void put_bounds(bl_buf *b, const bl_rule_tee *tee, bl_bound_kind kind)
+{
+    bool open = false;
+    for (size_t i = 0; i < tee->bounds_len; i++) {
+        const bl_rule_bound *bound = &tee->bounds[i];
+        if (bound->kind != kind)
+            continue;
+        if (!open)
+            bl_buf_printf(b, "\n[%s.%s]\n", tee->tee, bl_bound_names[kind]);
+        open = true;
+        bl_buf_printf(b, "%s = ", bound->row->name);
+        if (bound->row->kind == BL_FACT_NUMBER)
+            bl_buf_printf(b, "%" PRIu64, bound->number);
+        else if (bound->row->kind == BL_FACT_FLAG)
+            bl_buf_add_str(b, bound->number ? "true" : "false");
+        else
+            put_hex(b, bound->bytes, bound->size);
+        bl_buf_add_str(b, "\n");
+    }
+}
+
+static void put_digests(bl_buf *b, const char *key, const uint8_t (*digests)[32], size_t len)
+{
+    bl_buf_printf(b, "%s = [", key);
+    for (size_t i = 0; i < len; i++) {
+        bl_buf_add_str(b, i ? ", " : "");
+        put_hex(b, digests[i], 32);
+    }
+    bl_buf_add_str(b, "]\n");
+}
+
+static void put_verify_rules(bl_buf *b, const bl_rule_tee *tee)
+{
+    const bl_tee          *row = tee->row;
+    const bl_verify_rules *v = &tee->verify;
+    if (row->has_collateral)
+        bl_buf_printf(b, "collateral = \"%s\"\n", v->no_collateral ? "none" : "required");
+    if (row->has_collateral && v->collateral_age_s)
+        bl_buf_printf(b, "collateral_age_s = %" PRId64 "\n", v->collateral_age_s);
+    if (row->has_crl)
+        bl_buf_printf(b, "crl = \"%s\"\n", v->crl_optional ? "optional" : "required");
+    if (row->has_sha1)
+        bl_buf_printf(b, "allow_sha1 = %s\n", v->allow_sha1 ? "true" : "false");
+    if (row->has_pins) {
+        put_digests(b, "keys", v->keys, v->keys_len);
+        put_digests(b, "authorities", v->authorities, v->authorities_len);
+    }
+}
+
+static void put_hardware(bl_buf *b, const bl_rule_tee *tee)
+{
+    if (tee->hardware_len == 0)
+        return;
+    bl_buf_add_str(b, "hardware = [");
+    for (size_t i = 0; i < tee->hardware_len; i++) {
+        bl_buf_add_str(b, i ? ", " : "");
+        put_hex(b, tee->hardware[i].data, tee->hardware[i].size);
+    }
+    bl_buf_add_str(b, "]\n");
+}
+
+/* Everything that is asked of one TEE; sets and bounds have tables of their own. */
+static void put_tee(bl_buf *b, const bl_rule_tee *tee)
+{
+    if (!tee->row->simulated)
+        bl_buf_printf(b, "\n[%s]\n", tee->tee);
+    if (tee->tcb_len) {
+        bl_buf_add_str(b, "allow_tcb = [");
+        for (size_t i = 0; i < tee->tcb_len; i++) {
+            bl_buf_add_str(b, i ? ", " : "");
+            put_string(b, tee->tcb[i]);
+        }
+        bl_buf_add_str(b, "]\n");
+    }
+    put_verify_rules(b, tee);
+    put_hardware(b, tee);
+    for (size_t i = 0; i < BL_BOUND_KINDS; i++)
+        put_bounds(b, tee, (bl_bound_kind)i);
+    for (size_t i = 0; i < tee->sets_len; i++)
+        put_set(b, tee->tee, &tee->sets[i]);
+}
+
 static void put_models(bl_buf *b, const blind_policy *p)
 {
     bl_buf_printf(b, "\n[models]\nothers = \"%s\"\nabsent = \"%s\"\n",
@@ -118,14 +200,13 @@ static void put_policy(bl_buf *b, const blind_policy *p)
     bl_buf_printf(b, "freshness_s = %" PRId64 "\n", p->freshness_s);
     put_require(b, p);
     for (size_t i = 0; i < p->tees_len; i++)
-        for (size_t k = 0; k < p->tees[i].sets_len; k++)
-            put_set(b, p->tees[i].tee, &p->tees[i].sets[k]);
+        put_tee(b, &p->tees[i]);
     put_models(b, p);
 }
 
 /* ---- warnings ---- */
 
-enum { MAX_WARNINGS = 9 };
+enum { MAX_WARNINGS = 16 };
 
 static bool accepts(const blind_policy *p, const char *tee)
 {
@@ -143,6 +224,40 @@ static bool any_measurement(const blind_policy *p)
                 if (p->tees[i].sets[k].registers[j].any)
                     return true;
     return false;
+}
+
+static bool any_rule(const blind_policy *p, bool (*holds)(const bl_rule_tee *tee))
+{
+    for (size_t i = 0; i < p->tees_len; i++)
+        if (p->tees[i].row && holds(&p->tees[i]))
+            return true;
+    return false;
+}
+
+static bool skips_collateral(const bl_rule_tee *tee)
+{
+    return tee->verify.no_collateral;
+}
+static bool skips_crl(const bl_rule_tee *tee)
+{
+    return tee->row->has_crl && tee->verify.crl_optional;
+}
+static bool takes_sha1(const bl_rule_tee *tee)
+{
+    return tee->verify.allow_sha1;
+}
+static bool takes_worse_tcb(const bl_rule_tee *tee)
+{
+    return tee->tcb_len > 1 || (tee->tcb_len && tee->tcb[0] != tee->row->tcb_statuses[0]);
+}
+
+/* A minimum for any field; TEEs without fields have nothing to bound. */
+static bool has_no_minimum(const bl_rule_tee *tee)
+{
+    for (size_t i = 0; i < tee->bounds_len; i++)
+        if (tee->bounds[i].kind == BL_BOUND_MINIMUM)
+            return false;
+    return tee->row->facts != NULL && tee->row->tcb_statuses != NULL;
 }
 
 static blind_code find_warnings(blind_policy *p, blind_error *err)
@@ -163,7 +278,18 @@ static blind_code find_warnings(blind_policy *p, blind_error *err)
             "tees has \"sim\": simulated evidence is signed by a key that everybody knows; it "
             "passes only where the caller allows simulation";
     if (any_measurement(p))
-        list[n++] = "measurement = \"any\": any code passes";
+        list[n++] = "a reference set has \"any\": any code passes in that register";
+    if (any_rule(p, skips_collateral))
+        list[n++] = "collateral = \"none\": neither revocation nor the TCB's status is looked at";
+    if (any_rule(p, skips_crl))
+        list[n++] = "crl = \"optional\": a revoked key passes where no list is given";
+    if (any_rule(p, takes_sha1))
+        list[n++] = "allow_sha1 = true: collisions of SHA-1 can be made";
+    if (any_rule(p, takes_worse_tcb))
+        list[n++] = "allow_tcb allows firmware or microcode with known weaknesses";
+    if (any_rule(p, has_no_minimum))
+        list[n++] = "no minimum TCB: firmware that was current once is not bounded from below "
+                    "beyond its vendor's word";
     if (p->allow_debug)
         list[n++] = "allow_debug = true: the host may read and change the enclave's memory";
     if (p->others)

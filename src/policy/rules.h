@@ -2,6 +2,7 @@
 #ifndef BL_RULES_H
 #define BL_RULES_H
 
+#include "attest/tee.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "blind/policy.h"
@@ -36,10 +37,30 @@ typedef struct {
     size_t                  registers_len;
 } bl_rule_set;
 
+/* What a field must be. */
+typedef enum { BL_BOUND_MINIMUM, BL_BOUND_MAXIMUM, BL_BOUND_EQUAL, BL_BOUND_KINDS } bl_bound_kind;
 typedef struct {
-    const char        *tee;
-    const bl_rule_set *sets;
-    size_t             sets_len;
+    bl_bound_kind      kind;
+    const bl_fact_row *row;
+    uint64_t           number; /* of NUMBER and FLAG */
+    uint8_t            bytes[64];
+    size_t             size;
+} bl_rule_bound;
+extern const char *const bl_bound_names[BL_BOUND_KINDS]; /* "minimum" */
+
+/* What is asked of one accepted TEE. */
+typedef struct {
+    const char          *tee;
+    const bl_tee        *row; /* NULL: this build cannot verify it */
+    const bl_rule_set   *sets;
+    size_t               sets_len;
+    const bl_rule_bound *bounds; /* with the TEE's own defaults */
+    size_t               bounds_len;
+    const char *const   *tcb; /* statuses allowed, of row->tcb_statuses; empty: it has none */
+    size_t               tcb_len;
+    const blind_span    *hardware; /* ids allowed; none: any */
+    size_t               hardware_len;
+    bl_verify_rules      verify;
 } bl_rule_tee;
 
 typedef struct {

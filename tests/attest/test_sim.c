@@ -18,7 +18,9 @@ static void collect(unsigned lies, bl_buf *out)
 
 static blind_code verify(blind_span evidence, bl_claims *claims)
 {
-    return bl_tee_sim.verify(evidence, (blind_span){ 0 }, 1700000000, claims, NULL);
+    bl_parts        parts = { 0 };
+    bl_verify_input in = { .evidence = evidence, .parts = &parts, .now_s = 1700000000 };
+    return bl_tee_sim.verify(&in, claims, NULL);
 }
 
 TEST(a_report_claims_what_it_was_made_from)
@@ -74,9 +76,10 @@ TEST(endorsements_are_refused_where_none_belong)
 {
     bl_auto_buf report = BL_BUF_EMPTY;
     bl_claims   claims;
+    bl_parts    parts = { .items = { { BL_LITERAL("x"), BL_LITERAL("y") } }, .len = 1 };
     collect(0, &report);
-    CHECK_CODE(BLIND_FORMAT,
-               bl_tee_sim.verify(bl_buf_span(&report), BL_LITERAL("x"), 0, &claims, NULL), "bytes");
+    bl_verify_input in = { .evidence = bl_buf_span(&report), .parts = &parts };
+    CHECK_CODE(BLIND_FORMAT, bl_tee_sim.verify(&in, &claims, NULL), "a part");
 }
 
 TEST(the_public_key_is_that_of_the_published_text)

@@ -214,7 +214,7 @@ TEST(what_is_open_is_warned_of)
     blind_policy     *p = good(HEAD "allow_debug = true\nfreshness_s = 90000\n[[sim.reference]]\n"
                                         "measurement = \"any\"\n[models]\nothers = \"allow\"\n"
                                         "absent = \"allow\"\n");
-    const char *const of[] = { "server",    "\"sim\"",       "measurement",   "allow_debug",
+    const char *const of[] = { "server",    "\"sim\"",       "any code",      "allow_debug",
                                "not_after", "models.others", "models.absent", "freshness_s" };
     for (size_t i = 0; i < BL_LEN(of); i++)
         CHECK(warns(p, of[i]));

@@ -45,7 +45,6 @@ blind_code bl_sim_open(const bl_tee_options *options, void **out, blind_error *e
 blind_code bl_sim_collect(void *opened, blind_span report_data, int64_t now_s, bl_buf *evidence,
                           blind_error *err);
 void       bl_sim_close(void *opened);
-blind_code bl_sim_verify(blind_span evidence, blind_span endorsements, int64_t now_s,
-                         bl_claims *out, blind_error *err);
+blind_code bl_sim_verify(const bl_verify_input *in, bl_claims *out, blind_error *err);
 
 #endif

@@ -59,20 +59,18 @@ static void claims_of(const bl_sim_report *report, bl_claims *out)
                         .trusts_firmware = true };
 }
 
-blind_code bl_sim_verify(blind_span evidence, blind_span endorsements, int64_t now_s,
-                         bl_claims *out, blind_error *err)
+blind_code bl_sim_verify(const bl_verify_input *in, bl_claims *out, blind_error *err)
 {
     bl_sim_report       report;
     bl_auto_key bl_key *key = NULL;
-    (void)now_s; /* the key never expires and nothing revokes it */
     *out = (bl_claims){ .tee = "sim", .simulated = true };
-    BL_TRY(bl_sim_report_parse(evidence, &report, err));
-    if (endorsements.size)
-        return blind_fail(err, BLIND_FORMAT, "sim.endorsements",
-                          "%zu bytes of endorsements, expected none", endorsements.size);
+    BL_TRY(bl_sim_report_parse(in->evidence, &report, err));
+    if (in->parts->len)
+        return blind_fail(err, BLIND_FORMAT, "sim.endorsements", "%zu endorsements, expected none",
+                          in->parts->len);
     claims_of(&report, out);
     BL_TRY(bl_sim_public_key(&key, err));
-    if (bl_key_verify(key, BL_ECDSA_P256_SHA256_RAW, bl_span(evidence.data, BL_SIM_SIGNED_SIZE),
+    if (bl_key_verify(key, BL_ECDSA_P256_SHA256_RAW, bl_span(in->evidence.data, BL_SIM_SIGNED_SIZE),
                       report.signature, NULL) == BLIND_OK)
         return BLIND_OK;
     return blind_fail(err, BLIND_SIGNATURE, "sim.signature",
