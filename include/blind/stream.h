@@ -14,7 +14,8 @@
  *     blind_dial_free(dial);
  *
  * A dialer may be shared between threads; a dial or a stream belongs to one thread at a time.
- * Errors of a dial: NETWORK, TLS, TIMEOUT, VERSION, BUSY, and those of blind_appraise(); whatever
+ * Errors of a dial: NETWORK, TLS, TIMEOUT, VERSION, BUSY, and those of blind_appraise(); with a
+ * client's key also DENIED, UNSUPPORTED, PROTOCOL and SERVER, all after the verdict.  Whatever
  * answers but brings no evidence is EVIDENCE or one of its finer codes. */
 #ifndef BLIND_STREAM_H
 #define BLIND_STREAM_H
@@ -22,6 +23,7 @@
 #include "blind/appraise.h"
 #include "blind/error.h"
 #include "blind/policy.h"
+#include "blind/span.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,24 +37,32 @@ typedef struct blind_dialer blind_dialer;
 typedef struct blind_dial   blind_dial;
 typedef struct blind_stream blind_stream;
 
+/* A client's key is proved on each connection after its verdict and before the stream is handed
+ * out, by an authenticator that is good for that connection alone (RFC 9261).  The server knows the
+ * key by the SHA-256 of its SubjectPublicKeyInfo (`blind key create`); a certificate in the same
+ * PEM is sent with it, else one made for the purpose, and neither is judged.  A server that does
+ * not know the key refuses the dial: DENIED. */
 typedef struct {
-    const char   *host;          /* name or address */
-    uint16_t      port;          /* 0: 50051 */
-    blind_policy *policy;        /* shared: the caller may free its own at once */
-    const char   *ca_file;       /* PEM; NULL: the system's, when the policy says "ca" */
-    const char   *pin_file;      /* PEM certificate or public key that the server must use */
-    const char   *server_name;   /* expected in the certificate; NULL: host */
-    bool          simulation;    /* accept evidence of the simulated TEE */
-    bool          debug_mode;    /* accept an enclave that its host can debug */
-    int           timeout_ms;    /* request to verdict, and each step before; 0: 30,000 */
-    int           verdict_ttl_s; /* a verdict holds that long; 0: 3,600 */
+    const char   *host;            /* name or address */
+    uint16_t      port;            /* 0: 50051 */
+    blind_policy *policy;          /* shared: the caller may free its own at once */
+    const char   *ca_file;         /* PEM; NULL: the system's, when the policy says "ca" */
+    const char   *pin_file;        /* PEM certificate or public key that the server must use */
+    const char   *server_name;     /* expected in the certificate; NULL: host */
+    const char   *client_key_file; /* PEM, unencrypted, on P-256: proved after every verdict */
+    blind_span    client_key;      /* the same in memory, copied */
+    bool          simulation;      /* accept evidence of the simulated TEE */
+    bool          debug_mode;      /* accept an enclave that its host can debug */
+    int           timeout_ms;      /* request to verdict, and each step before; 0: 30,000 */
+    int           verdict_ttl_s;   /* a verdict holds that long; 0: 3,600 */
 } blind_dial_options;
 
 /* What blind_dial_wants() and blind_stream_wants() ask poll() for. */
 enum { BLIND_WANTS_READ = 1, BLIND_WANTS_WRITE = 2 };
 
 /* options  strings are copied
- * Errors   USAGE, POLICY_OPEN (the policy says "pin" and there is none), IO, TLS, MEMORY */
+ * Errors   USAGE, INPUT (a client key that is none), POLICY_OPEN (the policy says "pin" and there
+ * is none), IO, TLS, MEMORY */
 BLIND_API BLIND_MUST_USE blind_code blind_dialer_new(const blind_dial_options *options,
                                                      blind_dialer **out, blind_error *err);
 /* Dials and streams made from it keep what they need of it. */

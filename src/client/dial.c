@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/*     RESOLVE --addresses--> CONNECT --connected--> TLS --finished, identity--> ATTEST --verdict-->
- * DONE |  ^
- *                              +--+ refused: the next address
+/*     RESOLVE --addresses--> CONNECT --connected--> TLS --finished, identity--> ATTEST
+ *                              |  ^                                               |
+ *                              +--+ refused: the next address                  verdict
+ *                                                                                 |
+ *                                        DONE <--key proved, or there is none-- INTRODUCE
  *
  * Every state may end in FAILED: no answer in time, or any refusal. */
-typedef enum { RESOLVE, CONNECT, TLS, ATTEST, DONE, FAILED } dial_state;
+typedef enum { RESOLVE, CONNECT, TLS, ATTEST, INTRODUCE, DONE, FAILED } dial_state;
 
 struct blind_dial {
     dial_state             state;
@@ -175,6 +177,11 @@ static blind_code advance(blind_dial *d, blind_error *err)
         return step_tls(d, err);
     case ATTEST:
         BL_TRY(bl_stream_attest(d->stream, err));
+        enter(d, INTRODUCE);
+        return BLIND_OK;
+    case INTRODUCE:
+        if (d->dialer->client_key)
+            BL_TRY(bl_stream_introduce(d->stream, err));
         d->state = DONE;
         return BLIND_OK;
     case DONE:
@@ -186,7 +193,7 @@ static blind_code advance(blind_dial *d, blind_error *err)
 }
 
 static const char *const waiting_for[] = { "a name server", "the connection", "the TLS handshake",
-                                           "evidence" };
+                                           "evidence", "an answer to the client's key" };
 
 blind_code blind_dial_step(blind_dial *d, blind_stream **out, blind_error *err)
 {

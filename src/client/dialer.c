@@ -1,5 +1,7 @@
 /* What all connections to one server under one policy share. */
+#include "base/file.h"
 #include "client/internal.h"
+#include "crypto/cert.h"
 #include "crypto/random.h"
 
 #include <stdio.h>
@@ -22,6 +24,55 @@ const bl_client_hooks bl_client_hooks_real = { now_ms, wall_s, bl_random, bl_exp
 
 enum { DEFAULT_PORT = 50051, DEFAULT_TIMEOUT_MS = 30000, DEFAULT_TTL_S = 3600 };
 
+/* ---- the client's key ---- */
+
+enum { MAX_KEY_FILE = 1 << 16 };
+
+/* The certificate beside the key, or one that says nothing: a server looks at the key alone. */
+static blind_code take_certificate(blind_dialer *d, blind_span pem, blind_error *err)
+{
+    bl_cert_options options = { .client = true, .not_after_s = 253402300799 }; /* 9999-12-31 */
+    bl_auto_buf     ours = BL_BUF_EMPTY, theirs = BL_BUF_EMPTY;
+    blind_code      code = bl_cert_from_pem(pem, 0, &d->client_certificate, err);
+    if (code == BLIND_NOT_FOUND)
+        return bl_cert_make(d->client_key, NULL, (blind_span){ 0 }, &options,
+                            &d->client_certificate, err);
+    BL_TRY(code);
+    BL_TRY(bl_key_spki(d->client_key, &ours, err));
+    BL_TRY(bl_cert_spki(bl_buf_span(&d->client_certificate), &theirs, err));
+    if (!bl_span_equal(bl_buf_span(&ours), bl_buf_span(&theirs)))
+        return blind_fail(err, BLIND_INPUT, "client.key", "the certificate is not the key's");
+    return BLIND_OK;
+}
+
+static blind_code take_key(blind_dialer *d, blind_span pem, blind_error *err)
+{
+    bl_signature_scheme scheme;
+    BL_TRY(bl_key_from_private_pem(pem, &d->client_key, err));
+    BL_TRY(bl_key_scheme(d->client_key, &scheme, err));
+    if (scheme != BL_ECDSA_P256_SHA256)
+        return blind_fail(err, BLIND_UNSUPPORTED, "client.key", "expected a key on P-256");
+    return take_certificate(d, pem, err);
+}
+
+static blind_code load_key(blind_dialer *d, const blind_dial_options *o, blind_error *err)
+{
+    bl_auto_buf pem = { .secret = true };
+    if (o->client_key_file && o->client_key.size)
+        return blind_fail(err, BLIND_USAGE, "client.key", "a client has one key");
+    if (o->client_key_file)
+        BL_TRY(bl_file_read(o->client_key_file, MAX_KEY_FILE, &pem, err));
+    else
+        bl_buf_add(&pem, o->client_key);
+    BL_TRY(bl_buf_check(&pem, "client.key", err));
+    if (pem.size == 0 && !o->client_key_file)
+        return BLIND_OK;
+    blind_code code = take_key(d, bl_buf_span(&pem), err);
+    return code == BLIND_OK ? code
+                            : blind_fail_in(err, code, "client key '%s'",
+                                            o->client_key_file ? o->client_key_file : "in memory");
+}
+
 static blind_code fill(blind_dialer *d, const blind_dial_options *o, blind_error *err)
 {
     d->port = o->port ? o->port : DEFAULT_PORT;
@@ -37,6 +88,7 @@ static blind_code fill(blind_dialer *d, const blind_dial_options *o, blind_error
     int n = snprintf(d->authority, sizeof d->authority, v6 ? "[%s]:%u" : "%s:%u", o->host, d->port);
     if (n < 0 || (size_t)n >= sizeof d->authority || strpbrk(o->host, "\r\n \t/@"))
         return blind_fail(err, BLIND_USAGE, "client.dialer", "unusable host name '%.64s'", o->host);
+    BL_TRY(load_key(d, o, err));
     bl_tls_client_options tls = {
         .rule = blind_policy_server(o->policy),
         .ca_file = o->ca_file,
@@ -76,6 +128,8 @@ void blind_dialer_free(blind_dialer *d)
     if (!d || atomic_fetch_sub(&d->owners, 1) != 1)
         return;
     bl_tls_client_free(d->tls);
+    bl_key_free(d->client_key);
+    bl_buf_done(&d->client_certificate);
     blind_policy_free(d->policy);
     pthread_mutex_destroy(&d->salts_lock);
     free(d->salts);

@@ -4,7 +4,8 @@
 
 #include "base/buf.h"
 #include "blind/stream.h"
-#include "http/message.h"
+#include "client/talk.h"
+#include "crypto/key.h"
 #include "tls/authenticator.h"
 #include "tls/context.h"
 
@@ -34,6 +35,8 @@ struct blind_dialer {
     bool            simulation, debug_mode;
     int             timeout_ms;
     int64_t         verdict_ttl_ms;
+    bl_key         *client_key; /* proved on every connection, after its verdict; NULL: none */
+    bl_buf          client_certificate;
     pthread_mutex_t salts_lock;
     blind_salt     *salts; /* of models uploaded by this client */
     size_t          salts_len;
@@ -50,13 +53,12 @@ BLIND_MUST_USE blind_code bl_dialer_salts(blind_dialer *dialer, blind_salt **out
 
 /* One attestation exchange on a session.
  *
- *     START --keys derived, request made--> SEND --all sent--> RECEIVE --answer whole--> DONE
+ *     START --keys derived, request made--> ASK --answer whole, verdict--> DONE
  *
  * Any failure is final. */
 typedef enum {
     BL_INQUIRY_START,
-    BL_INQUIRY_SEND,
-    BL_INQUIRY_RECEIVE,
+    BL_INQUIRY_ASK,
     BL_INQUIRY_DONE,
 } bl_inquiry_state;
 
@@ -64,28 +66,42 @@ typedef struct {
     bl_inquiry_state      state;
     bl_authenticator_keys keys;
     bl_buf                request; /* the RFC 9261 message */
-    bl_buf                out;     /* the whole HTTP request */
-    size_t                sent;
-    bl_http_parser        parser;
-    bl_buf                in; /* the answer's body so far */
+    bl_talk               talk;
     int64_t               deadline_ms;
 } bl_inquiry;
 
 void bl_inquiry_done(bl_inquiry *inquiry);
 
+/* The client's own key, proved after the verdict.
+ *
+ *     START --GET--> ASK --challenge, POST--> ANSWER --welcome--> START */
+typedef enum {
+    BL_INTRODUCTION_START,
+    BL_INTRODUCTION_ASK,
+    BL_INTRODUCTION_ANSWER,
+} bl_introduction_state;
+
+typedef struct {
+    bl_introduction_state state;
+    bl_talk               talk;
+} bl_introduction;
+
+void bl_introduction_done(bl_introduction *introduction);
+
 struct blind_stream {
-    blind_dialer  *dialer;
-    int            fd;
-    struct ssl_st *ssl;
-    int            wants;
-    bool           broken; /* neither reads nor writes any more */
-    uint8_t       *spki;   /* of the handshake's leaf */
-    size_t         spki_size;
-    blind_identity identity;
-    bl_contexts    contexts;
-    blind_result  *result;
-    int64_t        expiry_ms; /* on the monotonic clock; 0: no verdict yet */
-    bl_inquiry     inquiry;
+    blind_dialer   *dialer;
+    int             fd;
+    struct ssl_st  *ssl;
+    int             wants;
+    bool            broken; /* neither reads nor writes any more */
+    uint8_t        *spki;   /* of the handshake's leaf */
+    size_t          spki_size;
+    blind_identity  identity;
+    bl_contexts     contexts; /* of both sides' authenticators */
+    blind_result   *result;
+    int64_t         expiry_ms; /* on the monotonic clock; 0: no verdict yet */
+    bl_inquiry      inquiry;
+    bl_introduction introduction;
 };
 
 blind_stream *bl_stream_new(blind_dialer *dialer); /* NULL: out of memory */
@@ -93,6 +109,10 @@ blind_stream *bl_stream_new(blind_dialer *dialer); /* NULL: out of memory */
 bool bl_stream_quiet(blind_stream *stream);
 /* A step of the exchange; OK when the verdict is in, stream->result also after a refusal. */
 BLIND_MUST_USE blind_code bl_stream_attest(blind_stream *stream, blind_error *err);
+
+/* A step of proving the dialer's key; OK when the server took it.
+ * Errors: DENIED, UNSUPPORTED (it takes none), BUSY, SERVER, PROTOCOL, those of the network */
+BLIND_MUST_USE blind_code bl_stream_introduce(blind_stream *stream, blind_error *err);
 
 /* Dials and waits; *result, which may be NULL, receives what the appraisal found when it refused.
  */

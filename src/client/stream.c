@@ -21,6 +21,7 @@ void blind_stream_close(blind_stream *s)
     bl_tls_close(s->ssl);
     bl_close_fd(&s->fd);
     bl_inquiry_done(&s->inquiry);
+    bl_introduction_done(&s->introduction);
     bl_contexts_done(&s->contexts);
     blind_result_free(s->result);
     free(s->spki);

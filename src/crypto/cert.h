@@ -10,8 +10,9 @@ typedef struct {
     const char *const *names;       /* subjectAltName: host names and IP addresses as text */
     size_t             names_len;
     int64_t            not_before_s, not_after_s; /* seconds since 1970 */
-    blind_span         cmw; /* contents of id-pe-cmw (CBOR); empty: no such extension */
-    bool               ca;  /* may issue: the operator's own certificate */
+    blind_span         cmw;    /* contents of id-pe-cmw (CBOR); empty: no such extension */
+    bool               ca;     /* may issue: the operator's own certificate */
+    bool               client; /* of a client, not of a server */
 } bl_cert_options;
 
 /* Makes a certificate for `subject`'s public key.

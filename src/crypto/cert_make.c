@@ -89,7 +89,8 @@ static STACK_OF(X509_EXTENSION) * extensions_of(const bl_cert_options *options)
         add_text(list, NID_key_usage,
                  options->ca ? "critical,digitalSignature,keyCertSign,cRLSign"
                              : "critical,digitalSignature") &&
-        (options->ca || add_text(list, NID_ext_key_usage, "serverAuth")) &&
+        (options->ca ||
+         add_text(list, NID_ext_key_usage, options->client ? "clientAuth" : "serverAuth")) &&
         add_names(list, options) && add_cmw(list, options->cmw))
         return list;
     sk_X509_EXTENSION_pop_free(list, X509_EXTENSION_free);
