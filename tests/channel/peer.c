@@ -210,6 +210,7 @@ void test_peer_stop(test_peer *p)
         close(c->fd);
         bl_http_parser_done(&c->parser);
         bl_contexts_done(&c->contexts);
+        bl_challenge_done(&c->challenge);
         free(c);
     }
     bl_attester_free(p->attester);

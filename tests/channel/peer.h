@@ -9,6 +9,7 @@
 #include "http/message.h"
 #include "tests/tls/tls_pair.h"
 #include "tls/attester.h"
+#include "tls/client_authenticator.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,6 +22,7 @@ typedef struct {
     int            fd, number; /* of the connection, from 0 */
     int            requests;   /* before this one */
     bl_contexts    contexts;
+    bl_challenge   challenge; /* what was asked of the client's key */
     bl_http_parser parser;
     pthread_t      thread;
 } test_conn;
