@@ -24,10 +24,14 @@
 #define BL_MAX_BOOT_BANKS     16 /* digest algorithms that a log's header may list */
 
 /* Builds that are measured */
-#define BL_MAX_BUILD_FILE    (1u << 30)
-#define BL_MAX_PE_SECTIONS   96
-#define BL_MAX_UEFI_VARIABLE (1u << 20)
-#define BL_MAX_COMMAND_LINE  65536
+#define BL_MAX_BUILD_FILE        (1u << 30)
+#define BL_MAX_PE_SECTIONS       96
+#define BL_MAX_UEFI_VARIABLE     (1u << 20)
+#define BL_MAX_COMMAND_LINE      65536
+#define BL_MAX_FIRMWARE          (64u << 20)
+#define BL_MAX_FIRMWARE_SECTIONS 32
+#define BL_MAX_GUEST_MEMORY      (256u << 20) /* that firmware may list to be set up */
+#define BL_MAX_VCPUS             4096
 
 /* HTTP */
 #define BL_MAX_HEAD_SIZE   (32u << 10)

@@ -103,6 +103,10 @@ def pcrs(bank, image, parts, stub, start, secure, phases):
             eleven += [h(name.encode() + b"\0"), h(parts[name])]
     eleven += [h(p.encode()) for p in phases]
     zero = bytes(hashlib.new(bank).digest_size).hex()
+    if bank == "sha384" and stub >= 257 and start == "loader":
+        leave = [h(b"Exit Boot Services Invocation"), h(b"Exit Boot Services Returned with Success")]
+        print("uki-%d rtmr1" % stub, fold(bank, boot + [four[0], kernel] + leave))
+        print("uki-%d rtmr2" % stub, fold(bank, eleven + nine))
     return {4: fold(bank, four), 7: fold(bank, seven), 9: fold(bank, nine), 11: fold(bank, eleven),
             12: zero, 13: zero}
 
