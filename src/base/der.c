@@ -106,14 +106,6 @@ static bool take_number(blind_span *text, size_t digits, int *out)
     return true;
 }
 
-static bool is_date(int year, int month, int day)
-{
-    static const int lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-    bool             leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return month >= 1 && month <= 12 && day >= 1 &&
-           day <= lengths[month - 1] + (leap && month == 2);
-}
-
 int64_t bl_der_read_time(bl_reader *r)
 {
     bl_der item;
@@ -130,7 +122,7 @@ int64_t bl_der_read_time(bl_reader *r)
               t.data[0] == 'Z';
     if (ok && utc)
         year += year < 50 ? 2000 : 1900;
-    if (!ok || !is_date(year, month, day) || hour > 23 || minute > 59 || second > 59) {
+    if (!ok || !bl_clock_is_date(year, month, day) || hour > 23 || minute > 59 || second > 59) {
         r->failed = true;
         return 0;
     }

@@ -1,11 +1,11 @@
 /* `blind verify`: appraises a server, a bundle in a file, or the evidence in a certificate. */
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hex.h"
 #include "base/limits.h"
 #include "blind/appraise.h"
 #include "blind/client.h"
 #include "cli/commands.h"
-#include "cli/connect.h"
 #include "crypto/cert.h"
 
 #include <stdlib.h>
@@ -34,7 +34,13 @@ static blind_code verify_server(bl_args *args, const char *url, blind_policy *po
                                 blind_error *err)
 {
     blind_client_options options = {
-        .dial = bl_cli_dial_options(args, policy),
+        .dial = { .policy = policy,
+                  .ca_file = bl_args_text(args, "ca"),
+                  .pin_file = bl_args_text(args, "pin"),
+                  .server_name = bl_args_text(args, "server-name"),
+                  .simulation = bl_args_has(args, "simulation"),
+                  .debug_mode = bl_args_has(args, "debug-mode"),
+                  .timeout_ms = (int)bl_args_integer(args, "timeout-ms") },
     };
     blind_client *client;
     blind_result *result = NULL;
@@ -78,20 +84,85 @@ static blind_code file_expectation(const bl_args *args, uint8_t bytes[64], blind
     return BLIND_OK;
 }
 
-static blind_code appraise(bl_args *args, blind_span bundle, const blind_expect *expect,
-                           const blind_policy *policy, blind_error *err)
+static blind_code read_options(const bl_args *args, blind_appraise_options *out, blind_error *err)
 {
-    blind_appraise_options options = { .simulation = bl_args_has(args, "simulation"),
-                                       .debug_mode = bl_args_has(args, "debug-mode"),
-                                       .now_s = (int64_t)time(NULL) };
-    blind_result          *result;
-    blind_error            printing;
-    blind_code             code = blind_appraise(bundle, expect, policy, &options, &result, err);
-    blind_code             printed = result ? print_result(args, result, &printing) : BLIND_OK;
+    const char *at = bl_args_text(args, "at");
+    *out = (blind_appraise_options){ .simulation = bl_args_has(args, "simulation"),
+                                     .debug_mode = bl_args_has(args, "debug-mode"),
+                                     .now_s = (int64_t)time(NULL) };
+    if (!at || bl_clock_parse(at, &out->now_s))
+        return BLIND_OK;
+    return blind_fail(err, BLIND_USAGE, STAGE, "--at takes 2026-01-31T12:00:00Z, found '%.40s'",
+                      at);
+}
+
+/* Prints the verdict and frees it; `code` is the appraisal's. */
+static blind_code conclude(bl_args *args, blind_code code, blind_result *result, blind_error *err)
+{
+    blind_error printing;
+    blind_code  printed = result ? print_result(args, result, &printing) : BLIND_OK;
     blind_result_free(result);
     if (code == BLIND_OK && printed != BLIND_OK && err)
         *err = printing;
     return code == BLIND_OK ? printed : code;
+}
+
+static blind_code appraise(bl_args *args, blind_span bundle, const blind_expect *expect,
+                           const blind_policy *policy, blind_error *err)
+{
+    blind_appraise_options options;
+    blind_result          *result = NULL;
+    BL_TRY(read_options(args, &options, err));
+    blind_code code = blind_appraise(bundle, expect, policy, &options, &result, err);
+    return conclude(args, code, result, err);
+}
+
+/* ---- a TEE's own evidence ---- */
+
+enum { MAX_PARTS = 32, PART_NAME = 65 };
+
+typedef struct {
+    char       names[MAX_PARTS][PART_NAME];
+    bl_buf     bytes[MAX_PARTS];
+    blind_part parts[MAX_PARTS];
+    size_t     len;
+} part_list;
+
+static void part_list_done(part_list *list)
+{
+    for (size_t i = 0; i < list->len; i++)
+        bl_buf_done(&list->bytes[i]);
+}
+
+static blind_code read_parts(const bl_args *args, part_list *list, blind_error *err)
+{
+    const char *text, *path;
+    while ((text = bl_args_nth(args, "part", list->len))) {
+        if (list->len == MAX_PARTS)
+            return blind_fail(err, BLIND_USAGE, STAGE, "more than %d parts", MAX_PARTS);
+        size_t i = list->len++;
+        BL_TRY(bl_args_pair(text, list->names[i], PART_NAME, &path, err));
+        BL_TRY(bl_file_read(path, BL_MAX_BUNDLE_SIZE, &list->bytes[i], err));
+        list->parts[i] = (blind_part){ list->names[i], bl_buf_span(&list->bytes[i]) };
+    }
+    return BLIND_OK;
+}
+
+static blind_code appraise_evidence(bl_args *args, blind_span evidence, const blind_expect *expect,
+                                    const blind_policy *policy, blind_error *err)
+{
+    blind_appraise_options options;
+    blind_result          *result = NULL;
+    part_list              list = { 0 };
+    BL_TRY(read_options(args, &options, err));
+    blind_code code = read_parts(args, &list, err);
+    if (code == BLIND_OK) {
+        code = blind_appraise_evidence(bl_args_text(args, "tee"), evidence, list.parts, list.len,
+                                       expect, policy, &options, &result, err);
+        code = conclude(args, code, result, err);
+    }
+    part_list_done(&list);
+    return code;
 }
 
 static blind_code verify_file(bl_args *args, const char *path, const blind_policy *policy,
@@ -102,6 +173,10 @@ static blind_code verify_file(bl_args *args, const char *path, const blind_polic
     blind_expect expect;
     BL_TRY(file_expectation(args, bytes, &expect, err));
     BL_TRY(bl_file_read(path, BL_MAX_BUNDLE_SIZE, &bundle, err));
+    if (bl_args_text(args, "tee"))
+        return appraise_evidence(args, bl_buf_span(&bundle), &expect, policy, err);
+    if (bl_args_has(args, "part"))
+        return blind_fail(err, BLIND_USAGE, STAGE, "--part goes with --tee TEE");
     return appraise(args, bl_buf_span(&bundle), &expect, policy, err);
 }
 
@@ -164,6 +239,19 @@ static const bl_option options[] = {
     { .name = "unbound",
       .kind = BL_FLAG,
       .help = "with a FILE: do not look at the binding; says nothing about any connection" },
+    { .name = "tee",
+      .kind = BL_TEXT,
+      .arg = "TEE",
+      .help = "with a FILE: it is this TEE's own report, quote or document, not a bundle" },
+    { .name = "part",
+      .kind = BL_TEXT,
+      .arg = "NAME=FILE",
+      .repeat = true,
+      .help = "with --tee: what goes with the evidence: ark, ask, vcek, tcb_info, ..." },
+    { .name = "at",
+      .kind = BL_TEXT,
+      .arg = "TIME",
+      .help = "with a FILE: judge as of this time, 2026-01-31T12:00:00Z, not now" },
     { .name = "cert",
       .kind = BL_FILE,
       .arg = "FILE",
@@ -187,7 +275,9 @@ const bl_command bl_command_verify = {
                     .help = "https://HOST:PORT, or a saved bundle" } },
     .options = options,
     .examples = "blind verify https://localhost:50051 --policy policy.toml --simulation\n"
-                "blind verify bundle.cmw --policy policy.toml --unbound --simulation",
+                "blind verify bundle.cmw --policy policy.toml --unbound --simulation\n"
+                "blind verify report.bin --tee snp --part vcek=vcek.der --part ask=ask.der "
+                "--policy p.toml --unbound",
     .run = run,
     .appraises = true,
 };

@@ -54,6 +54,26 @@ static json_t *measurements_json(blind_result *r, bool *failed)
     return object;
 }
 
+static json_t *facts_json(blind_result *r, bool *failed)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < r->claims.facts_len; i++) {
+        const bl_fact *f = &r->claims.facts[i];
+        if (f->kind == BL_FACT_BYTES)
+            set_hex(r, object, failed, f->name, f->bytes);
+        else
+            set(object, failed, f->name,
+                f->kind == BL_FACT_FLAG ? json_boolean(f->number)
+                                        : json_integer((json_int_t)f->number));
+    }
+    return object;
+}
+
+static json_t *optional_text(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
 static json_t *trust_json(const blind_result *r, bool *failed)
 {
     json_t *list = json_array();
@@ -79,6 +99,7 @@ static json_t *claims_json(blind_result *r, bool *failed)
     const bl_claims *c = &r->claims;
     json_t          *o = json_object();
     set(o, failed, "measurements", measurements_json(r, failed));
+    set(o, failed, "facts", facts_json(r, failed));
     set_hex(r, o, failed, "report_data", c->report_data);
     set_hex(r, o, failed, "hardware_id", c->hardware_id);
     set(o, failed, "time_s", c->time_s ? json_integer(c->time_s) : json_null());
@@ -87,7 +108,9 @@ static json_t *claims_json(blind_result *r, bool *failed)
     set_text(o, failed, "smt_off", bl_state_name(c->smt_off));
     set_text(o, failed, "migration_off", bl_state_name(c->migration_off));
     set_text(o, failed, "tcb_current", bl_state_name(c->tcb_current));
-    set(o, failed, "tcb", c->tcb_found ? json_string(c->tcb_found) : json_null());
+    set(o, failed, "tcb", optional_text(c->tcb_found));
+    set(o, failed, "tcb_status", optional_text(c->tcb_status));
+    set(o, failed, "advisories", optional_text(c->advisories));
     set_text(o, failed, "tpm", tpm_kinds[c->tpm_kind]);
     set_text(o, failed, "server_identity",
              identities[r->identity <= BLIND_IDENTITY_PIN ? r->identity : BLIND_IDENTITY_UNKNOWN]);
