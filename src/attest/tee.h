@@ -85,6 +85,7 @@ typedef struct bl_tee {
     const bl_roots        *roots;        /* NULL: none */
     /* Which of the rules of bl_verify_rules mean something here. */
     bool has_collateral, has_crl, has_pins, has_sha1;
+    bool crl_if_given; /* `crl` is "optional" unless the policy says "required" */
 
     /* Attester.  NULL where this build cannot run inside the TEE.  One device serves all threads.
      */
@@ -102,6 +103,7 @@ typedef struct bl_tee {
 } bl_tee;
 
 extern const bl_tee bl_tee_sim;
+extern const bl_tee bl_tee_snp;
 
 /* NULL when there is no such TEE. */
 const bl_tee *bl_tee_find(blind_span name);

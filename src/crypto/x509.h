@@ -78,6 +78,8 @@ void                      bl_crl_drop(bl_crl **crl);
 /* Issued by the holder of this certificate, whose keyUsage allows it.  Errors: CHAIN */
 BLIND_MUST_USE blind_code bl_crl_issued_by(const bl_crl *crl, const bl_x509 *issuer,
                                            blind_error *err);
+/* Signed by this very key, for where its holder's certificate is not there.  Errors: CHAIN */
+BLIND_MUST_USE blind_code bl_crl_signed_by(const bl_crl *crl, const bl_key *key, blind_error *err);
 /* thisUpdate <= now <= nextUpdate; one without nextUpdate is stale.  Errors: STALE */
 BLIND_MUST_USE blind_code bl_crl_at(const bl_crl *crl, int64_t now_s, blind_error *err);
 /* Whether it names the certificate, whose issuer must be the list's.  Errors: REVOKED, CHAIN */

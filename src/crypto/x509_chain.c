@@ -295,6 +295,13 @@ blind_code bl_crl_issued_by(const bl_crl *crl, const bl_x509 *issuer, blind_erro
     return blind_fail(err, BLIND_CHAIN, "x509.crl", "the revocation list's signature is wrong");
 }
 
+blind_code bl_crl_signed_by(const bl_crl *crl, const bl_key *key, blind_error *err)
+{
+    if (bl_signed_verify(crl->tbs, crl->algorithm, crl->signature, key, NULL) == BLIND_OK)
+        return BLIND_OK;
+    return blind_fail(err, BLIND_CHAIN, "x509.crl", "the revocation list's signature is wrong");
+}
+
 blind_code bl_crl_at(const bl_crl *crl, int64_t now_s, blind_error *err)
 {
     if (now_s <= 0)

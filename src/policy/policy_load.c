@@ -147,7 +147,9 @@ static blind_code load_tees(blind_policy *p, const bl_toml *at, blind_error *err
                                 (int)BL_MIN(name.size, 32), (const char *)name.data);
         if (is_listed(tees, p->tees_len, tee->name))
             return bl_toml_fail(c, err, BLIND_POLICY, STAGE, "'%s' twice", tee->name);
-        tees[p->tees_len++] = (bl_rule_tee){ .tee = tee->name, .row = tee };
+        tees[p->tees_len++] = (bl_rule_tee){ .tee = tee->name,
+                                             .row = tee,
+                                             .verify = { .crl_optional = tee->crl_if_given } };
     }
     return BLIND_OK;
 }
