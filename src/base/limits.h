@@ -19,6 +19,7 @@
 #define BL_MAX_LOG_SIZE       (6u << 20) /* what an attester writes: fits a bundle */
 #define BL_MAX_MERKLE_PATH    16
 #define BL_MAX_CMW_EXTENSION  65535
+#define BL_MAX_SNP_CERTS      32 /* entries of a host's certificate table */
 #define BL_MAX_BOOT_LOG       (4u << 20) /* a TCG event log */
 #define BL_MAX_BOOT_EVENTS    16384
 #define BL_MAX_BOOT_BANKS     16 /* digest algorithms that a log's header may list */
