@@ -101,7 +101,7 @@ static void open_case(const case_list *list, json_t *json, recorded *out)
         if (strcmp(name, "evidence") == 0)
             out->evidence = bytes;
         else
-            out->parts[out->parts_len++] = (case_part){ name, bytes };
+            out->parts[out->parts_len++] = (blind_part){ name, bytes };
     }
 }
 

@@ -17,22 +17,18 @@
 #define CASES_H
 
 #include "base/buf.h"
+#include "blind/appraise.h"
 
 #include <jansson.h>
 
 #define CASE_MAX_FILES 32
 
 typedef struct {
-    const char *name;  /* "vcek"; "evidence" is not among them */
-    blind_span  bytes; /* of a list of files: one after another */
-} case_part;
-
-typedef struct {
     const char *id, *tee, *kind, *reason;
     bool        accept; /* "expect": "ok" */
     int64_t     now_s;  /* verify_at, seconds since 1970; 0: time does not matter */
     blind_span  evidence;
-    case_part   parts[CASE_MAX_FILES];
+    blind_part  parts[CASE_MAX_FILES]; /* "vcek", ...; a list of files one after another */
     size_t      parts_len;
     json_t     *json; /* the whole case, borrowed from the list */
 } recorded;
@@ -62,5 +58,16 @@ json_t     *case_object(const recorded *c, const char *name);
 const char *case_text(const json_t *object, const char *name);
 /* Whether the member is the hexadecimal text of these bytes. */
 bool case_hex_is(const json_t *object, const char *name, blind_span bytes);
+
+/* ---- what a case asks for ---- */
+
+/* Appends the case's `policy` as policy.toml: `expect_X_hex` becomes a register or a field to
+ * equal, `min_X` and `max_X` bounds, `expect_pcrs` registers; a name that the TEE's row does not
+ * know aborts.  Vectors of SNP say nothing of TCB statuses: all are allowed there. */
+void case_policy(const recorded *c, bl_buf *toml);
+/* Appraises the evidence by that policy, with the expected report data or nonce, at its time.
+ * `cache` may be NULL; *out as from blind_appraise_evidence(). */
+BLIND_MUST_USE blind_code case_appraise(const recorded *c, blind_cache *cache, blind_result **out,
+                                        blind_error *err);
 
 #endif
