@@ -33,6 +33,8 @@
 #define BL_MAX_FIRMWARE_SECTIONS 32
 #define BL_MAX_GUEST_MEMORY      (256u << 20) /* that firmware may list to be set up */
 #define BL_MAX_VCPUS             4096
+#define BL_MAX_EIF_SECTIONS      32
+#define BL_MAX_EIF_CERT          65536
 
 /* HTTP */
 #define BL_MAX_HEAD_SIZE   (32u << 10)
