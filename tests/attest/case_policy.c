@@ -182,23 +182,25 @@ static blind_expect expectation(const recorded *c, uint8_t bytes[64])
     return (blind_expect){ .to = BLIND_BOUND_UNBOUND };
 }
 
+blind_code case_ask(const recorded *c, blind_cache *cache, case_question *out, blind_error *err)
+{
+    bl_auto_buf toml = BL_BUF_EMPTY;
+    *out = (case_question){ .options = { .now_s = c->now_s, .cache = cache } };
+    out->options.debug_mode =
+        json_is_true(json_object_get(case_object(c, "policy"), "allow_debug"));
+    out->expect = expectation(c, out->bytes);
+    case_policy(c, &toml);
+    return blind_policy_load_text(bl_buf_span(&toml), &out->policy, err);
+}
+
 blind_code case_appraise(const recorded *c, blind_cache *cache, blind_result **out,
                          blind_error *err)
 {
-    bl_auto_buf   toml = BL_BUF_EMPTY;
-    blind_policy *policy = NULL;
-    uint8_t       bytes[64];
-    blind_expect  expect = expectation(c, bytes);
-    json_t       *asks = case_object(c, "policy");
+    case_question q;
     *out = NULL;
-    case_policy(c, &toml);
-    BL_TRY(blind_policy_load_text(bl_buf_span(&toml), &policy, err));
-    blind_appraise_options options = { .now_s = c->now_s,
-                                       .debug_mode =
-                                           json_is_true(json_object_get(asks, "allow_debug")),
-                                       .cache = cache };
-    blind_code code = blind_appraise_evidence(c->tee, c->evidence, c->parts, c->parts_len, &expect,
-                                              policy, &options, out, err);
-    blind_policy_free(policy);
+    BL_TRY(case_ask(c, cache, &q, err));
+    blind_code code = blind_appraise_evidence(c->tee, c->evidence, c->parts, c->parts_len,
+                                              &q.expect, q.policy, &q.options, out, err);
+    blind_policy_free(q.policy);
     return code;
 }

@@ -65,8 +65,17 @@ bool case_hex_is(const json_t *object, const char *name, blind_span bytes);
  * equal, `min_X` and `max_X` bounds, `expect_pcrs` registers; a name that the TEE's row does not
  * know aborts.  Vectors of SNP say nothing of TCB statuses: all are allowed there. */
 void case_policy(const recorded *c, bl_buf *toml);
-/* Appraises the evidence by that policy, with the expected report data or nonce, at its time.
- * `cache` may be NULL; *out as from blind_appraise_evidence(). */
+/* The same loaded, with what the caller expects: report data or a nonce. */
+typedef struct {
+    blind_policy          *policy; /* blind_policy_free() */
+    blind_expect           expect; /* borrows from `bytes`: the struct stays where it is */
+    blind_appraise_options options;
+    uint8_t                bytes[64];
+} case_question;
+BLIND_MUST_USE blind_code case_ask(const recorded *c, blind_cache *cache, case_question *out,
+                                   blind_error *err);
+/* Appraises the evidence by it, at the case's time.  `cache` may be NULL; *out as from
+ * blind_appraise_evidence(). */
 BLIND_MUST_USE blind_code case_appraise(const recorded *c, blind_cache *cache, blind_result **out,
                                         blind_error *err);
 

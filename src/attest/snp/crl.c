@@ -58,7 +58,7 @@ static blind_code get_crl(const bl_verify_input *in, blind_span list, const bl_s
 blind_code bl_snp_crl_check(const bl_verify_input *in, blind_span list, const bl_snp_chain *chain,
                             blind_error *err)
 {
-    known_crl     *known;
+    known_crl     *known = NULL;
     const bl_x509 *authority = chain->certs.certs[1];
     if (bl_snp_is_revoked(chain->product, bl_x509_serial(authority)))
         return blind_fail(err, BLIND_REVOKED, STAGE, "AMD revoked this ASK of %s",
