@@ -36,6 +36,8 @@ typedef struct {
     const char *ca_file;
     const char *pin_file;
     const char *server_name;
+    const char *client_key_file;
+    blind_span client_key;
     bool simulation;
     bool debug_mode;
     int timeout_ms;
@@ -89,10 +91,11 @@ void blind_response_done(blind_response *response);
 
 typedef struct { char name[129]; char sha256[65]; char salt[65]; uint64_t size; ...; } blind_model_info;
 typedef blind_code blind_progress(void *arg, uint64_t sent, uint64_t total, blind_error *err);
-blind_code blind_client_upload(blind_client *client, const char *name, const char *path, blind_progress *progress,
-                        void *progress_arg, blind_model_info *out, blind_error *err);
-blind_code blind_client_upload_bytes(blind_client *client, const char *name, blind_span model, blind_progress *progress,
-                              void *progress_arg, blind_model_info *out, blind_error *err);
+typedef struct { bool no_replace; blind_progress *progress; void *progress_arg; ...; } blind_upload_options;
+blind_code blind_client_upload(blind_client *client, const char *name, const char *path,
+                        const blind_upload_options *options, blind_model_info *out, blind_error *err);
+blind_code blind_client_upload_bytes(blind_client *client, const char *name, blind_span model,
+                              const blind_upload_options *options, blind_model_info *out, blind_error *err);
 blind_code blind_client_delete(blind_client *client, const char *name, blind_error *err);
 blind_code blind_client_metadata(blind_client *client, const char *name, char **json, blind_error *err);
 blind_code blind_client_index(blind_client *client, char **json, blind_error *err);

@@ -71,6 +71,18 @@ def start(tmp_path):
         one.stop()
 
 
+@pytest.fixture
+def make_key(tmp_path):
+    """Makes a client's key: its path, and its row in a tokens file."""
+
+    def make(name, rights):
+        path = tmp_path / (name + ".pem")
+        line = subprocess.run([BLIND, "key", "create", path], check=True, stdout=subprocess.PIPE, text=True).stdout
+        return path, "%s:%s:%s\n" % (name, line.strip(), rights)
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def digits():
     return ROOT / "examples/digits"

@@ -165,3 +165,46 @@ def test_a_taken_name_can_be_kept(session):
     session.upload("kept", identity("FP32"))
     with pytest.raises(blind.ExistsError):
         session.upload("kept", identity("FP64"), replace=False)
+
+
+def test_of_two_uploads_that_replace_nothing_one_stays(server):
+    """The server decides, at once: neither client can see the name free and lose it meanwhile."""
+    gate, outcomes = threading.Barrier(2), []
+
+    def upload(shape):
+        with blind.connect(server.url, policy=server.policy, simulation=True) as session:
+            gate.wait()
+            try:
+                outcomes.append(session.upload("raced", identity("FP32", shape), replace=False)["sha256"])
+            except blind.ExistsError:
+                outcomes.append(None)
+
+    for _ in range(5):
+        threads = [threading.Thread(target=upload, args=(shape,)) for shape in ((1, 3), (2, 3))]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        with blind.connect(server.url, policy=server.policy, simulation=True) as session:
+            kept = [m["sha256"] for m in session.models() if m["name"] == "raced"]
+            session.delete("raced")
+        assert outcomes.count(None) == 1 and kept == [sha256 for sha256 in outcomes if sha256]
+        outcomes.clear()
+
+
+def test_a_client_key_brings_its_rights(start, make_key, tmp_path):
+    key, row = make_key("ann", "infer,upload")
+    stranger, _ = make_key("stranger", "infer")
+    tokens = tmp_path / "tokens"
+    tokens.write_text(row + "anonymous:-:infer\n")
+    server = start("--tokens", tokens)
+    for client_key in (key, str(key), key.read_bytes()):
+        with blind.connect(server.url, policy=server.policy, simulation=True, client_key=client_key) as session:
+            session.upload("keyed", identity("FP32"))
+    with blind.connect(server.url, policy=server.policy, simulation=True) as session:
+        with pytest.raises(blind.DeniedError):
+            session.upload("keyed", identity("FP32"))
+    with pytest.raises(blind.DeniedError, match="unknown client key"):
+        blind.connect(server.url, policy=server.policy, simulation=True, client_key=stranger)
+    with pytest.raises(blind.BlindError, match="client key"):
+        blind.connect(server.url, policy=server.policy, simulation=True, client_key=b"no PEM")

@@ -35,7 +35,9 @@ def test_the_verbs_reach_the_server(session):
     assert session.post("/v2/models/verbs/infer", json=body).json()["outputs"][0]["data"] == [1, 2, 3]
     assert session.delete("/v2/models/verbs").ok
     for verb in (session.patch, session.options):
-        assert verb("/v2/health/ready").status_code in (200, 204, 404, 405)
+        answer = verb("/v2/health/ready")
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+        assert answer.json() == {"error": "this path has other methods", "code": "UNSUPPORTED"}
 
 
 def test_bodies_stream_both_ways(session):
@@ -95,6 +97,25 @@ def test_an_address_is_needed():
 def test_http_addresses_are_taken_as_https(server):
     with secure.SecureSession(server.url.replace("https", "http"), policy=server.policy, simulation=True) as session:
         assert session.get("/v2/health/live").url.startswith("https://")
+
+
+def test_a_client_key_is_proved_on_every_connection(start, make_key, tmp_path):
+    key, row = make_key("ann", "infer,upload")
+    tokens = tmp_path / "tokens"
+    tokens.write_text(row)
+    server = start("--tokens", tokens)
+    put = {"endpoint": "/v2/models/keyed", "data": identity("FP32")}
+    with secure.SecureSession(server.url, policy=server.policy, simulation=True) as nobody:
+        assert nobody.put(**put).status_code == 403
+    with secure.SecureSession(server.url, policy=server.policy, simulation=True, client_key=key) as session:
+        assert session.put(**put).status_code == 201
+        session.get_adapter(server.url).poolmanager.clear()  # the next request dials again
+        assert session.put(**put).status_code == 200
+        with pytest.raises(requests.exceptions.InvalidURL, match="client_key"):
+            session.get("/v2/health/live", cert=str(key))
+    stranger, _ = make_key("stranger", "infer")
+    with pytest.raises(blind.DeniedError, match="unknown client key"):
+        secure.SecureSession(server.url, policy=server.policy, simulation=True, client_key=stranger)
 
 
 def test_one_shot_verbs(server):

@@ -42,6 +42,7 @@ def connect(url, **options):
     policy       path, Policy, or None: then the built-in policy, for simulation only
     ca, pin      PEM that vouches for the server: an authority's, or the server's own
     server_name  expected in the server's certificate
+    client_key   path of a PEM key that the server knows, or the PEM as bytes: proved after every verdict
     simulation   accept evidence signed by the published simulation key
     debug_mode   accept an enclave that its host can debug
     api_key      bearer token, sent after the verdict
@@ -116,19 +117,19 @@ class Client:
 
         The server's SHA-256 is compared with the file's own.  progress(sent, total) is called as it goes;
         an exception that it raises stops the upload.  replace=False: ExistsError where the name is taken."""
-        if not replace and any(m["name"] == name for m in self.models()):
-            raise errors.ExistsError("a model named '%s' exists" % name, "client.upload")
         info = ffi.new("blind_model_info *")
         told = _Progress(progress)
         handle = ffi.NULL if progress is None else ffi.new_handle(told)
-        callback = ffi.NULL if progress is None else lib.blind_py_progress
+        options = ffi.new("blind_upload_options *", {
+            "no_replace": not replace, "progress": ffi.NULL if progress is None else lib.blind_py_progress,
+            "progress_arg": handle})
         try:
             if isinstance(model, (bytes, bytearray, memoryview)):
                 raw = ffi.from_buffer(model)
                 span = ffi.new("blind_span *", {"data": ffi.cast("const uint8_t *", raw), "size": len(raw)})
-                self._try(lib.blind_client_upload_bytes, name.encode(), span[0], callback, handle, info)
+                self._try(lib.blind_client_upload_bytes, name.encode(), span[0], options, info)
             else:
-                self._try(lib.blind_client_upload, name.encode(), os.fsencode(model), callback, handle, info)
+                self._try(lib.blind_client_upload, name.encode(), os.fsencode(model), options, info)
         except errors.BlindError:
             if told.raised is not None:
                 raise told.raised from None

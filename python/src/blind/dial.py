@@ -41,19 +41,22 @@ class Policy:
 class Dial:
     """Owns the C options and what they borrow."""
 
-    def __init__(self, url, policy=None, ca=None, pin=None, server_name=None, simulation=False, debug_mode=False,
-                 timeout=30.0, verdict_ttl=3600.0):
+    def __init__(self, url, policy=None, ca=None, pin=None, server_name=None, client_key=None, simulation=False,
+                 debug_mode=False, timeout=30.0, verdict_ttl=3600.0):
         parts = urlsplit(url if "://" in url else "https://" + url)
         if parts.scheme != "https" or not parts.hostname:
             raise ValueError("expected https://HOST:PORT, found %r" % url)
         self.host, self.port = parts.hostname, parts.port or DEFAULT_PORT
         self.policy = Policy.of(policy, simulation)
+        in_memory = isinstance(client_key, (bytes, bytearray, memoryview))
+        self._key = ffi.from_buffer(client_key if in_memory else b"")
         self._kept = [None if s is None else ffi.new("char[]", os.fsencode(s))
-                      for s in (self.host, ca, pin, server_name)]
-        host, ca_file, pin_file, name = (ffi.NULL if k is None else k for k in self._kept)
+                      for s in (self.host, ca, pin, server_name, None if in_memory else client_key)]
+        host, ca_file, pin_file, name, key_file = (ffi.NULL if k is None else k for k in self._kept)
         self.options = {
             "host": host, "port": self.port, "policy": self.policy.pointer, "ca_file": ca_file, "pin_file": pin_file,
-            "server_name": name, "simulation": bool(simulation), "debug_mode": bool(debug_mode),
+            "server_name": name, "client_key_file": key_file,
+            "client_key": {"data": ffi.cast("const uint8_t *", self._key), "size": len(self._key)}, "simulation": bool(simulation), "debug_mode": bool(debug_mode),
             "timeout_ms": max(1, int(timeout * 1000)), "verdict_ttl_s": max(1, int(verdict_ttl))}
 
 

@@ -84,7 +84,8 @@ def _address(addr, port):
 class _Session:
     """One attested session and the calls that all generations share."""
 
-    def __init__(self, addr, server_name, policy, certificate, simulation, attested_port, debug_mode, api_key):
+    def __init__(self, addr, server_name, policy, certificate, simulation, attested_port, debug_mode, api_key,
+                 client_key=None):
         if addr is None:
             raise ValueError("No address: give the address of a server (there is no managed service to fall back on)")
         for path in (policy, certificate):
@@ -98,7 +99,8 @@ class _Session:
         self.policy, self.simulation_mode, self.closed = policy, simulation, False
         self._session = self._call(
             blind.connect, _address(addr, attested_port), policy=policy, ca=certificate, server_name=server_name,
-            simulation=simulation, debug_mode=debug_mode, api_key=api_key, timeout=CONNECTION_TIMEOUT)
+            simulation=simulation, debug_mode=debug_mode, api_key=api_key, client_key=client_key,
+            timeout=CONNECTION_TIMEOUT)
         self.attestation = self._session.verdict
         self.server_version = self._session.server_version
 
@@ -259,8 +261,9 @@ class Connection(Connected):
     """A connection to a verified server (BlindAI v0.5); see connect()."""
 
     def __init__(self, addr=None, server_name="blindai-srv", policy=None, certificate=None, simulation=False,
-                 untrusted_port=50052, attested_port=50051, debug_mode=False, api_key=None):
-        self._s = _Session(addr, server_name, policy, certificate, simulation, attested_port, debug_mode, api_key)
+                 untrusted_port=50052, attested_port=50051, debug_mode=False, api_key=None, client_key=None):
+        self._s = _Session(addr, server_name, policy, certificate, simulation, attested_port, debug_mode, api_key,
+                           client_key)
         self.policy, self.simulation_mode = policy, simulation
         self.untrusted_port = untrusted_port  # kept for callers: verification takes nothing from that port
         self.attestation, self.server_version = self._s.attestation, self._s.server_version
@@ -290,6 +293,7 @@ def connect(*args, **kwargs):
     certificate    path of a PEM: the CA, or the operator's host_server.pem, that vouches for the server
     simulation     accept evidence signed by the published simulation key
     api_key        bearer token, sent after the verdict
+    client_key     path of a PEM key that the server knows, proved after the verdict
     Errors: blindai.utils.errors, ConnectionError, FileNotFoundError, ValueError."""
     return Connection(*args, **kwargs)
 

@@ -13,7 +13,7 @@ __all__ = ["SecureSession", "connect", "get", "options", "head", "post", "put", 
 
 
 def _once(method, addr, endpoint="", *, policy=None, **named):
-    session_names = ("simulation", "debug_mode", "cce_file", "ca", "server_name", "api_key", "connect_timeout")
+    session_names = ("simulation", "debug_mode", "cce_file", "ca", "server_name", "api_key", "client_key", "connect_timeout")
     options = {name: named.pop(name) for name in session_names if name in named}
     with SecureSession(addr, policy=policy, **options) as session:
         return session.request(method, endpoint, **named)

@@ -58,8 +58,7 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": pool, "https": pool}
 
     def cert_verify(self, conn, url, verify, cert):
-        if cert:
-            raise requests.exceptions.InvalidURL("client certificates are not sent on attested sessions")
+        """Nothing of requests' own: the stream was verified before it was handed out."""
 
     def get_connection(self, url, proxies=None):
         return self._pool(url)
@@ -75,6 +74,9 @@ class _Adapter(HTTPAdapter):
         if _origin(request.url) != self._origin:
             raise requests.exceptions.InvalidURL(
                 "this session is attested for %s and sends nothing to %s" % (self._origin, _origin(request.url)))
+        if cert:
+            raise requests.exceptions.InvalidURL(
+                "no certificates of clients in the handshake: client_key= is proved after the verdict")
         response = super().send(request, stream, timeout, verify, None, None)
         if _wants_attestation(response) and _replayable(request.body):
             response.close()
@@ -111,6 +113,8 @@ class SecureSession(requests.Session):
     simulation   accept evidence signed by the published simulation key
     debug_mode   accept an enclave that its host can debug; skips no other check
     ca           PEM of the authority, or of the operator's host certificate, that vouches for the server
+    client_key   path of a PEM key that the server knows (or the PEM as bytes): proved on every connection after its
+                 verdict; requests' cert= would show who asks before it, and is refused
     cce_file, attestation_endpoint
                  accepted from old callers: `cce_file` is a policy in another form and must be absent
     Errors       NotAnEnclaveError, InvalidEnclaveCode, NotIsolatedEnclaveError (blindbox.errors),
@@ -119,7 +123,8 @@ class SecureSession(requests.Session):
     The verdict is taken when the session is made, and again on every connection it opens."""
 
     def __init__(self, addr=None, cce_file=None, attestation_endpoint=None, debug_mode=False, *, policy=None,
-                 simulation=False, ca=None, pin=None, server_name=None, api_key=None, connect_timeout=30.0):
+                 simulation=False, ca=None, pin=None, server_name=None, api_key=None, client_key=None,
+                 connect_timeout=30.0):
         super().__init__()
         if not addr:
             raise requests.exceptions.MissingSchema("Missing URL for the Secure Session instance")
@@ -129,7 +134,7 @@ class SecureSession(requests.Session):
         self.trust_env = False  # no proxies, no .netrc: neither was attested
         self.base_url = _base(addr)
         self._options = dict(policy=policy, simulation=simulation, debug_mode=debug_mode, ca=ca, pin=pin,
-                             server_name=server_name, timeout=connect_timeout)
+                             server_name=server_name, client_key=client_key, timeout=connect_timeout)
         if api_key:
             self.headers["Authorization"] = "Bearer " + api_key
         self._first = self._open()
