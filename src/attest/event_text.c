@@ -96,7 +96,8 @@ static void put_data(line *l, blind_span data)
     } else {
         for (size_t i = 0; i < shown; i++)
             put(l, "%02x", data.data[i]);
-        put(l, shown < data.size ? "... (%zu bytes)" : "", data.size);
+        if (shown < data.size)
+            put(l, "... (%zu bytes)", data.size);
     }
 }
 
