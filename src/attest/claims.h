@@ -11,6 +11,7 @@
 #define BL_MAX_MEASUREMENTS 64
 #define BL_MAX_FACTS        64
 #define BL_MAX_FINDINGS     40
+#define BL_MAX_FACT_SIZE    1024 /* of BYTES that a policy may ask for */
 
 typedef struct {
     const char *name;  /* of the register: "measurement", "pcr4" */

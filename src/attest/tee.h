@@ -66,7 +66,7 @@ typedef struct {
 typedef struct {
     const char  *name;
     bl_fact_kind kind;
-    size_t       size; /* BYTES: exactly so many; 0: up to 64 */
+    size_t       size; /* BYTES: exactly so many; 0: up to BL_MAX_FACT_SIZE */
     /* What holds when the policy says nothing. */
     enum { BL_FREE, BL_AT_MOST, BL_EXACTLY } fallback;
     uint64_t   limit;
@@ -104,6 +104,7 @@ typedef struct bl_tee {
 
 extern const bl_tee bl_tee_sim;
 extern const bl_tee bl_tee_snp;
+extern const bl_tee bl_tee_nitro;
 
 /* NULL when there is no such TEE. */
 const bl_tee *bl_tee_find(blind_span name);

@@ -104,18 +104,23 @@ static const bl_fact_row *find_fact(const bl_tee *row, blind_span name)
     return NULL;
 }
 
-static blind_code load_fact_bytes(const bl_toml *at, bl_rule_bound *out, blind_error *err)
+static blind_code load_fact_bytes(blind_policy *p, const bl_toml *at, bl_rule_bound *out,
+                                  blind_error *err)
 {
     blind_span text;
     BL_TRY(bl_load_string(at, &text, err));
     out->size = out->row->size ? out->row->size : text.size / 2;
-    if (out->size > sizeof out->bytes)
-        return bl_toml_fail(at, err, BLIND_POLICY, STAGE, "longer than %zu bytes",
-                            sizeof out->bytes);
-    return bl_load_hex(at, out->bytes, out->size, err);
+    if (out->size > BL_MAX_FACT_SIZE)
+        return bl_toml_fail(at, err, BLIND_POLICY, STAGE, "longer than %d bytes", BL_MAX_FACT_SIZE);
+    uint8_t *bytes = bl_arena_alloc(&p->arena, out->size + 1);
+    if (!bytes)
+        return no_memory(err);
+    out->bytes = bytes;
+    return bl_load_hex(at, bytes, out->size, err);
 }
 
-static blind_code load_value(const bl_toml *at, bl_rule_bound *out, blind_error *err)
+static blind_code load_value(blind_policy *p, const bl_toml *at, bl_rule_bound *out,
+                             blind_error *err)
 {
     bool truth;
     switch (out->row->kind) {
@@ -130,12 +135,12 @@ static blind_code load_value(const bl_toml *at, bl_rule_bound *out, blind_error 
         out->number = truth;
         return BLIND_OK;
     default:
-        return load_fact_bytes(at, out, err);
+        return load_fact_bytes(p, at, out, err);
     }
 }
 
-static blind_code load_bound(bl_rule_tee *tee, bl_bound_kind kind, const bl_toml *at,
-                             bl_rule_bound *bounds, blind_error *err)
+static blind_code load_bound(blind_policy *p, bl_rule_tee *tee, bl_bound_kind kind,
+                             const bl_toml *at, bl_rule_bound *bounds, blind_error *err)
 {
     const bl_fact_row *row = find_fact(tee->row, at->key);
     if (!row)
@@ -143,7 +148,7 @@ static blind_code load_bound(bl_rule_tee *tee, bl_bound_kind kind, const bl_toml
     if (kind != BL_BOUND_EQUAL && row->kind != BL_FACT_NUMBER)
         return bl_toml_fail(at, err, BLIND_POLICY, STAGE, "no number: it can only be in 'equal'");
     bounds[tee->bounds_len] = (bl_rule_bound){ .kind = kind, .row = row };
-    BL_TRY(load_value(at, &bounds[tee->bounds_len], err));
+    BL_TRY(load_value(p, at, &bounds[tee->bounds_len], err));
     tee->bounds_len++;
     return BLIND_OK;
 }
@@ -170,7 +175,7 @@ static blind_code load_bounds(blind_policy *p, bl_rule_tee *tee, bl_bound_kind k
     if (!bounds)
         return no_memory(err);
     for (const bl_toml *c = at->first; c; c = c->next)
-        BL_TRY(load_bound(tee, kind, c, bounds, err));
+        BL_TRY(load_bound(p, tee, kind, c, bounds, err));
     return BLIND_OK;
 }
 

@@ -43,7 +43,7 @@ typedef struct {
     bl_bound_kind      kind;
     const bl_fact_row *row;
     uint64_t           number; /* of NUMBER and FLAG */
-    uint8_t            bytes[64];
+    const uint8_t     *bytes;  /* of BYTES */
     size_t             size;
 } bl_rule_bound;
 extern const char *const bl_bound_names[BL_BOUND_KINDS]; /* "minimum" */
