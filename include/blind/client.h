@@ -71,7 +71,9 @@ typedef struct {
     blind_code (*body_rewind)(void *arg, blind_error *err); /* NULL: can be read only once */
     void   *body_arg;
     int64_t body_size;
-    bool    idempotent; /* may be sent twice; GET, HEAD, PUT, DELETE and OPTIONS always may */
+    /* May be sent twice; GET, HEAD, PUT, DELETE and OPTIONS may without this, unless they have an
+     * If-None-Match. */
+    bool idempotent;
     /* Takes the answer's body as it comes; NULL: it is collected in `body` of the answer. */
     blind_code (*on_head)(void *arg, int status, blind_error *err);
     blind_code (*on_body)(void *arg, blind_span bytes, blind_error *err);
@@ -107,15 +109,26 @@ typedef struct {
 /* sent of total bytes; CANCELLED stops. */
 typedef blind_code blind_progress(void *arg, uint64_t sent, uint64_t total, blind_error *err);
 
-/* Uploads a model file and compares the server's SHA-256 with the file's.  MODEL: they differ. */
+typedef struct {
+    bool            no_replace; /* EXISTS where the name is taken, decided by the server at once */
+    blind_progress *progress;   /* or NULL */
+    void           *progress_arg;
+} blind_upload_options;
+
+/* Uploads a model file and compares the server's SHA-256 with the file's.  MODEL: they differ.
+ *
+ * options  NULL: all zero.  With no_replace an upload is sent once: a second try could meet the
+ *          first one's model */
 BLIND_API BLIND_MUST_USE blind_code blind_client_upload(blind_client *client, const char *name,
-                                                        const char *path, blind_progress *progress,
-                                                        void *progress_arg, blind_model_info *out,
-                                                        blind_error *err);
+                                                        const char                 *path,
+                                                        const blind_upload_options *options,
+                                                        blind_model_info *out, blind_error *err);
 /* The same from memory. */
-BLIND_API BLIND_MUST_USE blind_code blind_client_upload_bytes(
-    blind_client *client, const char *name, blind_span model, blind_progress *progress,
-    void *progress_arg, blind_model_info *out, blind_error *err);
+BLIND_API BLIND_MUST_USE blind_code blind_client_upload_bytes(blind_client *client,
+                                                              const char *name, blind_span model,
+                                                              const blind_upload_options *options,
+                                                              blind_model_info           *out,
+                                                              blind_error                *err);
 BLIND_API BLIND_MUST_USE blind_code blind_client_delete(blind_client *client, const char *name,
                                                         blind_error *err);
 /* JSON texts of GET /v2/models/NAME, POST /v2/repository/index and GET /v2; free() them. */

@@ -15,7 +15,7 @@
  *
  * A dialer may be shared between threads; a dial or a stream belongs to one thread at a time.
  * Errors of a dial: NETWORK, TLS, TIMEOUT, VERSION, BUSY, and those of blind_appraise(); with a
- * client's key also DENIED, UNSUPPORTED, PROTOCOL and SERVER, all after the verdict.  Whatever
+ * client's key also DENIED, NOT_FOUND, PROTOCOL and SERVER, all after the verdict.  Whatever
  * answers but brings no evidence is EVIDENCE or one of its finer codes. */
 #ifndef BLIND_STREAM_H
 #define BLIND_STREAM_H

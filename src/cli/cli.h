@@ -74,6 +74,8 @@ typedef struct {
       .help = "PEM certificate that the server must have, for server = \"pin\"" },                 \
     { .name = "server-name", .kind = BL_TEXT, .arg = "NAME",                                       \
       .help = "name expected in the server's certificate, when it is not the host" },              \
+    { .name = "client-key", .kind = BL_FILE, .arg = "FILE",                                        \
+      .help = "PEM key that the server knows (blind key create), proved after the verdict" },      \
     { .name = "timeout-ms", .kind = BL_INTEGER, .arg = "MS", .min = 1, .max = 3600000,             \
       .fallback = "30000", .help = "from the request for evidence to the verdict" }
 /* clang-format on */

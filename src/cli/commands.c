@@ -10,6 +10,8 @@ static const bl_command *const commands[] = {
     &bl_command_policy_create,
     &bl_command_policy_show,
     &bl_command_policy_check,
+    &bl_command_key_create,
+    &bl_command_key_show,
     &bl_command_run,
     &bl_command_bench,
     &bl_command_conformance,

@@ -11,6 +11,8 @@ extern const bl_command bl_command_infer;
 extern const bl_command bl_command_policy_create;
 extern const bl_command bl_command_policy_show;
 extern const bl_command bl_command_policy_check;
+extern const bl_command bl_command_key_create;
+extern const bl_command bl_command_key_show;
 extern const bl_command bl_command_run;
 extern const bl_command bl_command_bench;
 extern const bl_command bl_command_conformance;

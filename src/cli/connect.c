@@ -24,23 +24,28 @@ static blind_code read_token(const bl_args *args, bl_buf *token, const char **ou
     return BLIND_OK;
 }
 
+blind_dial_options bl_cli_dial_options(const bl_args *args, blind_policy *policy)
+{
+    return (blind_dial_options){ .policy = policy,
+                                 .ca_file = bl_args_text(args, "ca"),
+                                 .pin_file = bl_args_text(args, "pin"),
+                                 .server_name = bl_args_text(args, "server-name"),
+                                 .client_key_file = bl_args_text(args, "client-key"),
+                                 .simulation = bl_args_has(args, "simulation"),
+                                 .debug_mode = bl_args_has(args, "debug-mode"),
+                                 .timeout_ms = (int)bl_args_integer(args, "timeout-ms") };
+}
+
 blind_code bl_cli_connect(const bl_args *args, const char *url, blind_client **out,
                           blind_result **result, blind_error *err)
 {
     bl_auto_buf          token = { .secret = true };
     blind_policy        *policy = NULL;
-    blind_client_options options = {
-        .dial = { .ca_file = bl_args_text(args, "ca"),
-                  .pin_file = bl_args_text(args, "pin"),
-                  .server_name = bl_args_text(args, "server-name"),
-                  .simulation = bl_args_has(args, "simulation"),
-                  .debug_mode = bl_args_has(args, "debug-mode"),
-                  .timeout_ms = (int)bl_args_integer(args, "timeout-ms") },
-    };
+    blind_client_options options = { 0 };
     *out = NULL;
     BL_TRY(read_token(args, &token, &options.token, err));
     BL_TRY(blind_policy_load_file(bl_args_text(args, "policy"), &policy, err));
-    options.dial.policy = policy;
+    options.dial = bl_cli_dial_options(args, policy);
     blind_code code = blind_client_open_url(url, &options, out, result, err);
     blind_policy_free(policy);
     return code;

@@ -13,6 +13,9 @@
       .help = "bearer token, sent after the verdict; $BLIND_TOKEN else" }
 /* clang-format on */
 
+/* What BL_OPTIONS_CONNECT say; host and port are the URL's. */
+blind_dial_options bl_cli_dial_options(const bl_args *args, blind_policy *policy);
+
 /* The result, which may be NULL, is what the appraisal found when it refused. */
 BLIND_MUST_USE blind_code bl_cli_connect(const bl_args *args, const char *url, blind_client **out,
                                          blind_result **result, blind_error *err);

@@ -33,8 +33,11 @@ static blind_code run(bl_args *args, blind_error *err)
     bl_progress      bar;
     BL_TRY(bl_cli_connect(args, bl_args_operand(args, 0), &client, NULL, err));
     bl_progress_start(&bar, bl_args_text(args, "name"), 0);
-    blind_code code = blind_client_upload(client, bl_args_text(args, "name"),
-                                          bl_args_operand(args, 1), show, &bar, &info, err);
+    blind_upload_options options = { .no_replace = bl_args_has(args, "no-replace"),
+                                     .progress = show,
+                                     .progress_arg = &bar };
+    blind_code           code = blind_client_upload(client, bl_args_text(args, "name"),
+                                          bl_args_operand(args, 1), &options, &info, err);
     bl_progress_end(&bar);
     BL_TRY(code);
     return answer(args, &info, err);
@@ -46,6 +49,8 @@ static const bl_option options[] = {
     BL_OPTION_TOKEN,
     { .name = "name", .kind = BL_TEXT, .arg = "NAME", .required = true,
       .help = "what the server shall call the model" },
+    { .name = "no-replace", .kind = BL_FLAG,
+      .help = "fail where the server has a model of that name" },
     BL_OPTIONS_END
 };
 

@@ -6,6 +6,7 @@
 #include "blind/appraise.h"
 #include "blind/client.h"
 #include "cli/commands.h"
+#include "cli/connect.h"
 #include "crypto/cert.h"
 
 #include <stdlib.h>
@@ -34,13 +35,7 @@ static blind_code verify_server(bl_args *args, const char *url, blind_policy *po
                                 blind_error *err)
 {
     blind_client_options options = {
-        .dial = { .policy = policy,
-                  .ca_file = bl_args_text(args, "ca"),
-                  .pin_file = bl_args_text(args, "pin"),
-                  .server_name = bl_args_text(args, "server-name"),
-                  .simulation = bl_args_has(args, "simulation"),
-                  .debug_mode = bl_args_has(args, "debug-mode"),
-                  .timeout_ms = (int)bl_args_integer(args, "timeout-ms") },
+        .dial = bl_cli_dial_options(args, policy),
     };
     blind_client *client;
     blind_result *result = NULL;

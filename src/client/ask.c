@@ -37,7 +37,7 @@ static bool reserved(const char *name)
     return false;
 }
 
-static bool has_header(const blind_request *r, const char *name)
+bool bl_ask_has_header(const blind_request *r, const char *name)
 {
     for (size_t i = 0; i < r->header_count; i++)
         if (bl_http_equal(bl_span_str(r->headers[i].name), name))
@@ -55,7 +55,7 @@ static blind_code make_head(asking *a, blind_error *err)
                               "header '%.40s' is not the caller's", r->headers[i].name);
         bl_http_write_field(&a->out, r->headers[i].name, r->headers[i].value);
     }
-    if (a->ask->token && !has_header(r, "authorization")) {
+    if (a->ask->token && !bl_ask_has_header(r, "authorization")) {
         bl_auto_buf value = { .secret = true };
         bl_buf_printf(&value, "Bearer %s", a->ask->token);
         if (bl_buf_cstr(&value))

@@ -21,6 +21,9 @@ typedef struct {
 
 BLIND_MUST_USE blind_code bl_ask_run(bl_ask *ask, blind_stream *stream, blind_error *err);
 
+/* Whether the caller gave a header of this name, in lower case. */
+bool bl_ask_has_header(const blind_request *request, const char *name);
+
 /* Remembers the salt of an own upload for the verdicts to come. */
 BLIND_MUST_USE blind_code bl_client_add_salt(blind_client *client, const uint8_t salt[32],
                                              blind_error *err);

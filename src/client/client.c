@@ -138,8 +138,9 @@ static blind_code take_stream(blind_client *c, bool *fresh, blind_stream **out, 
 static bool may_repeat(const blind_request *r)
 {
     static const char *const always[] = { "GET", "HEAD", "PUT", "DELETE", "OPTIONS" };
+    bool conditional = bl_ask_has_header(r, "if-none-match"); /* of what a first try had done */
     for (size_t i = 0; i < BL_LEN(always); i++)
-        if (strcmp(r->method, always[i]) == 0)
+        if (strcmp(r->method, always[i]) == 0 && !conditional)
             return true;
     return r->idempotent;
 }

@@ -51,7 +51,7 @@ static blind_code take_key(blind_dialer *d, blind_span pem, blind_error *err)
     BL_TRY(bl_key_from_private_pem(pem, &d->client_key, err));
     BL_TRY(bl_key_scheme(d->client_key, &scheme, err));
     if (scheme != BL_ECDSA_P256_SHA256)
-        return blind_fail(err, BLIND_UNSUPPORTED, "client.key", "expected a key on P-256");
+        return blind_fail(err, BLIND_INPUT, "client.key", "expected a key on P-256");
     return take_certificate(d, pem, err);
 }
 

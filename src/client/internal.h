@@ -111,7 +111,7 @@ bool bl_stream_quiet(blind_stream *stream);
 BLIND_MUST_USE blind_code bl_stream_attest(blind_stream *stream, blind_error *err);
 
 /* A step of proving the dialer's key; OK when the server took it.
- * Errors: DENIED, UNSUPPORTED (it takes none), BUSY, SERVER, PROTOCOL, those of the network */
+ * Errors: DENIED, NOT_FOUND (it takes none), BUSY, SERVER, PROTOCOL, those of the network */
 BLIND_MUST_USE blind_code bl_stream_introduce(blind_stream *stream, blind_error *err);
 
 /* Dials and waits; *result, which may be NULL, receives what the appraisal found when it refused.

@@ -26,12 +26,12 @@ static blind_code check_status(const bl_http_head *head, blind_error *err)
     if (status == 200 || refused(head))
         return BLIND_OK;
     blind_code code = status == 401 || status == 403   ? BLIND_DENIED
-                      : status == 404 || status == 405 ? BLIND_UNSUPPORTED
+                      : status == 404 || status == 405 ? BLIND_NOT_FOUND
                       : status == 429 || status == 503 ? BLIND_BUSY
                                                        : BLIND_SERVER;
     return blind_fail(err, code, stage, "%s (HTTP %d)",
-                      code == BLIND_UNSUPPORTED ? "this server takes no keys of clients"
-                                                : "the server did not take the client's key",
+                      code == BLIND_NOT_FOUND ? "this server takes no keys of clients"
+                                              : "the server did not take the client's key",
                       status);
 }
 

@@ -89,12 +89,11 @@ static blind_code bad_name(const char *name, blind_error *err)
 /* ---- upload ---- */
 
 typedef struct {
-    int             fd;    /* a file, or -1 ... */
-    blind_span      bytes; /* ... a model in memory */
-    uint64_t        size, sent;
-    bl_hasher       hasher;
-    blind_progress *progress;
-    void           *progress_arg;
+    int                  fd;    /* a file, or -1 ... */
+    blind_span           bytes; /* ... a model in memory */
+    uint64_t             size, sent;
+    bl_hasher            hasher;
+    blind_upload_options options;
 } upload;
 
 static blind_code read_model(void *arg, void *to, size_t size, size_t *got, blind_error *err)
@@ -115,7 +114,9 @@ static blind_code read_model(void *arg, void *to, size_t size, size_t *got, blin
     }
     bl_hasher_update(&u->hasher, bl_span(to, *got));
     u->sent += *got;
-    return u->progress ? u->progress(u->progress_arg, u->sent, u->size, err) : BLIND_OK;
+    if (!u->options.progress)
+        return BLIND_OK;
+    return u->options.progress(u->options.progress_arg, u->sent, u->size, err);
 }
 
 static blind_code rewind_model(void *arg, blind_error *err)
@@ -162,14 +163,15 @@ static blind_code send_model(blind_client *c, const char *name, upload *u, blind
                              blind_error *err)
 {
     char         path[MAX_PATH];
-    blind_header type = { "Content-Type", "application/octet-stream" };
+    blind_header headers[] = { { "Content-Type", "application/octet-stream" },
+                               { "If-None-Match", "*" } };
     if (!model_path(path, name, ""))
         return bad_name(name, err);
     bl_hasher_init(&u->hasher, BL_SHA256);
     blind_request  r = { .method = "PUT",
                          .target = path,
-                         .headers = &type,
-                         .header_count = 1,
+                         .headers = headers,
+                         .header_count = u->options.no_replace ? 2 : 1,
                          .body_read = read_model,
                          .body_rewind = rewind_model,
                          .body_arg = u,
@@ -190,7 +192,7 @@ static blind_code send_model(blind_client *c, const char *name, upload *u, blind
 }
 
 blind_code blind_client_upload(blind_client *c, const char *name, const char *path,
-                               blind_progress *progress, void *progress_arg, blind_model_info *out,
+                               const blind_upload_options *options, blind_model_info *out,
                                blind_error *err)
 {
     struct stat    st;
@@ -202,21 +204,19 @@ blind_code blind_client_upload(blind_client *c, const char *name, const char *pa
                           strerror(errno));
     if (!S_ISREG(st.st_mode) || st.st_size == 0)
         return blind_fail(err, BLIND_IO, "client.upload", "'%s' is no file with a model", path);
-    upload u = {
-        .fd = fd, .size = (uint64_t)st.st_size, .progress = progress, .progress_arg = progress_arg
-    };
+    upload u = { .fd = fd, .size = (uint64_t)st.st_size };
+    if (options)
+        u.options = *options;
     return send_model(c, name, &u, out, err);
 }
 
 blind_code blind_client_upload_bytes(blind_client *c, const char *name, blind_span model,
-                                     blind_progress *progress, void *progress_arg,
-                                     blind_model_info *out, blind_error *err)
+                                     const blind_upload_options *options, blind_model_info *out,
+                                     blind_error *err)
 {
-    upload u = { .fd = -1,
-                 .bytes = model,
-                 .size = model.size,
-                 .progress = progress,
-                 .progress_arg = progress_arg };
+    upload u = { .fd = -1, .bytes = model, .size = model.size };
+    if (options)
+        u.options = *options;
     if (out)
         *out = (blind_model_info){ .size = 0 };
     return send_model(c, name, &u, out, err);

@@ -66,6 +66,29 @@ bool test_hello(test_conn *c, const bl_http_head *head, blind_span body)
     return true;
 }
 
+void test_send_challenge(test_conn *c)
+{
+    uint8_t     context[BL_CONTEXT_SIZE] = { 0xcc };
+    bl_exporter exporter = bl_exporter_of(c->ssl);
+    context[1] = (uint8_t)c->requests;
+    assert_int_equal(BLIND_OK,
+                     bl_challenge_make(&c->challenge, &exporter, &c->contexts, context, NULL));
+    test_send_answer(c, 200, TEST_CHALLENGE, bl_buf_span(&c->challenge.request));
+}
+
+bool test_take_key(test_conn *c, const bl_http_head *head, blind_span body)
+{
+    if (!bl_span_equal(head->target, BL_LITERAL(BL_CLIENT_AUTHENTICATOR_PATH)))
+        return test_hello(c, head, body);
+    if (bl_span_equal(head->method, BL_LITERAL("GET")))
+        test_send_challenge(c);
+    else if (bl_challenge_answer(&c->challenge, body, c->key_id, NULL) == BLIND_OK)
+        test_send_answer(c, 200, TEST_WELCOME, BL_LITERAL("{\"principal\":\"ann\"}"));
+    else
+        test_send_answer(c, 403, TEST_WELCOME, BL_LITERAL("{\"error\":\"not proved\"}"));
+    return true;
+}
+
 /* ---- the server ---- */
 
 static void note(test_peer *p, const bl_http_head *head)

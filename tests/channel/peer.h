@@ -22,7 +22,8 @@ typedef struct {
     int            fd, number; /* of the connection, from 0 */
     int            requests;   /* before this one */
     bl_contexts    contexts;
-    bl_challenge   challenge; /* what was asked of the client's key */
+    bl_challenge   challenge;              /* what was asked of the client's key */
+    uint8_t        key_id[BL_KEY_ID_SIZE]; /* what it proved */
     bl_http_parser parser;
     pthread_t      thread;
 } test_conn;
@@ -67,6 +68,11 @@ void test_send_answer(test_conn *conn, int status, const char *fields, blind_spa
 /* The right body for an authenticator request; false when the attester refuses the request. */
 bool test_evidence(test_conn *conn, blind_span request, bl_buf *body);
 bool test_attest_well(test_conn *conn, const bl_http_head *head, blind_span body);
+/* The client's key, asked for as it should be, and any key taken; other paths as test_hello(). */
+bool test_take_key(test_conn *conn, const bl_http_head *head, blind_span body);
+void test_send_challenge(test_conn *conn);
+#define TEST_CHALLENGE "Content-Type: " BL_CLIENT_REQUEST_TYPE "\r\n"
+#define TEST_WELCOME   "Content-Type: application/json\r\n"
 bool test_hello(test_conn *conn, const bl_http_head *head, blind_span body);
 
 /* ---- for clients ---- */

@@ -153,14 +153,16 @@ static bool die_on_second(test_conn *c, const bl_http_head *head, blind_span bod
 TEST(a_request_that_was_sent_is_repeated_only_where_that_is_harmless)
 {
     static const struct {
-        const char *method;
-        bool        idempotent;
-        int         want;
+        const char  *method;
+        bool         idempotent;
+        int          want;
+        blind_header header;
     } cases[] = {
-        { "GET", false, 200 },
-        { "PUT", false, 200 },
-        { "POST", true, 200 },
-        { "POST", false, -BLIND_NETWORK },
+        { "GET", false, 200, { NULL, NULL } },
+        { "PUT", false, 200, { NULL, NULL } },
+        { "PUT", false, -BLIND_NETWORK, { "If-None-Match", "*" } },
+        { "POST", true, 200, { NULL, NULL } },
+        { "POST", false, -BLIND_NETWORK, { NULL, NULL } },
     };
     for (size_t i = 0; i < BL_LEN(cases); i++) {
         test_peer p = { .other = die_on_second };
@@ -168,6 +170,8 @@ TEST(a_request_that_was_sent_is_repeated_only_where_that_is_harmless)
         blind_client  *c = open_client(&p);
         blind_request  r = { .method = cases[i].method,
                              .target = "/x",
+                             .headers = &cases[i].header,
+                             .header_count = cases[i].header.name ? 1 : 0,
                              .idempotent = cases[i].idempotent };
         blind_response answer;
         assert_int_equal(200, ask(c, "GET", "/x"));
@@ -578,25 +582,30 @@ TEST(an_upload_is_checked_against_what_the_server_took)
     for (int wrong = 0; wrong < 2; wrong++) {
         test_peer p = { .other = take_model, .arg = wrong ? &p : NULL };
         test_peer_start(&p);
-        blind_client    *c = open_client(&p);
-        uint64_t         sent = 0;
-        static uint8_t   model[200000];
-        blind_model_info info;
+        blind_client        *c = open_client(&p);
+        uint64_t             sent = 0;
+        static uint8_t       model[200000];
+        blind_model_info     info;
+        blind_upload_options counting = { .progress = count_progress, .progress_arg = &sent };
+        blind_upload_options cancelling = { .progress = cancel };
         CHECK_CODE(wrong ? BLIND_MODEL : BLIND_OK,
                    blind_client_upload_bytes(c, "a model/1", bl_span(model, sizeof model),
-                                             count_progress, &sent, &info, NULL),
+                                             &counting, &info, NULL),
                    "upload");
         assert_int_equal(sizeof model, sent);
         assert_non_null(strstr(bl_buf_cstr(&p.seen), "PUT /v2/models/a%20model%2F1\n"));
         CHECK_CODE(wrong ? BLIND_MODEL : BLIND_OK,
-                   blind_client_upload(c, "m", "CMakeLists.txt", NULL, NULL, &info, NULL), "file");
+                   blind_client_upload(c, "m", "CMakeLists.txt", NULL, &info, NULL), "file");
         CHECK_CODE(BLIND_CANCELLED,
-                   blind_client_upload(c, "m", "CMakeLists.txt", cancel, NULL, &info, NULL),
+                   blind_client_upload(c, "m", "CMakeLists.txt", &cancelling, &info, NULL),
                    "cancelled");
-        CHECK_CODE(BLIND_IO, blind_client_upload(c, "m", "/nowhere", NULL, NULL, &info, NULL),
-                   "no file");
-        CHECK_CODE(BLIND_USAGE,
-                   blind_client_upload(c, "", "CMakeLists.txt", NULL, NULL, &info, NULL),
+        CHECK(!strstr(bl_buf_cstr(&p.seen), "if-none-match"));
+        blind_upload_options once = { .no_replace = true };
+        CHECK_CODE(wrong ? BLIND_MODEL : BLIND_OK,
+                   blind_client_upload(c, "m", "CMakeLists.txt", &once, &info, NULL), "once");
+        CHECK(strstr(bl_buf_cstr(&p.seen), "if-none-match: *\n"));
+        CHECK_CODE(BLIND_IO, blind_client_upload(c, "m", "/nowhere", NULL, &info, NULL), "no file");
+        CHECK_CODE(BLIND_USAGE, blind_client_upload(c, "", "CMakeLists.txt", NULL, &info, NULL),
                    "no name");
         assert_int_equal(wrong ? 0 : 64, strlen(info.salt) + (wrong ? 0 : 64));
         blind_client_close(c);

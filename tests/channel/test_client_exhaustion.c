@@ -43,8 +43,9 @@ static bool answer(test_conn *c, const bl_http_head *head, blind_span body)
                              .size = sizeof value };
     bl_kserve_response r = { .model = "m", .outputs = &t, .output_count = 1 };
     int64_t            json_size;
-    (void)head, (void)body;
-    if (c->contexts.count < 2) { /* the verdict is renewed on the way */
+    if (bl_span_equal(head->target, BL_LITERAL(BL_CLIENT_AUTHENTICATOR_PATH)))
+        return test_take_key(c, head, body);
+    if (c->contexts.count < 3) { /* the verdict is renewed on the way */
         test_send_answer(c, 409, "", BL_LITERAL("{\"code\": \"reattest\"}"));
         return true;
     }
@@ -53,18 +54,19 @@ static bool answer(test_conn *c, const bl_http_head *head, blind_span body)
     return true;
 }
 
-static blind_code infer(const test_peer *p, blind_policy *policy, blind_error *err)
+static blind_code infer(const test_peer *p, blind_policy *policy, blind_span key, blind_error *err)
 {
     blind_client_options options = { .dial = test_dial_options(p, policy), .token = "t" };
     blind_client        *c;
     blind_outputs        out;
-    float                value = 2;
-    blind_tensor         in = { .name = "x",
-                                .dtype = BLIND_F32,
-                                .rank = 1,
-                                .shape = { 1 },
-                                .data = &value,
-                                .size = sizeof value };
+    options.dial.client_key = key;
+    float        value = 2;
+    blind_tensor in = { .name = "x",
+                        .dtype = BLIND_F32,
+                        .rank = 1,
+                        .shape = { 1 },
+                        .data = &value,
+                        .size = sizeof value };
     BL_TRY(blind_client_open(&options, &c, NULL, err));
     blind_code code = blind_client_infer(c, "m", &in, 1, &out, err);
     blind_outputs_done(&out);
@@ -75,16 +77,21 @@ static blind_code infer(const test_peer *p, blind_policy *policy, blind_error *e
 TEST(every_allocation_may_fail)
 {
     blind_policy *policy = test_policy();
+    bl_auto_buf   pem = BL_BUF_EMPTY;
+    bl_key       *key;
     blind_error   err;
-    long          n = 0;
-    int           refusals = 0;
+    assert_int_equal(BLIND_OK, bl_key_generate(&key, NULL));
+    assert_int_equal(BLIND_OK, bl_key_private_pem(key, &pem, NULL));
+    bl_key_free(key);
+    long n = 0;
+    int  refusals = 0;
     for (failed = true; failed; n++) {
         test_peer p = { .other = answer };
         test_peer_start(&p);
         failed = false;
         left = n;
         err = (blind_error){ .message = "" };
-        blind_code code = infer(&p, policy, &err);
+        blind_code code = infer(&p, policy, bl_buf_span(&pem), &err);
         left = -1;
         test_peer_stop(&p);
         if (code != BLIND_OK && err.message[0] == 0)

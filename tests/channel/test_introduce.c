@@ -7,9 +7,6 @@
 #include <openssl/pem.h>
 #include <stdlib.h>
 
-#define CHALLENGE "Content-Type: " BL_CLIENT_REQUEST_TYPE "\r\n"
-#define WELCOME   "Content-Type: application/json\r\n"
-
 static bl_buf  key_pem;
 static bl_key *key;
 static uint8_t key_id[BL_KEY_ID_SIZE];
@@ -39,41 +36,16 @@ static blind_dial_options options_with_key(const test_peer *p)
     return options;
 }
 
-/* ---- a server that takes keys ---- */
-
-static void send_challenge(test_conn *c)
-{
-    uint8_t     context[BL_CONTEXT_SIZE] = { 0xcc };
-    bl_exporter exporter = bl_exporter_of(c->ssl);
-    context[1] = (uint8_t)c->requests;
-    assert_int_equal(BLIND_OK,
-                     bl_challenge_make(&c->challenge, &exporter, &c->contexts, context, NULL));
-    test_send_answer(c, 200, CHALLENGE, bl_buf_span(&c->challenge.request));
-}
-
 static bool is_get(const bl_http_head *head)
 {
     return bl_span_equal(head->method, BL_LITERAL("GET"));
 }
 
-static bool take_key(test_conn *c, const bl_http_head *head, blind_span body)
-{
-    uint8_t id[BL_KEY_ID_SIZE];
-    if (!bl_span_equal(head->target, BL_LITERAL(BL_CLIENT_AUTHENTICATOR_PATH)))
-        return test_hello(c, head, body);
-    if (is_get(head)) {
-        send_challenge(c);
-        return true;
-    }
-    assert_int_equal(BLIND_OK, bl_challenge_answer(&c->challenge, body, id, NULL));
-    assert_memory_equal(key_id, id, sizeof id);
-    test_send_answer(c, 200, WELCOME, BL_LITERAL("{\"principal\":\"ann\"}"));
-    return true;
-}
+/* ---- a server that takes keys ---- */
 
 TEST(a_key_is_proved_once_on_each_connection)
 {
-    test_peer p = { .other = take_key };
+    test_peer p = { .other = test_take_key };
     test_peer_start(&p);
     blind_client_options options = { .dial = options_with_key(&p) };
     blind_client        *a, *b;
@@ -90,6 +62,8 @@ TEST(a_key_is_proved_once_on_each_connection)
     assert_int_equal(2 * 2 + 1, atomic_load(&p.requests));
     blind_client_close(a);
     blind_client_close(b);
+    for (int i = 0; i < 2; i++)
+        assert_memory_equal(key_id, p.conns[i]->key_id, sizeof key_id);
     /* The proof came behind the evidence. */
     const char *seen = bl_buf_cstr(&p.seen), *evidence = strstr(seen, BL_AUTHENTICATOR_PATH);
     CHECK(evidence && strstr(seen, BL_CLIENT_AUTHENTICATOR_PATH) > evidence);
@@ -98,7 +72,7 @@ TEST(a_key_is_proved_once_on_each_connection)
 
 TEST(without_a_key_nothing_is_proved)
 {
-    test_peer p = { .other = take_key };
+    test_peer p = { .other = test_take_key };
     test_peer_start(&p);
     blind_dial_options options = test_dial_options(&p, policy);
     CHECK_CODE(BLIND_OK, test_dial(&options, NULL, NULL), "dial");
@@ -109,7 +83,7 @@ TEST(without_a_key_nothing_is_proved)
 /* Whoever has no verdict learns of no key. */
 TEST(before_the_verdict_no_key_is_shown)
 {
-    test_peer p = { .other = take_key, .sim_lies = BL_SIM_LIE_MEASUREMENT };
+    test_peer p = { .other = test_take_key, .sim_lies = BL_SIM_LIE_MEASUREMENT };
     test_peer_start(&p);
     blind_dial_options options = options_with_key(&p);
     CHECK_CODE(BLIND_MEASUREMENT, test_dial(&options, NULL, NULL), "another measurement");
@@ -119,7 +93,7 @@ TEST(before_the_verdict_no_key_is_shown)
 
 TEST(a_pooled_connection_that_ended_is_replaced_by_one_with_the_key)
 {
-    test_peer p = { .other = take_key };
+    test_peer p = { .other = test_take_key };
     test_peer_start(&p);
     blind_client_options options = { .dial = options_with_key(&p) };
     blind_client        *c;
@@ -142,7 +116,7 @@ static bool ask_with_attestations_context(test_conn *c, const bl_http_head *head
     bl_auto_buf request = BL_BUF_EMPTY;
     (void)head, (void)body;
     bl_request_write(&bl_sender_client, &request, c->contexts.used[0]);
-    test_send_answer(c, 200, CHALLENGE, bl_buf_span(&request));
+    test_send_answer(c, 200, TEST_CHALLENGE, bl_buf_span(&request));
     return true;
 }
 
@@ -153,7 +127,7 @@ static bool ask_reflected(test_conn *c, const bl_http_head *head, blind_span bod
     bl_auto_buf request = BL_BUF_EMPTY;
     (void)head, (void)body;
     bl_authenticator_request_write(&request, context);
-    test_send_answer(c, 200, CHALLENGE, bl_buf_span(&request));
+    test_send_answer(c, 200, TEST_CHALLENGE, bl_buf_span(&request));
     return true;
 }
 
@@ -163,7 +137,7 @@ static bool ask_shortly(test_conn *c, const bl_http_head *head, blind_span body)
     bl_auto_buf request = BL_BUF_EMPTY;
     (void)head, (void)body;
     bl_request_write(&bl_sender_client, &request, context);
-    test_send_answer(c, 200, CHALLENGE, bl_span(request.data, request.size - 1));
+    test_send_answer(c, 200, TEST_CHALLENGE, bl_span(request.data, request.size - 1));
     return true;
 }
 
@@ -187,7 +161,7 @@ static bool say_then(test_conn *c, const bl_http_head *head, blind_span body)
 {
     if (!is_get(head))
         return say(c, head, body);
-    send_challenge(c);
+    test_send_challenge(c);
     return true;
 }
 
@@ -195,14 +169,14 @@ static bool end_then(test_conn *c, const bl_http_head *head, blind_span body)
 {
     (void)body;
     if (is_get(head))
-        send_challenge(c);
+        test_send_challenge(c);
     return is_get(head);
 }
 
 static bool say_more(test_conn *c, const bl_http_head *head, blind_span body)
 {
     if (!is_get(head)) {
-        test_send_text(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" WELCOME "\r\n{}more");
+        test_send_text(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" TEST_WELCOME "\r\n{}more");
         return true;
     }
     return say_then(c, head, body);
@@ -217,13 +191,13 @@ TEST(only_a_server_that_asks_as_it_should_gets_an_answer)
         blind_code   want;
         int          requests; /* 2: the key was proved */
     } cases[] = {
-        { "as it should be", take_key, { 0 }, BLIND_OK, 2 },
+        { "as it should be", test_take_key, { 0 }, BLIND_OK, 2 },
         { "the attestation's context", ask_with_attestations_context, { 0 }, BLIND_PROTOCOL, 1 },
         { "a ClientCertificateRequest", ask_reflected, { 0 }, BLIND_PROTOCOL, 1 },
         { "a byte short", ask_shortly, { 0 }, BLIND_PROTOCOL, 1 },
         { "an end", test_silent_end, { 0 }, BLIND_DENIED, 1 },
         { "silence", never_answer, { 0 }, BLIND_TIMEOUT, 1 },
-        { "an empty challenge", say, { 200, CHALLENGE, "" }, BLIND_PROTOCOL, 1 },
+        { "an empty challenge", say, { 200, TEST_CHALLENGE, "" }, BLIND_PROTOCOL, 1 },
         { "another media type",
           say,
           { 200, "Content-Type: text/plain\r\n", "x" },
@@ -231,17 +205,21 @@ TEST(only_a_server_that_asks_as_it_should_gets_an_answer)
           1 },
         { "a closing one",
           say,
-          { 200, CHALLENGE "Connection: close\r\n", "x" },
+          { 200, TEST_CHALLENGE "Connection: close\r\n", "x" },
           BLIND_PROTOCOL,
           1 },
-        { "no such route", say, { 404, WELCOME, "{}" }, BLIND_UNSUPPORTED, 1 },
-        { "no such method", say, { 405, WELCOME, "{}" }, BLIND_UNSUPPORTED, 1 },
-        { "busy", say, { 503, WELCOME, "{}" }, BLIND_BUSY, 1 },
+        { "no such route", say, { 404, TEST_WELCOME, "{}" }, BLIND_NOT_FOUND, 1 },
+        { "no such method", say, { 405, TEST_WELCOME, "{}" }, BLIND_NOT_FOUND, 1 },
+        { "busy", say, { 503, TEST_WELCOME, "{}" }, BLIND_BUSY, 1 },
         { "a redirect", say, { 307, "Location: /\r\n", "" }, BLIND_SERVER, 1 },
-        { "not attested, it says", say, { 428, WELCOME, "{}" }, BLIND_SERVER, 1 },
-        { "unknown key", say_then, { 403, WELCOME, "{\"error\":\"nobody\"}" }, BLIND_DENIED, 2 },
+        { "not attested, it says", say, { 428, TEST_WELCOME, "{}" }, BLIND_SERVER, 1 },
+        { "unknown key",
+          say_then,
+          { 403, TEST_WELCOME, "{\"error\":\"nobody\"}" },
+          BLIND_DENIED,
+          2 },
         { "unknown key, no word", say_then, { 401, "", "" }, BLIND_DENIED, 2 },
-        { "created", say_then, { 201, WELCOME, "{}" }, BLIND_SERVER, 2 },
+        { "created", say_then, { 201, TEST_WELCOME, "{}" }, BLIND_SERVER, 2 },
         { "an end for a welcome", end_then, { 0 }, BLIND_DENIED, 2 },
         { "bytes behind the welcome", say_more, { 0 }, BLIND_PROTOCOL, 2 },
     };
@@ -260,7 +238,7 @@ TEST(only_a_server_that_asks_as_it_should_gets_an_answer)
 
 TEST(what_the_server_says_of_a_key_is_told)
 {
-    test_again nobody = { 403, WELCOME, "{\"error\":\"unknown\\nclient key\"}" };
+    test_again nobody = { 403, TEST_WELCOME, "{\"error\":\"unknown\\nclient key\"}" };
     test_peer  p = { .other = say_then, .arg = &nobody };
     test_peer_start(&p);
     blind_dial_options options = options_with_key(&p);
@@ -288,7 +266,7 @@ static bl_exporter exporter_for_evidence_alone(SSL *ssl)
 TEST(without_an_exporter_no_key_is_proved)
 {
     bl_client_hooks hooks = bl_client_hooks_real;
-    test_peer       p = { .other = take_key };
+    test_peer       p = { .other = test_take_key };
     hooks.exporter = exporter_for_evidence_alone;
     test_peer_start(&p);
     blind_dial_options options = options_with_key(&p);
@@ -343,13 +321,13 @@ TEST(a_client_key_is_one_on_p256_with_no_other_certificate)
         { "a certificate and its key", NULL, bl_buf_span(&before), BLIND_OK },
         { "another key's certificate", NULL, bl_buf_span(&other), BLIND_INPUT },
         { "a certificate alone", NULL, bl_buf_span(&alone), BLIND_INPUT },
-        { "a key on P-384", NULL, bl_buf_span(&p384), BLIND_UNSUPPORTED },
+        { "a key on P-384", NULL, bl_buf_span(&p384), BLIND_INPUT },
         { "no PEM", NULL, BL_LITERAL("key"), BLIND_INPUT },
         { "an empty file", "/dev/null", { 0 }, BLIND_INPUT },
         { "no file", "/nowhere/key", { 0 }, BLIND_NOT_FOUND },
         { "two keys", "/dev/null", bl_buf_span(&key_pem), BLIND_USAGE },
     };
-    test_peer p = { .other = take_key };
+    test_peer p = { .other = test_take_key };
     test_peer_start(&p);
     for (size_t i = 0; i < BL_LEN(cases); i++) {
         blind_dial_options options = test_dial_options(&p, policy);
@@ -365,7 +343,7 @@ TEST(a_key_comes_from_its_file)
 {
     char          path[64];
     test_identity id = { .key = key };
-    test_peer     p = { .other = take_key };
+    test_peer     p = { .other = test_take_key };
     test_pem_file(path, &id, true);
     test_peer_start(&p);
     blind_dial_options options = test_dial_options(&p, policy);

@@ -272,7 +272,7 @@ TEST(upload_then_infer_on_one_session)
     char            *json;
     blind_client    *c = open_client(policy);
     model_file(&model);
-    ok(blind_client_upload_bytes(c, "digits", bl_buf_span(&model), NULL, NULL, &info, &err), &err);
+    ok(blind_client_upload_bytes(c, "digits", bl_buf_span(&model), NULL, &info, &err), &err);
     assert_int_equal(model.size, info.size);
     assert_int_equal(64, strlen(info.salt)); /* a stranger's digest is salted */
     const blind_tensor *t = infer_once(c, "digits", &out);
@@ -307,13 +307,13 @@ TEST(a_model_replaced_under_a_live_session_is_attested_first)
     blind_error   err;
     blind_client *owner = open_client(policy), *reader = open_client(policy);
     model_file(&model);
-    ok(blind_client_upload_bytes(owner, "m", bl_buf_span(&model), NULL, NULL, NULL, &err), &err);
+    ok(blind_client_upload_bytes(owner, "m", bl_buf_span(&model), NULL, NULL, &err), &err);
     uint64_t before = log_length(reader);
     infer_once(reader, "m", &out);
     blind_outputs_done(&out);
     uint64_t loaded = log_length(reader);
     CHECK(loaded > before); /* the answer came after a verdict that has seen the model */
-    ok(blind_client_upload_bytes(owner, "m", bl_buf_span(&model), NULL, NULL, NULL, &err), &err);
+    ok(blind_client_upload_bytes(owner, "m", bl_buf_span(&model), NULL, NULL, &err), &err);
     infer_once(reader, "m", &out);
     blind_outputs_done(&out);
     CHECK(log_length(reader) > loaded);
@@ -385,7 +385,7 @@ TEST(another_model_beside_the_pinned_one_is_seen_at_the_next_verdict)
     model_file(&model);
     infer_once(c, "operator", &out);
     blind_outputs_done(&out);
-    ok(blind_client_upload_bytes(stranger, "x", bl_buf_span(&model), NULL, NULL, NULL, &err), &err);
+    ok(blind_client_upload_bytes(stranger, "x", bl_buf_span(&model), NULL, NULL, &err), &err);
     infer_once(c, "operator", &out); /* its model has not changed */
     blind_outputs_done(&out);
     CHECK_CODE(BLIND_MODEL, blind_client_reattest(c, &err), "the new verdict");
@@ -402,10 +402,10 @@ TEST(a_stranger_cannot_replace_the_operators_model)
     blind_error   err;
     blind_client *stranger = open_client(policy);
     model_file(&model);
-    CHECK_CODE(BLIND_DENIED,
-               blind_client_upload_bytes(stranger, "operator", bl_buf_span(&model), NULL, NULL,
-                                         NULL, &err),
-               "upload");
+    CHECK_CODE(
+        BLIND_DENIED,
+        blind_client_upload_bytes(stranger, "operator", bl_buf_span(&model), NULL, NULL, &err),
+        "upload");
     CHECK_CODE(BLIND_DENIED, blind_client_delete(stranger, "operator", &err), "delete");
     blind_client_close(stranger);
 }

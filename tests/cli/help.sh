@@ -7,7 +7,7 @@ mapfile -t pages < <("$BLIND" generate pages)
 for page in "${pages[@]}"; do
     words=${page#blind}
     words=${words#-}
-    case $words in policy-*) words="policy ${words#policy-}" ;; esac
+    case $words in policy-* | key-*) words="${words%%-*} ${words#*-}" ;; esac
     # shellcheck disable=SC2086
     run "$BLIND" $words --help
     [[ $status == 0 && -z $err ]] || fail "$page --help: exit status $status, $err"
@@ -26,7 +26,7 @@ for page in "${pages[@]}"; do
         [[ $status == 0 && -z $out ]] || fail "mandoc $page: $out"
     fi
 done
-((${#pages[@]} >= 11)) || fail "expected at least 11 pages, found ${#pages[@]}"
+((${#pages[@]} >= 13)) || fail "expected at least 13 pages, found ${#pages[@]}"
 [[ $("$BLIND" help) == "$("$BLIND" --help)" ]] || fail "blind help and blind --help differ"
 
 # What bash offers for a line that ends at the cursor.

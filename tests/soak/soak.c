@@ -156,7 +156,7 @@ static void upload_broken(blind_client *client, uint8_t *bytes, size_t size)
     char             name[32];
     snprintf(name, sizeof name, "hostile-%ld", atomic_load(&refused_uploads) % 4);
     blind_code code =
-        blind_client_upload_bytes(client, name, bl_span(bytes, size), NULL, NULL, &info, &err);
+        blind_client_upload_bytes(client, name, bl_span(bytes, size), NULL, &info, &err);
     if (code == BLIND_OK)
         code = blind_client_delete(client, name, &err); /* harmless after all */
     if (code == BLIND_NETWORK || code == BLIND_TLS || code == BLIND_TIMEOUT ||
