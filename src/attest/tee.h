@@ -86,6 +86,8 @@ typedef struct bl_tee {
     /* Which of the rules of bl_verify_rules mean something here. */
     bool has_collateral, has_crl, has_pins, has_sha1;
     bool crl_if_given; /* `crl` is "optional" unless the policy says "required" */
+    /* Evidence says nothing of debugging: only a policy with allow_debug accepts it. */
+    bool silent_on_debug;
 
     /* Attester.  NULL where this build cannot run inside the TEE.  One device serves all threads.
      */
@@ -105,6 +107,7 @@ typedef struct bl_tee {
 extern const bl_tee bl_tee_sim;
 extern const bl_tee bl_tee_snp;
 extern const bl_tee bl_tee_nitro;
+extern const bl_tee bl_tee_tpm;
 
 /* NULL when there is no such TEE. */
 const bl_tee *bl_tee_find(blind_span name);

@@ -175,7 +175,10 @@ blind_code bl_case_policy(const json_t *one, bl_buf *out, blind_error *err)
     bl_buf_printf(out,
                   "version = 1\nserver = \"any\"\ntees = [\"%s\"]\nallow_debug = %s\n"
                   "freshness_s = 300000000\n[models]\nothers = \"allow\"\n[%s]\n",
-                  name, json_is_true(json_object_get(asked, "allow_debug")) ? "true" : "false",
+                  name,
+                  tee->silent_on_debug || json_is_true(json_object_get(asked, "allow_debug"))
+                      ? "true"
+                      : "false",
                   name);
     put_tcb(out, tee, asked);
     if (tee->has_collateral && text_of(asked, "collateral"))

@@ -2,6 +2,8 @@
  * certificates.
  */
 #include "attest/event_log.h"
+#include "attest/tpm/tpm.h"
+#include "base/clock.h"
 #include "base/hex.h"
 #include "base/json.h"
 #include "cli/conformance.h"
@@ -89,12 +91,39 @@ static blind_code judge_event_log(const char *dir, const json_t *one, bl_judgeme
     return BLIND_OK;
 }
 
+/* ---- certificates of endorsement and attestation keys ---- */
+
+static blind_code judge_tpm_certificate(const char *dir, const json_t *one, bl_judgement *out,
+                                        blind_error *err)
+{
+    static const bl_verify_rules none;
+    bl_auto_buf                  cert = BL_BUF_EMPTY, chain = BL_BUF_EMPTY;
+    bl_tpm_cert                  found;
+    blind_error                  why;
+    bl_tpm_cert_input            in = { .roots = &bl_tpm_roots, .rules = &none };
+    const char                  *at = json_string_value(json_object_get(one, "verify_at"));
+    BL_TRY(bl_case_read(dir, file_of(one, "evidence"), &cert, err));
+    BL_TRY(bl_case_read(dir, file_of(one, "chain"), &chain, err));
+    in.cert = bl_buf_span(&cert);
+    in.chain = bl_buf_span(&chain);
+    if (!at || !bl_clock_parse(at, &in.now_s))
+        return blind_fail(err, BLIND_INPUT, "cli.conformance", "a certificate without a time");
+    in.role = BL_TPM_EK_CERT;
+    if (bl_tpm_cert_verify(&in, (blind_span){ 0 }, &found, NULL) != BLIND_OK)
+        in.role = BL_TPM_AK_CERT;
+    if (bl_tpm_cert_verify(&in, (blind_span){ 0 }, &found, &why) == BLIND_OK)
+        bl_judged_case(out, BL_JUDGED_ACCEPT, "under %s", found.anchor);
+    else
+        bl_judged_case(out, BL_JUDGED_REJECT, "%s", why.message);
+    return BLIND_OK;
+}
+
 /* ---- all of them ---- */
 
 static const struct {
     const char *what;
     blind_code (*judge)(const char *dir, const json_t *one, bl_judgement *out, blind_error *err);
-} kinds[] = { { "event_log", judge_event_log } };
+} kinds[] = { { "event_log", judge_event_log }, { "ek_or_ak_cert", judge_tpm_certificate } };
 
 blind_code bl_case_judge_other(const char *dir, const json_t *one, const char *what,
                                bl_judgement *out, blind_error *err)

@@ -17,7 +17,8 @@ BLIND_MUST_USE blind_code bl_hmac_sha384(blind_span key, blind_span data,
                                          uint8_t out[BL_SHA384_SIZE]);
 
 /* BL_BANK_SHA1 is there to replay the SHA-1 bank of old event logs and to match the digests listed
- * in them, and for nothing else: no signature scheme (crypto/key.h) and no MAC takes it. */
+ * in them, and for nothing else: no MAC takes it, no signature scheme (crypto/key.h) but a quote's
+ * that a policy allows. */
 typedef enum { BL_SHA256, BL_SHA384, BL_SHA512, BL_BANK_SHA1, BL_HASH_COUNT } bl_hash;
 
 /* 32, 48, 64 or 20. */

@@ -23,6 +23,11 @@ typedef enum {
     BL_ECDSA_P384_SHA256,
     BL_RSA_PSS_SHA512,
     BL_RSA_PKCS1_SHA512,
+    /* Met in TPM quotes.  A TPM may salt as long as the key allows; SHA-1 only where a policy says
+       so. */
+    BL_RSA_PSS_SHA256_ANY_SALT,
+    BL_RSA_PSS_SHA384_ANY_SALT,
+    BL_RSA_PKCS1_SHA1,
 } bl_signature_scheme;
 
 BLIND_MUST_USE blind_code bl_key_generate(bl_key **out, blind_error *err);

@@ -29,6 +29,9 @@ static const struct scheme {
     [BL_ECDSA_P384_SHA256] = { SN_secp384r1, "SHA256", 0, 0 },
     [BL_RSA_PSS_SHA512] = { NULL, "SHA512", 0, RSA_PKCS1_PSS_PADDING },
     [BL_RSA_PKCS1_SHA512] = { NULL, "SHA512", 0, RSA_PKCS1_PADDING },
+    [BL_RSA_PSS_SHA256_ANY_SALT] = { NULL, "SHA256", 0, RSA_PKCS1_PSS_PADDING },
+    [BL_RSA_PSS_SHA384_ANY_SALT] = { NULL, "SHA384", 0, RSA_PKCS1_PSS_PADDING },
+    [BL_RSA_PKCS1_SHA1] = { NULL, "SHA1", 0, RSA_PKCS1_PADDING },
 };
 
 static bool key_fits(const EVP_PKEY *pkey, const struct scheme *s)
@@ -46,13 +49,21 @@ bool bl_key_fits(const bl_key *key, bl_signature_scheme scheme)
     return key_fits(bl_key_native(key), &schemes[scheme]);
 }
 
+/* Signing, "any" is the longest; verifying, it is read from the signature. */
+static int salt_of(const struct scheme *s)
+{
+    bool any =
+        s == &schemes[BL_RSA_PSS_SHA256_ANY_SALT] || s == &schemes[BL_RSA_PSS_SHA384_ANY_SALT];
+    return any ? RSA_PSS_SALTLEN_AUTO : RSA_PSS_SALTLEN_DIGEST;
+}
+
 static bool set_padding(EVP_PKEY_CTX *ctx, const struct scheme *s)
 {
     if (!s->padding)
         return true;
     return EVP_PKEY_CTX_set_rsa_padding(ctx, s->padding) == 1 &&
            (s->padding != RSA_PKCS1_PSS_PADDING ||
-            EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1);
+            EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, salt_of(s)) == 1);
 }
 
 static bool append_raw(blind_span der, size_t half, bl_buf *out)

@@ -1,0 +1,36 @@
+/* The TPM's row. */
+#include "attest/tpm/tpm.h"
+
+static const bl_register_row registers[] = {
+    { "pcr0", 32, 48 },  { "pcr1", 32, 48 },  { "pcr2", 32, 48 },  { "pcr3", 32, 48 },
+    { "pcr4", 32, 48 },  { "pcr5", 32, 48 },  { "pcr6", 32, 48 },  { "pcr7", 32, 48 },
+    { "pcr8", 32, 48 },  { "pcr9", 32, 48 },  { "pcr10", 32, 48 }, { "pcr11", 32, 48 },
+    { "pcr12", 32, 48 }, { "pcr13", 32, 48 }, { "pcr14", 32, 48 }, { "pcr15", 32, 48 },
+    { NULL, 0, 0 },
+};
+
+static const bl_fact_row facts[] = {
+    { .name = "clock_ms", .kind = BL_FACT_NUMBER },
+    { .name = "clock_safe", .kind = BL_FACT_FLAG },
+    { .name = "reset_count", .kind = BL_FACT_NUMBER },
+    { .name = "restart_count", .kind = BL_FACT_NUMBER },
+    { .name = "firmware_version", .kind = BL_FACT_NUMBER },
+    { .name = "discrete", .kind = BL_FACT_FLAG },
+    { .name = "firmware", .kind = BL_FACT_FLAG },
+    { .name = "virtual", .kind = BL_FACT_FLAG },
+    { .name = NULL },
+};
+
+const bl_tee bl_tee_tpm = {
+    .name = "tpm",
+    .report_data_size = 64,
+    .registers = registers,
+    .facts = facts,
+    .roots = &bl_tpm_roots,
+    .has_crl = true, /* of the hardware behind an HCL report */
+    .crl_if_given = true,
+    .has_pins = true,
+    .has_sha1 = true,
+    .silent_on_debug = true,
+    .verify = bl_tpm_verify,
+};
