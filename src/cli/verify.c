@@ -271,7 +271,7 @@ const bl_command bl_command_verify = {
     .options = options,
     .examples = "blind verify https://localhost:50051 --policy policy.toml --simulation\n"
                 "blind verify bundle.cmw --policy policy.toml --unbound --simulation\n"
-                "blind verify report.bin --tee snp --part vcek=vcek.der --part ask=ask.der "
+                "blind verify report.bin --tee snp --part vcek=v.der --part ask=a.der "
                 "--policy p.toml --unbound",
     .run = run,
     .appraises = true,

@@ -1,5 +1,7 @@
 /* Clients with keys at a real server: who proves a key after the attestation has its rights, on
  * this connection and no other. */
+#include "blind/client.h"
+#include "blind/policy.h"
 #include "crypto/cert.h"
 #include "tests/server/harness.h"
 #include "tls/carriage.h"
@@ -241,8 +243,9 @@ static bl_buf other_sessions(test_peer *p, blind_span request)
 
 static bl_buf other_challenges(test_peer *p, blind_span request)
 {
-    bl_buf      message = respond(p, request, ann.key, &ann.cert);
-    bl_auto_buf newer = challenge(p);
+    bl_buf message = respond(p, request, ann.key, &ann.cert);
+    bl_buf newer = challenge(p);
+    bl_buf_done(&newer);
     return message;
 }
 
@@ -383,6 +386,52 @@ TEST(other_forms_of_the_answer_are_refused)
     }
 }
 
+/* ---- by the library ---- */
+
+static blind_policy *policy_of_this_program(void)
+{
+    blind_policy_recipe recipe = { .tee = "sim", .binary = "/proc/self/exe", .server = "any" };
+    bl_auto_free char  *text = NULL;
+    blind_policy       *policy;
+    recipe.others = true;
+    assert_int_equal(BLIND_OK, blind_policy_create(&recipe, &text, NULL));
+    assert_int_equal(BLIND_OK, blind_policy_load_text(bl_span_str(text), &policy, NULL));
+    return policy;
+}
+
+/* Opens a client as `who` (NULL: nobody), uploads once more where the name is free, and closes. */
+static blind_code upload_as(const client *who, blind_policy *policy, bool no_replace)
+{
+    bl_auto_buf          pem = BL_BUF_EMPTY;
+    blind_client_options options = { .dial = { .host = "127.0.0.1",
+                                               .port =
+                                                   bl_server_port(server.server, BL_ON_ATTESTED),
+                                               .policy = policy,
+                                               .simulation = true } };
+    blind_upload_options how = { .no_replace = no_replace };
+    blind_client        *c;
+    if (who)
+        assert_int_equal(BLIND_OK, bl_key_private_pem(who->key, &pem, NULL));
+    options.dial.client_key = bl_buf_span(&pem);
+    BL_TRY(blind_client_open(&options, &c, NULL, NULL));
+    blind_code code =
+        blind_client_upload_bytes(c, "library", bl_buf_span(&model_file), &how, NULL, NULL);
+    blind_client_close(c);
+    return code;
+}
+
+TEST(the_library_brings_its_key)
+{
+    blind_policy *policy = policy_of_this_program();
+    CHECK_CODE(BLIND_DENIED, upload_as(NULL, policy, false), "nobody");
+    CHECK_CODE(BLIND_DENIED, upload_as(&stranger, policy, false), "a key without a row");
+    CHECK_CODE(BLIND_DENIED, upload_as(&bob, policy, false), "a row without the right");
+    CHECK_CODE(BLIND_OK, upload_as(&ann, policy, true), "a row with the right");
+    CHECK_CODE(BLIND_EXISTS, upload_as(&ann, policy, true), "the name is taken");
+    CHECK_CODE(BLIND_OK, upload_as(&ann, policy, false), "and replaced");
+    blind_policy_free(policy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +445,7 @@ int main(void)
         RUN(an_answer_counts_once),
         RUN(a_challenges_context_attests_nothing),
         RUN(other_forms_of_the_answer_are_refused),
+        RUN(the_library_brings_its_key),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
