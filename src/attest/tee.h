@@ -105,9 +105,11 @@ typedef struct bl_tee {
 } bl_tee;
 
 extern const bl_tee bl_tee_sim;
+extern const bl_tee bl_tee_sgx;
 extern const bl_tee bl_tee_snp;
 extern const bl_tee bl_tee_nitro;
 extern const bl_tee bl_tee_tpm;
+extern const bl_tee bl_tee_tdx;
 
 /* NULL when there is no such TEE. */
 const bl_tee *bl_tee_find(blind_span name);

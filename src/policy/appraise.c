@@ -46,6 +46,7 @@ static void judge_all(bl_appraisal *a, blind_span bundle)
     bl_judge_measurement(a);
     bl_judge_tcb(a);
     bl_judge_bounds(a);
+    bl_judge_sgx(a);
     bl_judge_hardware(a);
     bl_judge_isolation(a);
     bl_judge_models(a);

@@ -39,6 +39,7 @@ void bl_judge_policy(bl_appraisal *a);
 void bl_judge_measurement(bl_appraisal *a);
 void bl_judge_tcb(bl_appraisal *a);
 void bl_judge_bounds(bl_appraisal *a);
+void bl_judge_sgx(bl_appraisal *a);
 void bl_judge_hardware(bl_appraisal *a);
 void bl_judge_isolation(bl_appraisal *a);
 void bl_judge_models(bl_appraisal *a);

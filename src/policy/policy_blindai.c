@@ -62,12 +62,35 @@ static blind_code load_key(blind_policy *p, bl_rule_sgx *sgx, uint64_t values[IN
     return bl_load_unknown(at, err);
 }
 
+/* Statuses that BlindAI's clients let pass. */
+static const char *const statuses[] = { "UpToDate", "SWHardeningNeeded" };
+
+static blind_code load_tee(blind_policy *p, const bl_rule_sgx *sgx, blind_error *err)
+{
+    bl_rule_tee      *tee = bl_arena_alloc(&p->arena, sizeof *tee);
+    bl_rule_set      *set = bl_arena_alloc(&p->arena, sizeof *set);
+    bl_rule_register *reg = bl_arena_alloc(&p->arena, sizeof *reg);
+    if (!tee || !set || !reg)
+        return blind_fail(err, BLIND_MEMORY, STAGE, "out of memory");
+    *reg = (bl_rule_register){ .name = "mrenclave", .size = sizeof sgx->mr_enclave };
+    memcpy(reg->value, sgx->mr_enclave, sizeof sgx->mr_enclave);
+    *set = (bl_rule_set){ "mr_enclave", reg, 1 };
+    *tee = (bl_rule_tee){ .tee = "sgx",
+                          .row = bl_tee_find(BL_LITERAL("sgx")),
+                          .sets = set,
+                          .sets_len = 1,
+                          .tcb = statuses,
+                          .tcb_len = BL_LEN(statuses) };
+    p->tees = tee;
+    p->tees_len = 1;
+    return BLIND_OK;
+}
+
 blind_code bl_load_blindai(blind_policy *p, const bl_toml *root, blind_error *err)
 {
     bl_rule_sgx *sgx = bl_arena_alloc(&p->arena, sizeof *sgx);
-    bl_rule_tee *tee = bl_arena_alloc(&p->arena, sizeof *tee);
     uint64_t     values[INTEGERS] = { 0 };
-    if (!sgx || !tee)
+    if (!sgx)
         return blind_fail(err, BLIND_MEMORY, STAGE, "out of memory");
     for (const bl_toml *c = root->first; c; c = c->next)
         BL_TRY(load_key(p, sgx, values, c, err));
@@ -80,10 +103,7 @@ blind_code bl_load_blindai(blind_policy *p, const bl_toml *root, blind_error *er
     sgx->xfrm = values[XFRM];
     sgx->flags_mask = values[FLAGS_MASK];
     sgx->xfrm_mask = values[XFRM_MASK];
-    tee->tee = "sgx";
-    tee->row = bl_tee_find(BL_LITERAL("sgx"));
-    p->tees = tee;
-    p->tees_len = 1;
+    BL_TRY(load_tee(p, sgx, err));
     p->sgx = sgx;
     p->server = BLIND_SERVER_IDENTIFIED;
     p->freshness_s = BL_FRESHNESS_S;

@@ -357,11 +357,11 @@ TEST(evidence_of_an_unknown_tee_is_refused)
     blind_policy          *policy = fixture_policy(NULL, NULL);
     fixture_bundle(&(fixture){ 0 }, &bundle);
     CHECK_CODE(BLIND_OK, bl_bundle_parse(bl_buf_span(&bundle), &parsed, NULL), "parse");
-    parsed.tee = BL_LITERAL("tdx");
+    parsed.tee = BL_LITERAL("cca");
     CHECK_CODE(BLIND_OK, bl_bundle_write(&parsed, BL_BUNDLE_WHOLE, &other, NULL), "write");
     blind_result_free(last);
     CHECK_CODE(BLIND_EVIDENCE,
-               blind_appraise(bl_buf_span(&other), &expect, policy, &options, &last, NULL), "tdx");
+               blind_appraise(bl_buf_span(&other), &expect, policy, &options, &last, NULL), "cca");
     blind_policy_free(policy);
 }
 

@@ -246,7 +246,7 @@ TEST(blindais_policy_is_read_as_it_is)
     CHECK(p->sgx->xfrm == 3 && p->sgx->xfrm_mask == 0xffffffffffffff1b);
     CHECK(!p->allow_debug && p->others && p->absent);
     assert_int_equal(BLIND_SERVER_IDENTIFIED, blind_policy_server(p));
-    CHECK(warns(p, "SGX"));
+    CHECK(warns(p, "SWHardeningNeeded"));
     blind_policy_digest(p, digest);
     digest_of(blind_policy_text(p), again);
     assert_memory_equal(digest, again, 32);
