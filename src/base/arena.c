@@ -16,6 +16,8 @@ void bl_arena_done(bl_arena *a)
 {
     for (bl_arena_block *b = a->first, *next; b; b = next) {
         next = b->next;
+        if (a->secret)
+            bl_wipe((uint8_t *)b + HEADER, b->used);
         free(b);
     }
     *a = BL_ARENA_EMPTY;

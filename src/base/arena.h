@@ -8,8 +8,9 @@ typedef struct bl_arena_block bl_arena_block;
 
 typedef struct {
     bl_arena_block *first;
-    size_t          used; /* bytes handed out in all */
-    size_t          max;  /* 0: no bound but memory */
+    size_t          used;   /* bytes handed out in all */
+    size_t          max;    /* 0: no bound but memory */
+    bool            secret; /* wiped when it ends */
 } bl_arena;
 
 #define BL_ARENA_EMPTY ((bl_arena){ 0 })

@@ -26,6 +26,12 @@ void bl_wipe(void *data, size_t size)
         explicit_bzero(data, size);
 }
 
+__attribute__((noinline)) void bl_wipe_stack(void)
+{
+    uint8_t below[32 * 1024];
+    bl_wipe(below, sizeof below);
+}
+
 bool bl_equal_secret(blind_span a, blind_span b)
 {
     if (a.size != b.size)

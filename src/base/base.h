@@ -73,6 +73,8 @@ void bl_free_pointer(void *pointer_to_pointer);
 
 /* Overwrites memory so that no compiler leaves it out. */
 void bl_wipe(void *data, size_t size);
+/* The same for what finished calls left on this thread's stack, 32 KiB deep. */
+void bl_wipe_stack(void);
 
 /* Compares in time that depends on the sizes alone. */
 bool bl_equal_secret(blind_span a, blind_span b);

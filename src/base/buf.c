@@ -20,9 +20,10 @@ void bl_buf_clear(bl_buf *b)
     b->size = 0;
 }
 
+/* The first time to what was asked, if that is more than a little: later by doubling. */
 static bool grow(bl_buf *b, size_t wanted)
 {
-    size_t capacity = b->capacity ? b->capacity : 64;
+    size_t capacity = b->capacity ? b->capacity : BL_MAX(wanted, (size_t)64);
     while (capacity < wanted)
         if (!bl_mul(capacity, 2, &capacity))
             return false;

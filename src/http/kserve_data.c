@@ -173,7 +173,7 @@ static blind_code fill_strings(filler *f, const json_t *data, bl_arena *a, blind
 
 blind_code bl_kserve_data_parse(const json_t *data, bl_arena *a, blind_tensor *t, blind_error *err)
 {
-    filler f = { .t = t };
+    filler f = { .t = t, .strings.secret = true };
     if (t->dtype == BLIND_F16 || t->dtype == BLIND_BF16)
         return blind_fail(err, BLIND_UNSUPPORTED, "kserve.data",
                           "tensor '%s': %s travels as binary data only", t->name,
@@ -208,6 +208,7 @@ blind_code bl_kserve_write_string(blind_span text, bl_buf *out, blind_error *err
         return blind_fail(err, BLIND_INPUT, "kserve.string",
                           "a string that is not UTF-8 travels as binary data only");
     bl_buf_add_str(out, dumped);
+    bl_wipe(dumped, strlen(dumped));
     free(dumped);
     return BLIND_OK;
 }

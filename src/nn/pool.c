@@ -87,6 +87,7 @@ static unsigned next_job(bl_pool *p, unsigned last)
             return number;
         pause_briefly();
     }
+    bl_wipe_stack(); /* kernels keep sums there */
     atomic_fetch_add(&p->sleepers, 1);
     unsigned number;
     while ((number = atomic_load(&p->job)) == last)

@@ -79,6 +79,10 @@ BLIND_MUST_USE blind_code bl_onnx_run_step(bl_onnx_run *run, uint64_t budget_ns,
 const blind_tensor *bl_onnx_run_output(const bl_onnx_run *run, size_t i);
 void                bl_onnx_run_free(bl_onnx_run *run); /* NULL is nothing; at any time */
 
+/* A run that ended leaves its memory, values and all, to the next of the same shapes.  Wipes up to
+ * `most` bytes of what such runs left; true while there is more.  Closing wipes all of it. */
+bool bl_onnx_wipe(bl_onnx *model, size_t most);
+
 /* What a model costs, in bytes. */
 typedef struct {
     size_t packed;    /* weights in kernel order          */

@@ -10,22 +10,58 @@ struct bl_onnx_run {
     bl_tensor    *tensors;
     uint8_t      *memory;
     blind_tensor *outputs;
-    void        **copies; /* of inputs that lay unaligned; NULL else */
-    size_t        next;   /* node to run */
-    blind_code    failed; /* a run that failed stays failed */
+    size_t     wiped;  /* bytes from the start of memory that hold no values, of a run that ended */
+    void     **copies; /* of inputs that lay unaligned; NULL else */
+    size_t     next;   /* node to run */
+    blind_code failed; /* a run that failed stays failed */
 };
+
+/* At most `most` bytes more; how many it was. */
+static size_t wipe_memory(bl_onnx_run *run, size_t most)
+{
+    size_t n = BL_MIN(most, run->plan->memory - run->wiped);
+    bl_wipe(run->memory + run->wiped, n);
+    run->wiped += n;
+    return n;
+}
+
+static void free_copies(bl_onnx_run *run)
+{
+    const bl_model *m = &run->model->model;
+    for (size_t i = 0; run->copies && i < m->n_inputs; i++) {
+        if (run->copies[i])
+            bl_wipe(run->copies[i], bl_tensor_size(&run->tensors[m->input_values[i]]));
+        free(run->copies[i]);
+        run->copies[i] = NULL;
+    }
+}
 
 void bl_run_destroy(bl_onnx_run *run)
 {
     if (!run)
         return;
-    for (size_t i = 0; run->copies && i < run->model->model.n_inputs; i++)
-        free(run->copies[i]);
+    free_copies(run);
     free(run->copies);
+    if (run->memory)
+        wipe_memory(run, SIZE_MAX);
     free(run->tensors);
     free(run->memory);
     free(run->outputs);
     free(run);
+}
+
+/* What is left of a run.  -------------------------------------------------------------------- */
+
+bool bl_onnx_wipe(bl_onnx *m, size_t most)
+{
+    for (size_t i = 0; i < BL_LEN(m->plans); i++) {
+        bl_onnx_run *run = m->plans[i] ? m->plans[i]->idle : NULL;
+        if (run)
+            most -= wipe_memory(run, most);
+        if (run && run->wiped < run->plan->memory)
+            return true;
+    }
+    return false;
 }
 
 /* Inputs.  ----------------------------------------------------------------------------------- */
@@ -175,8 +211,6 @@ static blind_code set_inputs(bl_onnx_run *run, const bl_tensor *inputs, blind_er
     for (size_t i = 0; i < m->n_inputs; i++) {
         bl_tensor *t = &run->tensors[m->input_values[i]];
         size_t     size = bl_tensor_size(&inputs[i]);
-        free(run->copies[i]);
-        run->copies[i] = NULL;
         t->data = size ? inputs[i].data : run->memory; /* never NULL */
         if (size && (uintptr_t)t->data % blind_dtype_size(t->dtype) != 0) {
             run->copies[i] = malloc(size);
@@ -298,6 +332,8 @@ void bl_onnx_run_free(bl_onnx_run *run)
     if (!run)
         return;
     bl_plan *plan = run->plan;
+    free_copies(run);
+    run->wiped = 0;
     plan->runs--;
     if (!plan->idle && !plan->evicted) {
         plan->idle = run;

@@ -86,6 +86,7 @@ blind_code bl_api_infer_begin(bl_exchange *e, blind_error *err)
         return blind_fail(err, BLIND_MEMORY, "server.infer", "out of memory");
     e->data = f;
     f->exchange = e;
+    f->reply.secret = true;
     BL_TRY(read_json_size(e, f, err));
     BL_TRY(bl_registry_resolve(e->server->registry, e->params.model, &f->model, err));
     BL_TRY(make_request(e, f, err));
@@ -160,17 +161,12 @@ static blind_code check_outputs(const inference *f, blind_error *err)
     return BLIND_OK;
 }
 
-static void free_body(void *bytes)
-{
-    free(bytes);
-}
-
 static blind_code submit(bl_exchange *e, inference *f, blind_error *err)
 {
     name_inputs(f);
     BL_TRY(check_outputs(f, err));
     bl_request_set_inputs(f->request, f->asked.inputs, f->asked.input_count);
-    bl_request_own(f->request, bl_buf_take(&e->body, NULL), free_body);
+    bl_request_keep(f->request, &e->body);
     return bl_executor_submit(e->server->executor, f->request, err);
 }
 

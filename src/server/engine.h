@@ -2,7 +2,7 @@
  * callers know this struct and nothing more.
  *
  * The executor owns the process's only compute pool and its one thread makes every call of submit,
- * step and cancel; an engine borrows the pool for the call.  open, describe and close may come from
+ * step, cancel and wipe; an engine borrows the pool for the call.  open, describe and close may come from
  * other threads, open and close without a pool. */
 #ifndef BL_ENGINE_H
 #define BL_ENGINE_H
@@ -63,6 +63,9 @@ typedef struct {
     void (*step)(void *model, bl_job *const *jobs, size_t len, const bl_turn *turn);
     /* Ends a job, finished or not: frees job->state. */
     void (*cancel)(void *model, bl_job *job);
+    /* Wipes up to `most` bytes that ended jobs left in memory kept for the next; true while there
+     * is more.  NULL where nothing stays. */
+    bool (*wipe)(void *model, size_t most);
     void (*close)(void *model);
 } bl_engine;
 

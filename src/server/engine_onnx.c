@@ -267,6 +267,11 @@ static void cancel(void *opaque, bl_job *job)
     bl_onnx_run_free(job->state);
 }
 
+static bool wipe(void *opaque, size_t most)
+{
+    return bl_onnx_wipe(((model *)opaque)->onnx, most);
+}
+
 const bl_engine bl_engine_onnx = {
     .name = "onnx",
     .batch = 1,
@@ -276,5 +281,6 @@ const bl_engine bl_engine_onnx = {
     .submit = submit,
     .step = step,
     .cancel = cancel,
+    .wipe = wipe,
     .close = close_model,
 };

@@ -22,6 +22,7 @@ void bl_exchange_release(bl_exchange *e)
         e->route->done(e);
     bl_buf_done(&e->body);
     free(e);
+    bl_wipe_stack();
 }
 
 static void run_posted(bl_posted *posted)
@@ -153,7 +154,7 @@ static void log_reply(const bl_exchange *e)
 
 void bl_reply(bl_exchange *e, int status, const char *type, bl_buf *body, const char *fields)
 {
-    bl_buf head = BL_BUF_EMPTY;
+    bl_buf head = { .secret = true }; /* small bodies go with it */
     if (e->replied || !e->conn) {
         bl_buf_done(body);
         return;

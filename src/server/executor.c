@@ -2,6 +2,7 @@
  *
  *     shares  a ring of principals that have requests; each has a list of entries and a deficit
  *     entry   one submitted request and the engine's job for it
+ *     litter  a model in whose memory ended requests left values, to be wiped
  *
  * Only the executor's thread removes entries, so it may use one without the lock while it steps. */
 #include "server/executor.h"
@@ -22,6 +23,9 @@ enum {
     MAX_PER_PRINCIPAL = 256,
     MAX_BATCH = 64,
     SLICE_MS = 10,
+    MAX_LITTER = 16,
+    WIPE_SIZE = 256 * 1024, /* at a time: what a request that comes meanwhile waits for */
+    WIPE_AFTER_MS = 1000,   /* while there is always something else to do */
 };
 
 typedef struct share share;
@@ -45,11 +49,20 @@ struct share {
     int64_t      deficit_ns; /* what it may still use of this round; negative: ran over */
 };
 
+typedef struct {
+    const bl_engine *engine;
+    void            *instance;
+    bl_model        *model; /* held meanwhile; NULL in tests */
+    uint64_t         since_ns;
+} litter;
+
 struct bl_executor {
     bl_executor_options options;
     bl_pool            *pool;
     bl_budget           budget;
     pthread_t           thread;
+    litter              litter[MAX_LITTER]; /* of its thread alone, the oldest first */
+    size_t              litter_len;
 
     pthread_mutex_t   lock; /* of what follows */
     pthread_cond_t    work; /* something to look at: a submission, room, a cancel, stop */
@@ -218,6 +231,49 @@ blind_code bl_executor_submit(bl_executor *x, bl_request *request, blind_error *
     return bl_executor_submit_to(x, request, model->engine, model->instance, err);
 }
 
+/* ---- wiping ---- */
+
+/* What the oldest litter holds, up to `most` bytes of it. */
+static void wipe(bl_executor *x, size_t most)
+{
+    litter oldest = x->litter[0];
+    if (oldest.engine->wipe(oldest.instance, most))
+        return;
+    bl_wipe_stack();
+    x->litter_len--;
+    memmove(x->litter, x->litter + 1, x->litter_len * sizeof *x->litter);
+    bl_model_release(oldest.model);
+}
+
+static void note_litter(bl_executor *x, const entry *e)
+{
+    if (!e->engine->wipe)
+        return;
+    for (size_t i = 0; i < x->litter_len; i++)
+        if (x->litter[i].instance == e->instance)
+            return;
+    if (x->litter_len == MAX_LITTER)
+        wipe(x, SIZE_MAX);
+    bl_model *model = bl_request_model(e->job.request);
+    x->litter[x->litter_len++] = (litter){ .engine = e->engine,
+                                           .instance = e->instance,
+                                           .model = model ? bl_model_retain(model) : NULL,
+                                           .since_ns = bl_clock_ns() };
+}
+
+/* Wipes a little when there is nothing else to do, or when it has waited long enough.  Called and
+ * left with the lock held; true when it was let go, so that much may have changed. */
+static bool tidy(bl_executor *x, bool busy)
+{
+    if (x->litter_len == 0 ||
+        (busy && bl_clock_ns() - x->litter[0].since_ns < WIPE_AFTER_MS * (uint64_t)1000000))
+        return false;
+    pthread_mutex_unlock(&x->lock);
+    wipe(x, WIPE_SIZE);
+    pthread_mutex_lock(&x->lock);
+    return true;
+}
+
 /* ---- the end of a request ---- */
 
 static uint64_t *outcome(bl_executor *x, blind_code code)
@@ -255,8 +311,10 @@ static void finish(bl_executor *x, entry *e)
     if (!e->share->entries && e->share->deficit_ns >= 0)
         share_remove(x, e->share);
     pthread_mutex_unlock(&x->lock);
-    if (e->opened)
+    if (e->opened) {
         e->engine->cancel(e->instance, &e->job);
+        note_litter(x, e);
+    }
     bl_request_attach(e->job.request, NULL, NULL);
     put_last_event(e);
     entry_free(e);
@@ -468,13 +526,16 @@ static void *run(void *arg)
     while (!x->stop || x->stats.queued) {
         deadline = reap(x);
         entry *e = choose(x);
+        bool   tidied = tidy(x, e != NULL);
         if (e)
             step(x, e);
-        else if (!x->stop)
+        else if (!x->stop && !tidied)
             wait_for_work(x, deadline);
     }
     drop_empty(x);
     pthread_mutex_unlock(&x->lock);
+    while (x->litter_len)
+        wipe(x, SIZE_MAX);
     return NULL;
 }
 

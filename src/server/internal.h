@@ -88,6 +88,9 @@ BLIND_MUST_USE blind_code bl_identity_make(bl_server *server, blind_error *err);
 BLIND_MUST_USE blind_code bl_identity_reload(bl_server *server, blind_error *err);
 BLIND_MUST_USE blind_code bl_identity_csr(bl_server *server, bl_buf *pem, blind_error *err);
 
+/* wipe.c: from now on libraries wipe what they free, in the whole process. */
+void bl_wipe_libraries(void);
+
 /* The pending attestations of a peer: false when there are too many. */
 bool bl_pending_take(bl_server *server, unsigned peer);
 void bl_pending_give(bl_server *server, unsigned peer);

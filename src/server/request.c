@@ -6,12 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { QUEUE_EVENTS = 64, QUEUE_BYTES = 1 << 20, MAX_OWNED = 4 };
-
-typedef struct {
-    void *owner;
-    void (*release)(void *owner);
-} owned;
+enum { QUEUE_EVENTS = 64, QUEUE_BYTES = 1 << 20 };
 
 struct bl_request {
     bl_request_options  options;
@@ -21,8 +16,7 @@ struct bl_request {
     bl_arena            arena;
     const blind_tensor *inputs;
     size_t              inputs_len;
-    owned               owned[MAX_OWNED];
-    size_t              owned_len;
+    bl_buf              kept;     /* what inputs borrow from */
     size_t              reserved; /* bytes of options.budget */
 
     pthread_mutex_t lock; /* of what follows, and of options.wake */
@@ -74,8 +68,7 @@ void bl_event_free(bl_event *event)
         return;
     if (event->release)
         event->release(event->owner);
-    if (event->kind == BL_EVENT_TEXT) /* what a model says is the client's secret */
-        bl_wipe(event, event->size);
+    bl_wipe(event, event->size); /* what a model says is the client's secret */
     free(event);
 }
 
@@ -86,6 +79,7 @@ blind_code bl_request_new(const bl_request_options *options, bl_request **out, b
     if (!r)
         return blind_fail(err, BLIND_MEMORY, "request.new", "no memory for a request");
     r->options = *options;
+    r->arena.secret = true;
     if (!r->options.queue_events)
         r->options.queue_events = QUEUE_EVENTS;
     if (!r->options.queue_bytes)
@@ -121,10 +115,7 @@ void bl_request_release(bl_request *r)
         return;
     drop_events(r);
     bl_arena_done(&r->arena);
-    while (r->owned_len) {
-        const owned *o = &r->owned[--r->owned_len];
-        o->release(o->owner);
-    }
+    bl_buf_done(&r->kept);
     bl_budget_give(r->options.budget, r->reserved);
     bl_model_release(r->options.model);
     pthread_mutex_destroy(&r->lock);
@@ -142,12 +133,12 @@ void bl_request_set_inputs(bl_request *r, const blind_tensor *inputs, size_t len
     r->inputs_len = len;
 }
 
-bool bl_request_own(bl_request *r, void *owner, void (*release)(void *owner))
+void bl_request_keep(bl_request *r, bl_buf *bytes)
 {
-    if (r->owned_len == MAX_OWNED)
-        return false;
-    r->owned[r->owned_len++] = (owned){ owner, release };
-    return true;
+    bl_buf_done(&r->kept);
+    r->kept = *bytes;
+    r->kept.secret = true;
+    *bytes = BL_BUF_EMPTY;
 }
 
 blind_code bl_request_reserve(bl_request *r, size_t more, blind_error *err)

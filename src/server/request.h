@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/base.h"
+#include "base/buf.h"
 #include "blind/tensor.h"
 #include "server/principal.h"
 
@@ -51,7 +52,7 @@ struct bl_event {
     void *owner;
 };
 
-/* Frees an event taken out of a queue. */
+/* Wipes and frees an event taken out of a queue. */
 void bl_event_free(bl_event *event);
 /* A zeroed event with `extra` bytes behind it, at (event + 1); NULL when there is no memory. */
 bl_event *bl_event_new(bl_event_kind kind, size_t extra);
@@ -81,11 +82,11 @@ BLIND_MUST_USE blind_code bl_request_new(const bl_request_options *options, bl_r
 bl_request               *bl_request_retain(bl_request *request);
 void                      bl_request_release(bl_request *request);
 
-/* Before submission: where inputs are decoded.  What they borrow from besides is released with the
- * request; _own takes at most four owners and is false beyond. */
+/* Before submission: where inputs are decoded.  _keep takes over the bytes that they borrow from.
+ * Both are wiped when the last reference goes. */
 bl_arena *bl_request_arena(bl_request *request);
 void      bl_request_set_inputs(bl_request *request, const blind_tensor *inputs, size_t len);
-bool      bl_request_own(bl_request *request, void *owner, void (*release)(void *owner));
+void      bl_request_keep(bl_request *request, bl_buf *bytes);
 /* Reserves `more` bytes of the budget until the request ends.  Errors: MEMORY */
 BLIND_MUST_USE blind_code bl_request_reserve(bl_request *request, size_t more, blind_error *err);
 

@@ -122,6 +122,7 @@ blind_code bl_server_new(const bl_config *config, bl_server **out, blind_error *
     bl_server *s = calloc(1, sizeof *s);
     if (!s)
         return blind_fail(err, BLIND_MEMORY, "server", "out of memory");
+    bl_wipe_libraries();
     s->config = config;
     s->signal_fd = s->stop_fd = -1;
     s->started_s = bl_clock_wall_s();

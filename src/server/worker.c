@@ -32,8 +32,10 @@ static bl_chore *take(bl_worker *w)
 
 static void *run(void *arg)
 {
-    for (bl_chore *task = take(arg); task; task = take(arg))
+    for (bl_chore *task = take(arg); task; task = take(arg)) {
         task->run(task);
+        bl_wipe_stack();
+    }
     return NULL;
 }
 

@@ -1,5 +1,7 @@
 /* The ONNX engine through registry and executor: answers, refusals that say what was expected, and
  * single answers beside a stream of tokens.  The models are of tests/vectors/engine/make.py. */
+#include "base/file.h"
+#include "onnx/onnx.h"
 #include "server/registry.h"
 #include "tests/engine/test_asking.h"
 
@@ -238,7 +240,48 @@ TEST(onnx_answers_share_the_time_with_a_stream)
     end(&s);
 }
 
+static bl_onnx_run *run_sum(bl_onnx *m, blind_tensor in[2])
+{
+    bl_onnx_run *run;
+    CHECK_CODE(BLIND_OK, bl_onnx_run_new(m, in, 2, &run, NULL), "run");
+    CHECK_CODE(BLIND_OK, bl_onnx_run_step(run, 0, NULL), "step");
+    CHECK(((float *)bl_onnx_run_output(run, 0)->data)[5] == 36);
+    return run;
+}
+
+TEST(onnx_memory_is_wiped_in_pieces_and_never_under_a_run)
+{
+    float        a[] = { 1, 2, 3, 4, 5, 6 }, b[] = { 10, 20, 30 }, zeros[6] = { 0 };
+    bl_auto_buf  file = BL_BUF_EMPTY;
+    bl_onnx     *m;
+    blind_tensor in[] = {
+        { .name = "b", .rank = 1, .shape = { 3 }, .data = b, .size = sizeof b },
+        { .name = "a", .rank = 2, .shape = { 2, 3 }, .data = a, .size = sizeof a },
+    };
+    CHECK_CODE(BLIND_OK, bl_file_read("tests/vectors/engine/sum.onnx", 1 << 20, &file, NULL), "");
+    CHECK_CODE(BLIND_OK, bl_onnx_open(bl_buf_span(&file), NULL, &m, NULL), "open");
+    CHECK(!bl_onnx_wipe(m, SIZE_MAX)); /* nothing was computed yet */
+    bl_onnx_run *one = run_sum(m, in), *two = run_sum(m, in);
+    const float *left = bl_onnx_run_output(one, 0)->data;
+    bl_onnx_run_free(one);
+    CHECK(left[5] == 36);
+    while (bl_onnx_wipe(m, 8))
+        ;
+    assert_memory_equal(left, zeros, sizeof zeros);
+    CHECK(((float *)bl_onnx_run_output(two, 0)->data)[5] == 36);
+    one = run_sum(m, in); /* in the memory that was wiped */
+    CHECK(bl_onnx_run_output(one, 0)->data == left);
+    CHECK(!bl_onnx_wipe(m, SIZE_MAX));
+    CHECK(left[5] == 36);
+    bl_onnx_run_free(one);
+    bl_onnx_run_free(two);
+    CHECK(!bl_onnx_wipe(m, SIZE_MAX));
+    assert_memory_equal(left, zeros, sizeof zeros);
+    bl_onnx_close(m);
+}
+
 TESTS(RUN(onnx_engine_answers_with_all_outputs),
       RUN(onnx_engine_takes_inputs_without_names_by_place), RUN(onnx_engine_says_what_it_expected),
       RUN(onnx_engine_refuses_bytes_that_are_not_its_shape),
-      RUN(onnx_engine_refuses_files_that_are_none), RUN(onnx_answers_share_the_time_with_a_stream))
+      RUN(onnx_engine_refuses_files_that_are_none), RUN(onnx_answers_share_the_time_with_a_stream),
+      RUN(onnx_memory_is_wiped_in_pieces_and_never_under_a_run))

@@ -313,6 +313,85 @@ TEST(executor_that_ends_tells_who_waits)
     CHECK(test_jobs_open == 0);
 }
 
+/* An engine whose wiping goes on for as long as the test wants. */
+static _Atomic int  wipes;
+static _Atomic bool wiping, may_end;
+
+static bool wipe_slowly(void *model, size_t most)
+{
+    CHECK(model && most > 0);
+    atomic_store(&wiping, true);
+    while (!atomic_load(&may_end))
+        usleep(100);
+    atomic_store(&wiping, false);
+    atomic_fetch_add(&wipes, 1);
+    return false; /* that was all */
+}
+
+static bl_engine wiper(void)
+{
+    bl_engine engine = test_engine_grind;
+    engine.wipe = wipe_slowly;
+    atomic_store(&wipes, 0);
+    atomic_store(&may_end, false);
+    return engine;
+}
+
+TEST(executor_sees_what_comes_while_it_wipes)
+{
+    bl_engine engine = wiper();
+    bench     b = start((bl_executor_options){ 0 }, "words v1 0\na ", "grind v1 1 1\n");
+    asked     one, two;
+    ask_new(&one, "ann", (bl_request_options){ 0 }, 0);
+    ask_new(&two, "bob", (bl_request_options){ 0 }, 0);
+    CHECK_CODE(BLIND_OK, bl_executor_submit_to(b.x, one.request, &engine, b.grind, NULL), "one");
+    ask_wait(&one);
+    CHECK_CODE(BLIND_OK, one.code, "answered before it is wiped");
+    while (!atomic_load(&wiping))
+        usleep(100);
+    CHECK_CODE(BLIND_OK, bl_executor_submit_to(b.x, two.request, &engine, b.grind, NULL), "two");
+    atomic_store(&may_end, true);
+    ask_wait(&two);
+    CHECK_CODE(BLIND_OK, two.code, "two");
+    ask_done(&one);
+    ask_done(&two);
+    end(&b);
+    CHECK(atomic_load(&wipes) == 2);
+}
+
+TEST(executor_wipes_while_others_compute)
+{
+    bl_engine engine = wiper();
+    bench     b = start((bl_executor_options){ 0 }, "words v1 0\na ", "grind v1 100 10\n");
+    void     *busy;
+    asked     longest, quick;
+    CHECK_CODE(BLIND_OK,
+               test_engine_grind.open(bl_span_str("grind v1 1000000 500\n"),
+                                      &(bl_engine_options){ 0 }, &busy, NULL),
+               "busy");
+    atomic_store(&may_end, true);
+    ask_new(&longest, "ann", (bl_request_options){ 0 }, 0);
+    ask_new(&quick, "bob", (bl_request_options){ 0 }, 0);
+    CHECK_CODE(BLIND_OK,
+               bl_executor_submit_to(b.x, longest.request, &test_engine_grind, busy, NULL),
+               "longest");
+    CHECK_CODE(BLIND_OK, bl_executor_submit_to(b.x, quick.request, &engine, b.grind, NULL),
+               "quick");
+    ask_wait(&quick);
+    CHECK(atomic_load(&wipes) == 0);
+    while (atomic_load(&wipes) == 0)
+        usleep(1000);
+    ask_poll(&longest);
+    CHECK(!longest.ended);
+    ask_done(&longest);
+    ask_done(&quick);
+    bl_executor_free(b.x);
+    test_engine_grind.close(busy);
+    test_engine_words.close(b.words);
+    test_engine_grind.close(b.grind);
+    CHECK(test_jobs_open == 0);
+}
+
 TESTS(RUN(executor_gives_one_output_and_timings), RUN(executor_streams_tokens_in_order),
       RUN(executor_reports_what_the_engine_refuses), RUN(executor_shares_time_between_principals),
       RUN(executor_shares_time_between_anonymous_sessions),
@@ -321,4 +400,5 @@ TESTS(RUN(executor_gives_one_output_and_timings), RUN(executor_streams_tokens_in
       RUN(executor_cancels_a_request_that_is_stalled_or_waiting),
       RUN(executor_ends_a_request_at_its_deadline), RUN(executor_bounds_its_queues),
       RUN(executor_bounds_the_memory_of_requests), RUN(executor_drains),
-      RUN(executor_that_ends_tells_who_waits))
+      RUN(executor_that_ends_tells_who_waits), RUN(executor_sees_what_comes_while_it_wipes),
+      RUN(executor_wipes_while_others_compute))

@@ -1,0 +1,269 @@
+/* What a client sent is nowhere in the server's memory once it was answered.
+ *
+ * The server runs in a child, which searches its own memory for what the parent asks for.  Patterns
+ * travel and rest masked, so that the search does not find itself. */
+#include "http/kserve.h"
+#include "tests/server/harness.h"
+
+#include "crypto/random.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROWS = 10000, PATTERN = 16, CHUNK = 1 << 20, MASK = 0xa5 };
+
+typedef struct {
+    uint8_t size, bytes[PATTERN]; /* masked */
+} pattern;
+
+static struct {
+    pid_t    pid;
+    int      ask, answer;
+    uint16_t port;
+} child;
+
+/* ---- the child ---- */
+
+static size_t count_in(const uint8_t *bytes, size_t size, const pattern *p)
+{
+    size_t found = 0;
+    for (size_t i = 0; i + p->size <= size; i++) {
+        size_t k = 0;
+        while (k < p->size && (bytes[i + k] ^ MASK) == p->bytes[k])
+            k++;
+        found += k == p->size;
+    }
+    return found;
+}
+
+/* Pages that were never touched are not read. */
+static bool any_resident(uintptr_t at, size_t size)
+{
+    unsigned char pages[CHUNK / 4096];
+    if (mincore((void *)at, size, pages) != 0)
+        return false;
+    for (size_t i = 0; i < size / 4096; i++)
+        if (pages[i] & 1)
+            return true;
+    return false;
+}
+
+static size_t search_region(int memory, uintptr_t from, uintptr_t to, uint8_t *chunk,
+                            const pattern *p)
+{
+    size_t found = 0, kept = 0; /* the end of one chunk may begin what the next one ends */
+    for (uintptr_t at = from; at < to; at += CHUNK) {
+        size_t size = BL_MIN(to - at, (uintptr_t)CHUNK);
+        if (!any_resident(at, size) ||
+            pread(memory, chunk + kept, size, (off_t)at) != (ssize_t)size) {
+            kept = 0;
+            continue;
+        }
+        found += count_in(chunk, kept + size, p);
+        kept = p->size - 1u;
+        memmove(chunk, chunk + size, kept);
+    }
+    return found;
+}
+
+/* Sanitizers' shadows are regions of terabytes and hold no content. */
+static size_t search(const pattern *p)
+{
+    FILE    *maps = fopen("/proc/self/maps", "re");
+    int      memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    uint8_t *chunk = mmap(NULL, CHUNK + 4096, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    size_t   found = 0;
+    char     line[512], rights[8];
+    if (!maps || memory < 0 || chunk == MAP_FAILED)
+        _exit(3);
+    while (fgets(line, sizeof line, maps)) {
+        uintptr_t from, to;
+        /* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, rights) != 3 ||
+            rights[1] != 'w' || to - from > (uintptr_t)1 << 32 ||
+            (from <= (uintptr_t)chunk && (uintptr_t)chunk < to))
+            continue;
+        found += search_region(memory, from, to, chunk, p);
+    }
+    munmap(chunk, CHUNK + 4096);
+    close(memory);
+    fclose(maps);
+    return found;
+}
+
+static void serve(int asked, int answers)
+{
+    const char *settings[] = { "model", "sum=tests/vectors/engine/sum.onnx", NULL };
+    test_server server;
+    pattern     p;
+    test_server_start(&server, settings);
+    uint16_t port = bl_server_port(server.server, BL_ON_ATTESTED);
+    bool     good = write(answers, &port, sizeof port) == (ssize_t)sizeof port;
+    while (good && read(asked, &p, sizeof p) == (ssize_t)sizeof p) {
+        size_t found = search(&p);
+        good = write(answers, &found, sizeof found) == (ssize_t)sizeof found;
+    }
+    test_server_stop(&server);
+    _exit(0);
+}
+
+/* ---- the parent ---- */
+
+static int start(void **state)
+{
+    int ask[2], answer[2];
+    (void)state;
+    CHECK(pipe2(ask, O_CLOEXEC) == 0 && pipe2(answer, O_CLOEXEC) == 0);
+    child.pid = fork();
+    CHECK(child.pid >= 0);
+    if (child.pid == 0) {
+        close(ask[1]);
+        close(answer[0]);
+        serve(ask[0], answer[1]);
+    }
+    close(ask[0]);
+    close(answer[1]);
+    child.ask = ask[1];
+    child.answer = answer[0];
+    CHECK(read(child.answer, &child.port, sizeof child.port) == (ssize_t)sizeof child.port);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    int status;
+    (void)state;
+    close(child.ask);
+    close(child.answer);
+    CHECK(waitpid(child.pid, &status, 0) == child.pid && WIFEXITED(status) &&
+          WEXITSTATUS(status) == 0);
+    return 0;
+}
+
+static size_t count(const void *bytes, size_t size)
+{
+    pattern p = { .size = (uint8_t)size };
+    size_t  found;
+    CHECK(size <= PATTERN);
+    for (size_t i = 0; i < size; i++)
+        p.bytes[i] = (uint8_t)(((const uint8_t *)bytes)[i] ^ MASK);
+    CHECK(write(child.ask, &p, sizeof p) == (ssize_t)sizeof p);
+    CHECK(read(child.answer, &found, sizeof found) == (ssize_t)sizeof found);
+    return found;
+}
+
+/* The server wipes when it has nothing else to do, which it soon has not. */
+static void expect_gone(const char *what, const void *bytes, size_t size)
+{
+    size_t found = 0;
+    for (int i = 0; i < 50; i++) {
+        found = count(bytes, size);
+        if (found == 0)
+            return;
+        usleep(100000);
+    }
+    fail_msg("%s: %zu times in the server's memory", what, found);
+}
+
+static float input[ROWS * 3], zeros[3];
+
+/* Three floats in [1, 2) of random digits, again and again. */
+static void fill(void)
+{
+    uint32_t bits[3];
+    CHECK(bl_random((uint8_t *)bits, sizeof bits, NULL) == BLIND_OK);
+    for (int i = 0; i < 3; i++)
+        bits[i] = 0x3f800000 | (bits[i] & 0x007fffff);
+    for (size_t i = 0; i < BL_LEN(input); i++)
+        memcpy(&input[i], &bits[i % 3], sizeof *input);
+}
+
+/* The model's first output is its input; the other is asked for. */
+static void infer(test_peer *p, bool binary, const char *more)
+{
+    blind_tensor in[] = {
+        { "a", BLIND_F32, 2, { ROWS, 3 }, input, sizeof input },
+        { "b", BLIND_F32, 1, { 3 }, zeros, sizeof zeros },
+    };
+    bl_kserve_wanted  doubled = { .name = "doubled", .binary = binary };
+    bl_kserve_request r = {
+        .inputs = in, .input_count = 2, .outputs = &doubled, .output_count = 1
+    };
+    bl_auto_buf      body = BL_BUF_EMPTY;
+    int64_t          json_size;
+    char             fields[300];
+    test_auto_answer answer = { 0 };
+    fill();
+    CHECK(bl_kserve_request_write(&r, binary, &body, &json_size, NULL) == BLIND_OK);
+    int n = snprintf(fields, sizeof fields, "%s", more);
+    if (binary)
+        snprintf(fields + n, sizeof fields - (size_t)n, BL_KSERVE_HEADER ": %lld\r\n",
+                 (long long)json_size);
+    test_ask(p, "POST /v2/models/sum/infer", fields, bl_buf_span(&body), &answer);
+    CHECK(answer.status == 200);
+}
+
+static char there[] = "there from before"; /* the fork */
+
+TEST(the_search_finds_what_is_there)
+{
+    CHECK(count(there, PATTERN) > 0);
+    there[0]++; /* what is never written lies where it cannot be */
+}
+
+TEST(a_binary_request_leaves_nothing)
+{
+    test_peer p;
+    test_peer_open(&p, child.port);
+    CHECK(test_peer_attest(&p) == 200);
+    infer(&p, true, "");
+    expect_gone("the numbers", input, 3 * sizeof *input);
+    test_peer_close(&p);
+}
+
+TEST(a_json_request_leaves_nothing)
+{
+    test_peer p;
+    char      text[64]; /* the beginning of which is searched for */
+    double    wide;
+    test_peer_open(&p, child.port);
+    CHECK(test_peer_attest(&p) == 200);
+    infer(&p, false, "");
+    expect_gone("the numbers", input, 3 * sizeof *input);
+    snprintf(text, sizeof text, "%.9g,%.9g", (double)input[0], (double)input[1]);
+    expect_gone("the text", text, PATTERN);
+    wide = (double)input[0];
+    expect_gone("the parsed number", &wide, sizeof wide);
+    test_peer_close(&p);
+}
+
+TEST(a_connection_leaves_no_head)
+{
+    test_peer p;
+    uint8_t   random[PATTERN / 2];
+    char      text[PATTERN + 1], fields[64];
+    CHECK(bl_random(random, sizeof random, NULL) == BLIND_OK);
+    bl_hex_encode(bl_span(random, sizeof random), text);
+    snprintf(fields, sizeof fields, "X-Secret: %s\r\n", text);
+    test_peer_open(&p, child.port);
+    CHECK(test_peer_attest(&p) == 200);
+    infer(&p, true, fields);
+    test_peer_close(&p);
+    expect_gone("a field", text, PATTERN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RUN(the_search_finds_what_is_there),
+        RUN(a_binary_request_leaves_nothing),
+        RUN(a_json_request_leaves_nothing),
+        RUN(a_connection_leaves_no_head),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
