@@ -50,6 +50,38 @@ BLIND_API int64_t blind_policy_not_after(const blind_policy *policy);
 /* What the policy leaves open, one sentence each; NULL past the last. */
 BLIND_API const char *blind_policy_warning(const blind_policy *policy, size_t i);
 
+/* The files of a build and how it will be started.  NULL and 0 stand for what is not given; what is
+ * given and means nothing to the TEE is an error.  docs/formats/policy.md, "From a build", says
+ * what is computed of it and what must be given. */
+typedef struct {
+    const char *binary;        /* sim: the program */
+    const char *uki;           /* tpm, snp, tdx: unified kernel image */
+    const char *firmware;      /* snp, tdx: OVMF image */
+    const char *kernel;        /* snp: kernel handed over by the hypervisor, where it is no UKI */
+    const char *initrd;        /* snp, with kernel */
+    const char *command_line;  /* snp, with kernel: text */
+    bool        firmware_only; /* snp: nothing behind the firmware is measured, and that is meant */
+    uint32_t    vcpus;         /* snp */
+    const char *vcpu_type;     /* snp on QEMU: "EPYC-Milan" */
+    const char *vmm;           /* snp: "qemu" (NULL), "ec2", "gce" */
+    uint64_t    guest_features; /* snp: SEV_FEATURES; 0: 1 */
+    const char *start;          /* tpm, tdx: the UKI comes from "disk" (NULL) or a "loader" */
+    const char *secure_boot;    /* tpm, tdx: "off", "empty", "on"; NULL: not known */
+    const char *pk, *kek, *db, *dbx,
+        *authority;     /* tpm, tdx: files with these variables' contents */
+    const char *phases; /* tpm, tdx: boot phases that extend PCR 11, "enter-initrd:leave-initrd" */
+    uint32_t    stub;   /* tpm, tdx: version of systemd-stub; 0: what the UKI says */
+    const char *page_order; /* tdx: "pages" (NULL) or "passes" */
+    const char *eif;        /* nitro: enclave image */
+    const char *sigstruct;  /* sgx */
+} blind_build;
+
+/* A register whose value the build does not tell, or that is wanted beside those it tells. */
+typedef struct {
+    const char *name;  /* "rtmr0" */
+    const char *value; /* hexadecimal digits, or "any": it does not matter */
+} blind_policy_register;
+
 /* Writes a commented policy from a build.  All strings are borrowed for the call. */
 typedef struct {
     const char *name;   /* as clients address it */
@@ -57,15 +89,22 @@ typedef struct {
     const char *path;
 } blind_policy_model;
 typedef struct {
-    const char               *tee;    /* "sim" */
-    const char               *binary; /* the program that will run in the TEE */
+    const char               *tee;    /* "sim", "tpm", "snp", "tdx", "nitro", "sgx" */
+    const char               *binary; /* build.binary, as it was named first */
     const char               *server; /* "ca", "pin" or "any"; NULL: "ca" */
     const blind_policy_model *models; /* none: others = "allow", which
                                           blind_policy_warning() mentions */
-    size_t models_len;
-    bool   others; /* allow models beside those named */
+    size_t                       models_len;
+    bool                         others; /* allow models beside those named */
+    blind_build                  build;
+    const blind_policy_register *registers;
+    size_t                       registers_len;
 } blind_policy_recipe;
-/* out  NUL-terminated text, free() it.  Errors: USAGE, IO, MEMORY */
+/* A register that must be asked for, and of which neither build nor recipe tell the value, is
+ * written as "?": such a policy cannot be loaded until somebody fills it in.
+ *
+ * out  NUL-terminated text, free() it.  Errors: USAGE, INPUT (a file of the build is malformed),
+ *      NOT_FOUND, DENIED, IO, LIMIT, MEMORY */
 BLIND_API BLIND_MUST_USE blind_code blind_policy_create(const blind_policy_recipe *recipe,
                                                         char **out, blind_error *err);
 

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/hex.h"
 #include "blind/version.h"
+#include "cli/build.h"
 #include "cli/commands.h"
 
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static blind_code print_text(const char *text, blind_error *err)
 
 /* ---- create ---- */
 
-enum { MAX_MODELS = 200, NAME_SIZE = 160 };
+enum { MAX_MODELS = 200, MAX_REGISTERS = 32, NAME_SIZE = 160 };
 
 /* NAME=FILE or NAME=SHA256: 64 hexadecimal digits are a digest. */
 static blind_code read_models(const bl_args *args, blind_policy_model *models,
@@ -39,9 +40,48 @@ static blind_code read_models(const bl_args *args, blind_policy_model *models,
     return BLIND_OK;
 }
 
+/* NAME=HEX or NAME=any. */
+static blind_code read_registers(const bl_args *args, blind_policy_register *registers,
+                                 char (*names)[NAME_SIZE], size_t *len, blind_error *err)
+{
+    const char *text;
+    for (*len = 0; (text = bl_args_nth(args, "register", *len)); ++*len) {
+        if (*len == MAX_REGISTERS)
+            return blind_fail(err, BLIND_USAGE, STAGE, "more than %d registers", MAX_REGISTERS);
+        BL_TRY(bl_args_pair(text, names[*len], NAME_SIZE, &registers[*len].value, err));
+        registers[*len].name = names[*len];
+    }
+    return BLIND_OK;
+}
+
+static blind_code read_build(const bl_args *args, blind_build *out, blind_error *err)
+{
+    const char *ovmf = bl_args_text(args, "ovmf"), *tdvf = bl_args_text(args, "tdvf");
+    *out = bl_build_from_args(args);
+    out->binary = bl_args_text(args, "binary");
+    out->eif = bl_args_text(args, "eif");
+    out->sigstruct = bl_args_text(args, "sigstruct");
+    out->firmware = ovmf ? ovmf : tdvf;
+    if (ovmf && tdvf)
+        return blind_fail(err, BLIND_USAGE, STAGE, "--ovmf and --tdvf: expected one of them");
+    return BLIND_OK;
+}
+
+/* Says on stderr which registers wait to be filled in. */
+static void tell_open(const char *text)
+{
+    for (const char *line = text; line && *line; line = strchr(line, '\n'), line += line != NULL) {
+        size_t name = strcspn(line, " \n");
+        if (strncmp(line + name, " = \"?\"", 6) == 0)
+            fprintf(stderr, "blind policy create: not usable until '%.*s' is filled in\n",
+                    (int)name, line);
+    }
+}
+
 static blind_code put_policy(bl_args *args, const char *text, blind_error *err)
 {
     const char *path = bl_args_text(args, "out");
+    tell_open(text);
     if (path)
         BL_TRY(bl_file_write_atomic(path, bl_span_str(text), 0644, err));
     if (args->json)
@@ -56,15 +96,21 @@ static blind_code run_create(bl_args *args, blind_error *err)
 {
     blind_policy_model models[MAX_MODELS];
     char(*names)[NAME_SIZE] = calloc(MAX_MODELS, sizeof *names);
-    const char         *others = bl_args_text(args, "others");
-    blind_policy_recipe recipe = { .tee = bl_args_text(args, "tee"),
-                                   .binary = bl_args_text(args, "binary"),
-                                   .server = bl_args_text(args, "server"),
-                                   .models = models,
-                                   .others = others && strcmp(others, "allow") == 0 };
-    char               *text = NULL;
-    blind_code          code = names ? read_models(args, models, names, &recipe.models_len, err)
-                                     : blind_fail(err, BLIND_MEMORY, STAGE, "out of memory");
+    const char           *others = bl_args_text(args, "others");
+    blind_policy_register registers[MAX_REGISTERS];
+    char                  names_of[MAX_REGISTERS][NAME_SIZE];
+    blind_policy_recipe   recipe = { .tee = bl_args_text(args, "tee"),
+                                     .server = bl_args_text(args, "server"),
+                                     .models = models,
+                                     .others = others && strcmp(others, "allow") == 0,
+                                     .registers = registers };
+    char                 *text = NULL;
+    blind_code            code = names ? read_models(args, models, names, &recipe.models_len, err)
+                                       : blind_fail(err, BLIND_MEMORY, STAGE, "out of memory");
+    if (code == BLIND_OK)
+        code = read_registers(args, registers, names_of, &recipe.registers_len, err);
+    if (code == BLIND_OK)
+        code = read_build(args, &recipe.build, err);
     if (code == BLIND_OK)
         code = blind_policy_create(&recipe, &text, err);
     if (code == BLIND_OK)
@@ -77,15 +123,24 @@ static blind_code run_create(bl_args *args, blind_error *err)
 static const bl_option create_options[] = {
     { .name = "tee",
       .kind = BL_CHOICE,
-      .choices = "sim",
+      .choices = BL_TEES_BUILT,
       .arg = "TEE",
       .fallback = "sim",
       .help = "where the program will run" },
     { .name = "binary",
       .kind = BL_FILE,
       .arg = "FILE",
-      .required = true,
-      .help = "the program that will run there" },
+      .help = "sim: the program that will run there" },
+    { .name = "ovmf", .kind = BL_FILE, .arg = "FILE", .help = "snp: the firmware image" },
+    { .name = "tdvf", .kind = BL_FILE, .arg = "FILE", .help = "tdx: the firmware image" },
+    { .name = "eif", .kind = BL_FILE, .arg = "FILE", .help = "nitro: the enclave image" },
+    { .name = "sigstruct", .kind = BL_FILE, .arg = "FILE", .help = "sgx: the signed structure" },
+    BL_OPTIONS_BUILD,
+    { .name = "register",
+      .kind = BL_TEXT,
+      .arg = "NAME=HEX",
+      .repeat = true,
+      .help = "a register that the build does not tell, or one more; HEX may be any" },
     { .name = "model",
       .kind = BL_TEXT,
       .arg = "NAME=FILE",
@@ -111,7 +166,12 @@ const bl_command bl_command_policy_create = {
     .summary = "write a policy from a build: what it will measure to",
     .options = create_options,
     .examples = "blind policy create --tee sim --binary build/release/blind --out policy.toml\n"
-                "blind policy create --binary build/release/blind --model digits=digits.onnx",
+                "blind policy create --binary build/release/blind --model digits=digits.onnx\n"
+                "blind policy create --tee tpm --uki uki.efi --secure-boot off\n"
+                "blind policy create --tee snp --ovmf OVMF.fd --uki uki.efi --vcpus 4 --vcpu-type "
+                "EPYC-Milan\n"
+                "blind policy create --tee tdx --tdvf OVMF.fd --register rtmr0=HEX --out p.toml\n"
+                "blind policy create --tee nitro --eif app.eif --out policy.toml",
     .run = run_create,
     .appraises = true,
 };

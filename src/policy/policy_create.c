@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "blind/policy.h"
 #include "crypto/hash.h"
+#include "measure/build.h"
 #include "measure/measure.h"
 
 #include <stdlib.h>
@@ -49,25 +50,146 @@ static void put_path(bl_buf *b, const char *path)
         bl_buf_add_u8(b, (unsigned char)*path < 0x20 || *path == 0x7f ? '?' : (uint8_t)*path);
 }
 
-static blind_code put_sim(bl_buf *b, const blind_policy_recipe *r, blind_error *err)
+/* ---- registers ---- */
+
+/* The first register of this name in the recipe; NULL: none. */
+static const blind_policy_register *find_given(const blind_policy_recipe *r, const char *name)
 {
-    uint8_t  measurement[48];
-    uint64_t size;
-    BL_TRY(bl_measure_sim(r->binary, measurement, &size, err));
-    bl_buf_add_str(b,
-                   "# Simulated evidence is signed by a key that everybody knows: it passes only\n"
-                   "# where the caller says so too (--simulation).\n"
-                   "tees = [\"sim\"]\n\n"
-                   "# An enclave that its host can debug is refused.\n"
-                   "allow_debug = false\n\n"
-                   "# SHA-384 of ");
-    put_path(b, r->binary);
-    bl_buf_printf(b, ", %llu bytes\n[[sim.reference]]\nname = \"this build\"\nmeasurement = \"",
-                  (unsigned long long)size);
-    put_hex(b, measurement, sizeof measurement);
-    bl_buf_add_str(b, "\"\n");
+    for (size_t i = 0; i < r->registers_len; i++)
+        if (strcmp(r->registers[i].name, name) == 0)
+            return &r->registers[i];
+    return NULL;
+}
+
+static const char *given(const blind_policy_recipe *r, const char *name)
+{
+    const blind_policy_register *found = find_given(r, name);
+    return found ? found->value : NULL;
+}
+
+static bool is_value(const char *text)
+{
+    size_t digits = strspn(text, "0123456789abcdefABCDEF");
+    return strcmp(text, "any") == 0 ||
+           (!text[digits] && (digits == 40 || digits == 64 || digits == 96 || digits == 128));
+}
+
+/* Names and values that would not be one line of the set. */
+static blind_code check_given(const blind_policy_recipe *r, blind_error *err)
+{
+    for (size_t i = 0; i < r->registers_len; i++) {
+        const blind_policy_register *g = &r->registers[i];
+        size_t plain = strspn(g->name, "abcdefghijklmnopqrstuvwxyz0123456789_");
+        if (!plain || g->name[plain] || plain > 32)
+            return blind_fail(err, BLIND_USAGE, STAGE, "'%s' cannot name a register", g->name);
+        if (!is_value(g->value))
+            return blind_fail(err, BLIND_USAGE, STAGE,
+                              "register '%s': expected hexadecimal digits of a digest, or any",
+                              g->name);
+        if (find_given(r, g->name) != g)
+            return blind_fail(err, BLIND_USAGE, STAGE, "register '%s' twice", g->name);
+    }
     return BLIND_OK;
 }
+
+/* What the build tells; else what was given; else "?", which no policy can be loaded with. */
+static blind_code put_built(bl_buf *b, const bl_built *built, const char *value, blind_error *err)
+{
+    bl_buf_printf(b, "%s = \"", built->name);
+    if (built->size && value)
+        return blind_fail(err, BLIND_USAGE, STAGE, "register '%s' is given, but the build tells it",
+                          built->name);
+    if (built->size) {
+        put_hex(b, built->value, built->size);
+        bl_buf_add_str(b, "\"\n");
+    } else if (value) {
+        bl_buf_printf(b, "%s\" # given: the build does not tell it, %s\n", value, built->why);
+    } else {
+        bl_buf_printf(b, "?\" # fill in: the build does not tell it, %s\n", built->why);
+    }
+    return BLIND_OK;
+}
+
+static bool is_built(const bl_build_result *built, const char *name)
+{
+    for (size_t i = 0; i < built->registers_len; i++)
+        if (strcmp(built->registers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static blind_code put_set(bl_buf *b, const blind_policy_recipe *r, const bl_build_result *built,
+                          blind_error *err)
+{
+    bl_buf_printf(b, "[[%s.reference]]\nname = \"this build\"\n", r->tee);
+    for (size_t i = 0; i < built->registers_len; i++)
+        BL_TRY(put_built(b, &built->registers[i], given(r, built->registers[i].name), err));
+    for (size_t i = 0; i < r->registers_len; i++)
+        if (!is_built(built, r->registers[i].name))
+            bl_buf_printf(b, "%s = \"%s\" # given\n", r->registers[i].name, r->registers[i].value);
+    return BLIND_OK;
+}
+
+/* ---- the TEE's table ---- */
+
+static bool has_fact(const bl_tee *tee, const char *name)
+{
+    for (const bl_fact_row *f = tee ? tee->facts : NULL; f && f->name; f++)
+        if (strcmp(f->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Fields that go with the registers, where this build's verifier knows them. */
+static void put_facts(bl_buf *b, const char *tee, const bl_build_result *built)
+{
+    const bl_tee *row = bl_tee_find(bl_span_str(tee));
+    for (int minimum = 0; minimum < 2; minimum++) {
+        bool headed = false;
+        for (size_t i = 0; i < built->facts_len; i++) {
+            const bl_built_fact *f = &built->facts[i];
+            if (f->minimum != minimum || !has_fact(row, f->name))
+                continue;
+            if (!headed)
+                bl_buf_printf(b, "\n[%s.%s]\n", tee, minimum ? "minimum" : "equal");
+            headed = true;
+            bl_buf_printf(b, "%s = %llu\n", f->name, (unsigned long long)f->value);
+        }
+    }
+}
+
+static const char *main_file(const blind_build *p)
+{
+    const char *const files[] = { p->binary, p->eif, p->sigstruct, p->firmware, p->uki };
+    for (size_t i = 0; i < BL_LEN(files); i++)
+        if (files[i])
+            return files[i];
+    return "";
+}
+
+static blind_code put_tee(bl_buf *b, const blind_policy_recipe *r, blind_error *err)
+{
+    bl_auto_arena   arena = BL_ARENA_EMPTY;
+    bl_build_result built;
+    blind_build     build = r->build;
+    if (r->binary)
+        build.binary = r->binary;
+    BL_TRY(check_given(r, err));
+    BL_TRY(bl_build_measure(r->tee, &build, &arena, &built, err));
+    bl_buf_printf(b, "tees = [\"%s\"]\n\n", r->tee);
+    bl_buf_add_str(b, "# An enclave that its host can debug is refused.\n"
+                      "allow_debug = false\n\n");
+    for (size_t i = 0; i < built.notes_len; i++)
+        bl_buf_printf(b, "# %s\n", built.notes[i]);
+    bl_buf_add_str(b, "# ");
+    put_path(b, main_file(&build));
+    bl_buf_printf(b, "%s%s\n", built.what ? ": " : "", built.what ? built.what : "");
+    BL_TRY(put_set(b, r, &built, err));
+    put_facts(b, r->tee, &built);
+    return BLIND_OK;
+}
+
+/* ---- models ---- */
 
 static blind_code put_model(bl_buf *b, const blind_policy_model *m, blind_error *err)
 {
@@ -109,13 +231,10 @@ blind_code blind_policy_create(const blind_policy_recipe *recipe, char **out, bl
 {
     bl_auto_buf b = BL_BUF_EMPTY;
     *out = NULL;
-    if (!recipe->tee || strcmp(recipe->tee, "sim") != 0)
-        return blind_fail(err, BLIND_USAGE, STAGE, "no measuring for TEE '%s': there is sim",
-                          recipe->tee ? recipe->tee : "");
-    if (!recipe->binary)
-        return blind_fail(err, BLIND_USAGE, STAGE, "no binary to measure");
+    if (!recipe->tee)
+        return blind_fail(err, BLIND_USAGE, STAGE, "no TEE to make a policy for");
     BL_TRY(put_head(&b, recipe, err));
-    BL_TRY(put_sim(&b, recipe, err));
+    BL_TRY(put_tee(&b, recipe, err));
     BL_TRY(put_models(&b, recipe, err));
     (void)bl_buf_cstr(&b);
     BL_TRY(bl_buf_check(&b, STAGE, err));

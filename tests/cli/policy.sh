@@ -41,6 +41,33 @@ want 2 'others'
 run "$BLIND" policy create --binary $binary --out /nonexistent/p.toml
 want 1 /nonexistent/p.toml
 
+# Other TEEs: what the build tells is written, what it does not makes the policy unusable.
+builds=tests/vectors/measure
+expected() { sed -n "s/^$1 $2 //p" $builds/expected.txt; }
+run "$BLIND" policy create --tee nitro --eif $builds/signed.eif
+want 0 "pcr8 = \"$(expected signed pcr8)\""
+run "$BLIND" policy create --tee tpm --uki $builds/uki-252.efi --secure-boot off
+want 0 "pcr9 = \"$(expected uki-252 pcr9-sha256)\""
+[[ -z $err ]] || fail "a whole policy is not to be filled in: $err"
+run "$BLIND" policy create --tee tdx --tdvf $builds/firmware.fd --register rtmr3=any --out "$scratch/tdx.toml"
+want 0 "not usable until 'rtmr0' is filled in"
+[[ $err != *rtmr3* ]] || fail "rtmr3 was given: $err"
+run "$BLIND" policy check "$scratch/tdx.toml"
+want 13 ''
+run "$BLIND" policy create --tee snp --ovmf $builds/firmware.fd --vcpus 2 --vcpu-type EPYC
+want 2 'expected one of uki, kernel'
+run "$BLIND" measure $builds/plain.eif
+want 0 "pcr2         $(expected plain pcr2)"
+run "$BLIND" measure $builds/uki-257.efi --json
+want 0 '"unknown":{"pcr7":"it holds'
+want 0 "\"pcr11\":\"$(expected uki-257 pcr11-sha256)\""
+run "$BLIND" measure $builds/firmware.fd
+want 2 '--tee snp or --tee tdx'
+run "$BLIND" measure $builds/firmware.fd --tee snp --vmm gce --vcpus 3 --firmware-only
+want 0 "measurement  $(expected firmware snp-gce-3)"
+run "$BLIND" measure $binary
+want 0 "measurement  $(sha384sum $binary | cut -d' ' -f1)"
+
 run "$BLIND" policy check "$scratch/p.toml"
 want 0 'usable, sha256 '
 want 0 'open: server = "any"'

@@ -92,6 +92,110 @@ TEST(what_cannot_be_made_is_refused)
     }
 }
 
+#define BUILDS "tests/vectors/measure/"
+
+static char *create(const blind_policy_recipe *recipe)
+{
+    blind_error err = { 0 };
+    char       *text;
+    CHECK_CODE(BLIND_OK, blind_policy_create(recipe, &text, &err), err.message);
+    return text;
+}
+
+/* A TEE that this build verifies reads what was written for it, and refuses what is not filled in.
+ */
+static void check_recipe(const blind_policy_recipe *recipe, bool whole, const char *holds)
+{
+    char         *text = create(recipe);
+    blind_policy *policy = NULL;
+    if (!strstr(text, holds) || (strstr(text, "\"?\"") == NULL) != whole)
+        fail_msg("expected %s in\n%s", holds, text);
+    if (bl_tee_find(bl_span_str(recipe->tee)))
+        CHECK_CODE(whole ? BLIND_OK : BLIND_POLICY,
+                   blind_policy_load_text(bl_span_str(text), &policy, NULL), text);
+    blind_policy_free(policy);
+    free(text);
+}
+
+TEST(policies_are_made_for_every_tee)
+{
+    static const blind_policy_register rtmr[] = {
+        { "rtmr0", HEX64 "00112233445566778899aabbccddeeff" }, { "rtmr3", "any" }
+    };
+    static const struct {
+        bool                whole;
+        const char         *holds;
+        blind_policy_recipe recipe;
+    } cases[] = {
+        { true,
+          "pcr12 = \"0000",
+          { .tee = "tpm", .build = { .uki = BUILDS "uki-252.efi", .secure_boot = "off" } } },
+        { false,
+          "pcr7 = \"?\" # fill in",
+          { .tee = "tpm", .build = { .uki = BUILDS "uki-252.efi" } } },
+        { true,
+          "[[snp.reference]]\nname = \"this build\"\nmeasurement = \"",
+          { .tee = "snp",
+            .build = { .firmware = BUILDS "firmware.fd",
+                       .uki = BUILDS "uki-252.efi",
+                       .vcpus = 2,
+                       .vcpu_type = "EPYC-Milan" } } },
+        { true,
+          "covers the firmware alone",
+          { .tee = "snp",
+            .build = { .firmware = BUILDS "firmware.fd",
+                       .firmware_only = true,
+                       .vcpus = 2,
+                       .vmm = "gce" } } },
+        { false, "rtmr0 = \"?\"", { .tee = "tdx", .build = { .firmware = BUILDS "firmware.fd" } } },
+        { true,
+          "rtmr3 = \"any\" # given",
+          { .tee = "tdx",
+            .build = { .firmware = BUILDS "firmware.fd",
+                       .uki = BUILDS "uki-257.efi",
+                       .secure_boot = "empty" },
+            .registers = rtmr,
+            .registers_len = 2 } },
+        { true, "pcr8 = ", { .tee = "nitro", .build = { .eif = BUILDS "signed.eif" } } },
+        { true,
+          "mrsigner = ",
+          { .tee = "sgx", .build = { .sigstruct = BUILDS "release.sigstruct" } } },
+    };
+    for (size_t i = 0; i < BL_LEN(cases); i++)
+        check_recipe(&cases[i].recipe, cases[i].whole, cases[i].holds);
+}
+
+TEST(registers_are_given_once_and_as_digests)
+{
+    static const struct {
+        const char           *name;
+        blind_policy_register registers[2];
+        blind_code            want;
+    } cases[] = {
+        { "one more", { { "host_data", HEX64 }, { "id_key_digest", "any" } }, BLIND_OK },
+        { "twice", { { "host_data", HEX64 }, { "host_data", HEX64 } }, BLIND_USAGE },
+        { "what the build tells",
+          { { "measurement", "any" }, { "host_data", HEX64 } },
+          BLIND_USAGE },
+        { "no digest", { { "host_data", "12" }, { "id_key_digest", "any" } }, BLIND_USAGE },
+        { "no digits", { { "host_data", HEX64 "\"" }, { "id_key_digest", "any" } }, BLIND_USAGE },
+        { "no name", { { "", HEX64 }, { "id_key_digest", "any" } }, BLIND_USAGE },
+        { "a rule as a name", { { "x = 1\ny", HEX64 }, { "id_key_digest", "any" } }, BLIND_USAGE },
+    };
+    for (size_t i = 0; i < BL_LEN(cases); i++) {
+        blind_policy_recipe recipe = { .tee = "snp",
+                                       .build = { .firmware = BUILDS "firmware.fd",
+                                                  .firmware_only = true,
+                                                  .vcpus = 1,
+                                                  .vmm = "gce" },
+                                       .registers = cases[i].registers,
+                                       .registers_len = 2 };
+        char               *text;
+        CHECK_CODE(cases[i].want, blind_policy_create(&recipe, &text, NULL), cases[i].name);
+        free(text);
+    }
+}
+
 TEST(a_path_cannot_write_rules)
 {
     static const char path[] = "/tmp/a\nallow_debug = true\n";
@@ -106,4 +210,5 @@ TEST(a_path_cannot_write_rules)
 }
 
 TESTS(RUN(a_policy_of_a_binary_names_its_measurement), RUN(models_are_pinned_and_others_refused),
-      RUN(what_cannot_be_made_is_refused), RUN(a_path_cannot_write_rules))
+      RUN(what_cannot_be_made_is_refused), RUN(policies_are_made_for_every_tee),
+      RUN(registers_are_given_once_and_as_digests), RUN(a_path_cannot_write_rules))
