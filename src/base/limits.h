@@ -19,6 +19,7 @@
 #define BL_MAX_LOG_SIZE       (6u << 20) /* what an attester writes: fits a bundle */
 #define BL_MAX_MERKLE_PATH    16
 #define BL_MAX_CMW_EXTENSION  65535
+#define BL_MAX_TSM_BLOB       (1u << 20) /* a report or what came with it, from the kernel */
 #define BL_MAX_SNP_CERTS      32 /* entries of a host's certificate table */
 #define BL_MAX_BOOT_LOG       (4u << 20) /* a TCG event log */
 #define BL_MAX_BOOT_EVENTS    16384

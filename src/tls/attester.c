@@ -118,6 +118,16 @@ static blind_code quote(bl_attester *a, bl_attestation *const *sessions, uint32_
     return a->tee->collect(a->device, bl_span(value, sizeof value), time(NULL), evidence, err);
 }
 
+/* What the device hands out beside its evidence; nothing here believes it. */
+static blind_code endorse(bl_attester *a, bl_buf *endorsements, bl_bundle *bundle, blind_error *err)
+{
+    if (!a->tee->endorse)
+        return BLIND_OK;
+    BL_TRY(a->tee->endorse(a->device, endorsements, err));
+    bundle->endorsements = bl_buf_span(endorsements);
+    return BLIND_OK;
+}
+
 static blind_code answer_one(bl_attester *a, bl_attestation *s, const bl_merkle *tree,
                              uint32_t index, bl_bundle *bundle, blind_span beside, blind_error *err)
 {
@@ -138,11 +148,13 @@ static blind_code answer_all(bl_attester *a, bl_attestation *const *sessions, ui
                              bl_merkle *tree, blind_error *err)
 {
     bl_auto_buf evidence = BL_BUF_EMPTY, log = BL_BUF_EMPTY, beside = BL_BUF_EMPTY;
+    bl_auto_buf endorsements = BL_BUF_EMPTY;
     bl_bundle   bundle = { .tee = bl_span_str(a->tee->name) };
     bundle.binding.to = BL_BOUND_TO_SESSION;
     bundle.binding.leaves = n;
     BL_TRY(bl_runtime_log_snapshot(a->log, &bundle.binding.log, &log, err));
     BL_TRY(quote(a, sessions, n, tree, &bundle.binding.log, &evidence, err));
+    BL_TRY(endorse(a, &endorsements, &bundle, err));
     bl_sim_lie_log(a->sim_lies, &log);
     memcpy(bundle.binding.root, bl_merkle_root(tree), 32);
     bundle.evidence = bl_buf_span(&evidence);
@@ -170,7 +182,7 @@ blind_code bl_attester_answer(bl_attester *attester, bl_attestation *const *sess
 blind_code bl_attester_certificate_evidence(bl_attester *a, bl_buf *out, blind_error *err)
 {
     static const char stage[] = "attester.certificate";
-    bl_auto_buf       evidence = BL_BUF_EMPTY, log = BL_BUF_EMPTY;
+    bl_auto_buf       evidence = BL_BUF_EMPTY, log = BL_BUF_EMPTY, endorsements = BL_BUF_EMPTY;
     bl_bundle         bundle = { .tee = bl_span_str(a->tee->name) };
     uint8_t           value[32];
     bundle.binding.to = BL_BOUND_TO_KEY;
@@ -179,6 +191,7 @@ blind_code bl_attester_certificate_evidence(bl_attester *a, bl_buf *out, blind_e
         bl_cert_value(bl_buf_span(&a->spki), &bundle.binding.log, value) != BLIND_OK)
         return blind_fail(err, BLIND_FAILED, stage, "cannot hash the report value");
     BL_TRY(a->tee->collect(a->device, bl_span(value, sizeof value), time(NULL), &evidence, err));
+    BL_TRY(endorse(a, &endorsements, &bundle, err));
     bl_sim_lie_log(a->sim_lies, &log);
     bundle.evidence = bl_buf_span(&evidence);
     bundle.log = bl_buf_span(&log);

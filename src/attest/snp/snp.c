@@ -80,5 +80,9 @@ const bl_tee bl_tee_snp = {
     .has_collateral = true,
     .has_crl = true,
     .crl_if_given = true, /* neither hosts nor devices hand it out */
+    .open = bl_snp_open,
+    .collect = bl_snp_collect,
+    .endorse = bl_snp_endorse,
+    .close = bl_snp_close,
     .verify = bl_snp_verify,
 };

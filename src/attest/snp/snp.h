@@ -158,6 +158,11 @@ extern const bl_roots bl_snp_roots;
 bool                  bl_snp_is_revoked(const bl_snp_product *product, blind_span serial);
 
 /* The functions of the row bl_tee_snp. */
+blind_code bl_snp_open(const bl_tee_options *options, void **out, blind_error *err);
+blind_code bl_snp_collect(void *opened, blind_span report_data, int64_t now_s, bl_buf *evidence,
+                          blind_error *err);
+blind_code bl_snp_endorse(void *opened, bl_buf *endorsements, blind_error *err);
+void       bl_snp_close(void *opened);
 blind_code bl_snp_verify(const bl_verify_input *in, bl_claims *out, blind_error *err);
 
 #endif

@@ -1,0 +1,294 @@
+/* configfs-tsm by a stand-in for the kernel: reports are whole and over what was asked, races are
+ * seen, what stays busy is given up; and SEV-SNP's attester over it. */
+#include "tests/test.h"
+
+#include "attest/snp/snp.h"
+#include "tests/attest/snp_made.h"
+#include "tests/attest/tsm_standin.h"
+
+#include <errno.h>
+
+#define ASKED BL_LITERAL("0123456789abcdef0123456789abcdef")
+
+/* A report that repeats its data, longer than one read. */
+static int echo(void *context, const uint8_t data[64], unsigned privlevel, bl_buf *out, bl_buf *aux)
+{
+    (void)context;
+    for (int i = 0; i < 200; i++)
+        bl_buf_add(out, bl_span(data, 64));
+    bl_buf_add_u8(out, (uint8_t)privlevel);
+    bl_buf_add_str(aux, "certificates");
+    return 0;
+}
+
+static void start(tsm_standin *k)
+{
+    tsm_standin_init(k, "sev_guest");
+    k->report = echo;
+    k->has_aux = true;
+    k->floor = 0;
+}
+
+static blind_code open_at(tsm_standin *k, unsigned privlevel, bl_tsm **out)
+{
+    bl_tsm_options options = {
+        .fs = &k->fs, .root = STANDIN_ROOT, .provider = "sev_guest", .privlevel = privlevel
+    };
+    return bl_tsm_open(&options, out, NULL);
+}
+
+static void check_echo(const bl_buf *report, unsigned privlevel)
+{
+    uint8_t want[64] = { 0 };
+    memcpy(want, ASKED.data, ASKED.size);
+    assert_int_equal(200 * 64 + 1, report->size);
+    for (size_t i = 0; i < 200; i++)
+        assert_memory_equal(want, report->data + 64 * i, 64);
+    assert_int_equal(privlevel, report->data[200 * 64]);
+}
+
+TEST(a_report_is_whole_and_over_what_was_asked)
+{
+    static const size_t pieces[] = { 1, 7, 4096, 1 << 20 };
+    for (size_t i = 0; i < BL_LEN(pieces); i++) {
+        tsm_standin k;
+        bl_tsm     *tsm;
+        bl_auto_buf report = BL_BUF_EMPTY, aux = BL_BUF_EMPTY;
+        start(&k);
+        k.piece = pieces[i];
+        CHECK_CODE(BLIND_OK, open_at(&k, 0, &tsm), "open");
+        for (int again = 0; again < 3; again++) {
+            bl_buf_clear(&report);
+            bl_buf_clear(&aux);
+            CHECK_CODE(BLIND_OK, bl_tsm_report(tsm, ASKED, &report, &aux, NULL), "report");
+            check_echo(&report, 0);
+            assert_int_equal(12, aux.size);
+        }
+        assert_int_equal(3, k.reports);
+        assert_int_equal(0, k.waits);
+        bl_tsm_close(tsm);
+        CHECK(tsm_standin_done(&k));
+    }
+}
+
+TEST(races_are_seen_and_asked_again)
+{
+    static const struct {
+        const char *name;
+        unsigned    busy, full, before, after;
+    } cases[] = {
+        { "the firmware is busy", 3, 0, 0, 0 },
+        { "the kernel takes no more writes", 0, 2, 0, 0 },
+        { "a write before the report", 0, 0, 2, 0 },
+        { "a write after the report", 0, 0, 0, 2 },
+        { "all of it", 1, 1, 1, 1 },
+    };
+    for (size_t i = 0; i < BL_LEN(cases); i++) {
+        tsm_standin k;
+        bl_tsm     *tsm;
+        bl_auto_buf report = BL_BUF_EMPTY, aux = BL_BUF_EMPTY;
+        start(&k);
+        k.busy = cases[i].busy;
+        k.full = cases[i].full;
+        k.races_before = cases[i].before;
+        k.races_after = cases[i].after;
+        CHECK_CODE(BLIND_OK, open_at(&k, 0, &tsm), "open");
+        CHECK_CODE(BLIND_OK, bl_tsm_report(tsm, ASKED, &report, &aux, NULL), cases[i].name);
+        check_echo(&report, 0);
+        assert_int_equal(12, aux.size);
+        CHECK(k.waits > 0);
+        bl_tsm_close(tsm);
+        CHECK(tsm_standin_done(&k));
+    }
+}
+
+TEST(what_stays_busy_is_given_up)
+{
+    tsm_standin k;
+    bl_tsm     *tsm;
+    bl_auto_buf report = BL_BUF_EMPTY;
+    bl_buf_add_str(&report, "before");
+    start(&k);
+    CHECK_CODE(BLIND_OK, open_at(&k, 0, &tsm), "open");
+    k.busy = 1000;
+    CHECK_CODE(BLIND_BUSY, bl_tsm_report(tsm, ASKED, &report, NULL, NULL), "busy");
+    assert_int_equal(6, report.size);
+    k.busy = 0;
+    k.races_after = 1000;
+    CHECK_CODE(BLIND_BUSY, bl_tsm_report(tsm, ASKED, &report, NULL, NULL), "races");
+    assert_int_equal(6, report.size);
+    k.races_after = 0;
+    k.read_error = -EFBIG;
+    CHECK_CODE(BLIND_LIMIT, bl_tsm_report(tsm, ASKED, &report, NULL, NULL), "too large");
+    k.read_error = -EIO;
+    CHECK_CODE(BLIND_IO, bl_tsm_report(tsm, ASKED, &report, NULL, NULL), "firmware");
+    assert_int_equal(6, report.size);
+    CHECK_CODE(BLIND_USAGE, bl_tsm_report(tsm, (blind_span){ 0 }, &report, NULL, NULL), "none");
+    uint8_t many[65] = { 0 };
+    CHECK_CODE(BLIND_USAGE, bl_tsm_report(tsm, bl_span(many, 65), &report, NULL, NULL), "65");
+    bl_tsm_close(tsm);
+    CHECK(tsm_standin_done(&k));
+}
+
+static int endless(void *context, const uint8_t data[64], unsigned privlevel, bl_buf *out,
+                   bl_buf *aux)
+{
+    (void)context, (void)data, (void)privlevel, (void)aux;
+    uint8_t *to = bl_buf_reserve(out, 3 << 20);
+    memset(to, 1, 3 << 20);
+    out->size += 3 << 20;
+    return 0;
+}
+
+TEST(a_report_of_megabytes_is_refused)
+{
+    tsm_standin k;
+    bl_tsm     *tsm;
+    bl_auto_buf report = BL_BUF_EMPTY;
+    start(&k);
+    k.report = endless;
+    k.piece = 4096;
+    CHECK_CODE(BLIND_OK, open_at(&k, 0, &tsm), "open");
+    CHECK_CODE(BLIND_LIMIT, bl_tsm_report(tsm, ASKED, &report, NULL, NULL), "report");
+    assert_int_equal(0, report.size);
+    bl_tsm_close(tsm);
+}
+
+TEST(the_privilege_level_respects_the_floor)
+{
+    static const struct {
+        int      floor;
+        unsigned asked, want;
+    } cases[] = { { 0, 0, 0 }, { 0, 2, 2 }, { 2, 0, 2 }, { 2, 3, 3 }, { -1, 0, 0 } };
+    for (size_t i = 0; i < BL_LEN(cases); i++) {
+        tsm_standin k;
+        bl_tsm     *tsm;
+        bl_auto_buf report = BL_BUF_EMPTY, aux = BL_BUF_EMPTY;
+        start(&k);
+        k.floor = cases[i].floor;
+        k.has_aux = i % 2; /* not every provider has one */
+        CHECK_CODE(BLIND_OK, open_at(&k, cases[i].asked, &tsm), "open");
+        CHECK_CODE(BLIND_OK, bl_tsm_report(tsm, ASKED, &report, &aux, NULL), "report");
+        check_echo(&report, cases[i].want);
+        bl_tsm_close(tsm);
+    }
+}
+
+TEST(what_is_no_guest_is_said)
+{
+    static const struct {
+        const char *provider;
+        int         error;
+        blind_code  want;
+    } cases[] = {
+        { NULL, 0, BLIND_UNSUPPORTED },         { "tdx_guest", 0, BLIND_UNSUPPORTED },
+        { "sev_guest2", 0, BLIND_UNSUPPORTED }, { "sev_guest", -ENOENT, BLIND_UNSUPPORTED },
+        { "sev_guest", -EACCES, BLIND_DENIED }, { "sev_guest", -ENOMEM, BLIND_MEMORY },
+        { "sev_guest", -EEXIST, BLIND_EXISTS },
+    };
+    for (size_t i = 0; i < BL_LEN(cases); i++) {
+        tsm_standin k;
+        bl_tsm     *tsm;
+        start(&k);
+        k.provider = cases[i].provider;
+        k.make_error = cases[i].error;
+        char name[16];
+        snprintf(name, sizeof name, "case %zu", i);
+        CHECK_CODE(cases[i].want, open_at(&k, 0, &tsm), name);
+        CHECK(!tsm && tsm_standin_done(&k));
+    }
+    tsm_standin k;
+    bl_tsm     *tsm;
+    start(&k);
+    k.taken_names = 3;
+    CHECK_CODE(BLIND_OK, open_at(&k, 0, &tsm), "names that are taken");
+    bl_tsm_close(tsm);
+}
+
+/* ---- SEV-SNP's attester ---- */
+
+typedef struct {
+    made *evidence;
+    bool  lies; /* the report is over other data */
+} guest;
+
+/* The made report with the data asked for; its signature is then wrong, as none of it is judged. */
+static int make_report(void *context, const uint8_t data[64], unsigned privlevel, bl_buf *out,
+                       bl_buf *aux)
+{
+    guest *g = context;
+    bl_buf_add(out, bl_buf_span(&g->evidence->report));
+    memcpy(out->data + 0x50, data, 64);
+    out->data[0x50] ^= g->lies;
+    out->data[0x30] = (uint8_t)privlevel;
+    made_table(g->evidence, false, aux);
+    return 0;
+}
+
+TEST(snp_collects_reports_and_certificates)
+{
+    tsm_standin k;
+    made        m;
+    guest       g = { .evidence = &m };
+    void       *device;
+    bl_auto_buf evidence = BL_BUF_EMPTY, endorsements = BL_BUF_EMPTY;
+    bl_parts    parts;
+    made_evidence(&(made_spec){ .vlek = true }, &m);
+    start(&k);
+    k.report = make_report;
+    k.context = &g;
+    k.floor = 1;
+    bl_tee_options options = { .tsm_fs = &k.fs, .tsm_root = STANDIN_ROOT };
+    CHECK_CODE(BLIND_OK, bl_tee_snp.open(&options, &device, NULL), "open");
+    bl_buf_add_str(&evidence, "before");
+    CHECK_CODE(BLIND_OK, bl_tee_snp.collect(device, ASKED, 0, &evidence, NULL), "collect");
+    assert_int_equal(6 + BL_SNP_REPORT_SIZE, evidence.size);
+    assert_memory_equal(ASKED.data, evidence.data + 6 + 0x50, ASKED.size);
+    assert_int_equal(1, evidence.data[6 + 0x30]);
+    CHECK_CODE(BLIND_OK, bl_tee_snp.endorse(device, &endorsements, NULL), "endorse");
+    CHECK_CODE(BLIND_OK, bl_parts_parse(bl_buf_span(&endorsements), &parts, NULL), "parts");
+    CHECK(bl_span_equal(bl_parts_get(&parts, "vlek"), bl_buf_span(&m.leaf)));
+    CHECK(bl_span_equal(bl_parts_get(&parts, "ask"), bl_buf_span(&m.ask)));
+    CHECK(bl_span_equal(bl_parts_get(&parts, "ark"), bl_buf_span(&m.ark)));
+    g.lies = true;
+    CHECK_CODE(BLIND_IO, bl_tee_snp.collect(device, ASKED, 0, &evidence, NULL), "other data");
+    assert_int_equal(6 + BL_SNP_REPORT_SIZE, evidence.size);
+    bl_tee_snp.close(device);
+    CHECK(tsm_standin_done(&k));
+    made_done(&m);
+}
+
+TEST(a_host_without_certificates_gives_none)
+{
+    tsm_standin k;
+    made        m;
+    guest       g = { .evidence = &m };
+    void       *device;
+    bl_auto_buf evidence = BL_BUF_EMPTY, endorsements = BL_BUF_EMPTY;
+    made_evidence(&(made_spec){ 0 }, &m);
+    start(&k);
+    k.report = make_report;
+    k.context = &g;
+    k.has_aux = false;
+    bl_tee_options options = { .tsm_fs = &k.fs, .tsm_root = STANDIN_ROOT };
+    CHECK_CODE(BLIND_OK, bl_tee_snp.open(&options, &device, NULL), "open");
+    CHECK_CODE(BLIND_OK, bl_tee_snp.collect(device, ASKED, 0, &evidence, NULL), "collect");
+    CHECK_CODE(BLIND_OK, bl_tee_snp.endorse(device, &endorsements, NULL), "endorse");
+    assert_int_equal(0, endorsements.size);
+    bl_tee_snp.close(device);
+    made_done(&m);
+}
+
+TEST(outside_a_guest_nothing_opens)
+{
+    void          *device;
+    bl_tee_options options = { .tsm_root = "/nonexistent" };
+    CHECK_CODE(BLIND_UNSUPPORTED, bl_tee_snp.open(&options, &device, NULL), "open");
+    assert_null(device);
+}
+
+TESTS(RUN(a_report_is_whole_and_over_what_was_asked), RUN(races_are_seen_and_asked_again),
+      RUN(what_stays_busy_is_given_up), RUN(a_report_of_megabytes_is_refused),
+      RUN(the_privilege_level_respects_the_floor), RUN(what_is_no_guest_is_said),
+      RUN(snp_collects_reports_and_certificates), RUN(a_host_without_certificates_gives_none),
+      RUN(outside_a_guest_nothing_opens))
