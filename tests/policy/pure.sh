@@ -6,7 +6,7 @@ forbidden='open|open64|openat|fopen|fopen64|read|pread|mmap|socket|connect|getad
 found=0
 for object; do
     case $object in
-    */policy_load.c.o | */policy_create.c.o | */collect.c.o) continue ;; # these read files or sign
+    */policy_load.c.o | */policy_create.c.o | */collect.c.o | */tsm.c.o) continue ;; # these read files or ask devices
     esac
     calls=$(nm -u "$object" | awk '{print $2}' | grep -Ex "$forbidden" || true)
     [[ -z $calls ]] || { printf '%s calls %s\n' "$object" "$calls" >&2 && found=1; }
