@@ -55,6 +55,8 @@
       "models loaded at once")                                                                     \
     X(max_models_per_principal, "max-models-per-principal", INTEGER, "N", "0", 0, 65536, true,     \
       "models that one principal may own; 0: --max-models")                                        \
+    X(max_loads_per_principal, "max-loads-per-principal", INTEGER, "N", "4096", 1, 65536, true,    \
+      "models that one principal may load while the server runs: the log keeps each")              \
     X(allow_uploads, "allow-uploads", SWITCH, "true|false", "true", 0, 0, true,                    \
       "take models from clients that have the right")                                              \
     X(check_owners, "check-owners", SWITCH, "true|false", "true", 0, 0, true,                      \

@@ -66,6 +66,7 @@ static blind_code make_engines(bl_server *s, blind_error *err)
         .max_models = (size_t)config->max_models,
         .max_model_size = (size_t)config->max_model_size,
         .max_per_principal = (size_t)config->max_models_per_principal,
+        .max_loads = (size_t)config->max_loads_per_principal,
         .ignore_owners = !config->check_owners,
     };
     return bl_registry_new(&registry, &s->registry, err);

@@ -120,9 +120,13 @@ TEST(what_changes_the_service_changes_the_digest)
     static const struct {
         const char *flag, *value;
         bool        changes;
-    } cases[] = { { "drain-s", "1", false },    { "listen", "127.0.0.1:1", false },
-                  { "max-body", "100", true },  { "allow-uploads", "false", true },
-                  { "sim-lie", "debug", true }, { "send-inference-time", "true", true } };
+    } cases[] = { { "drain-s", "1", false },
+                  { "listen", "127.0.0.1:1", false },
+                  { "max-body", "100", true },
+                  { "allow-uploads", "false", true },
+                  { "max-loads-per-principal", "9", true },
+                  { "sim-lie", "debug", true },
+                  { "send-inference-time", "true", true } };
     char dir[] = "/tmp/blind-config-XXXXXX";
     CHECK(mkdtemp(dir));
     for (size_t i = 0; i < BL_LEN(cases); i++) {

@@ -29,6 +29,15 @@ static void raw_infer(test_peer *p, test_answer *out)
              bl_span(image, sizeof image), out);
 }
 
+static int put_digits(test_peer *p)
+{
+    bl_auto_buf      file = BL_BUF_EMPTY;
+    test_auto_answer a = { 0 };
+    CHECK(bl_file_read("examples/digits/model.onnx", 1 << 24, &file, NULL) == BLIND_OK);
+    test_ask(p, "PUT /v2/models/mine", "", bl_buf_span(&file), &a);
+    return a.status;
+}
+
 static void still_serves(const test_server *t)
 {
     test_peer        p;
@@ -50,6 +59,24 @@ static int left_behind(const test_server *t)
         n += entry->d_name[0] != '.' && strncmp(entry->d_name, "host_server.", 12) != 0;
     closedir(dir);
     return n;
+}
+
+TEST(loads_of_one_principal_are_bounded)
+{
+    static const char *const two[] = { "max-loads-per-principal", "2", NULL };
+    test_server              t;
+    test_peer                p;
+    test_auto_answer         unload = { 0 }, reload = { 0 };
+    test_server_start(&t, two);
+    test_peer_ready(&p, &t);
+    CHECK(put_digits(&p) == 201);
+    CHECK(put_digits(&p) == 200);
+    CHECK(put_digits(&p) == 413);
+    test_ask(&p, "POST /v2/repository/models/mine/unload", "", NOTHING, &unload);
+    test_ask(&p, "POST /v2/repository/models/mine/load", "", NOTHING, &reload);
+    CHECK(unload.status == 200 && reload.status == 413);
+    test_peer_close(&p);
+    test_server_stop(&t);
 }
 
 TEST(sizes_are_refused_before_they_are_read)
@@ -341,7 +368,8 @@ TEST(an_end_waits_no_longer_than_told)
     test_peer_close(&stuck);
 }
 
-TESTS(RUN(sizes_are_refused_before_they_are_read), RUN(a_long_head_is_431_and_a_long_target_414),
+TESTS(RUN(loads_of_one_principal_are_bounded),
+        RUN(sizes_are_refused_before_they_are_read), RUN(a_long_head_is_431_and_a_long_target_414),
       RUN(slow_clients_are_let_go), RUN(sixty_four_clients_at_once),
       RUN(an_upload_cut_off_leaves_nothing), RUN(what_is_no_model_is_refused_after_its_first_block),
       RUN(a_full_disk_is_507), RUN(a_port_in_use_is_told_in_words),
