@@ -15,7 +15,8 @@ typedef struct {
     bl_http_parser      parser;
     bl_buf              out;       /* bytes made and not yet sent */
     size_t              out_sent;  /* of them */
-    blind_span          direct;    /* the rest of a body in memory, sent from where it is */
+    blind_span          direct;    /* the rest of a large part of the body, sent from where it is */
+    size_t              part;      /* of the body in memory, the next: 0 is request->body */
     int64_t             body_left; /* of a body from a callback; < 0: until it ends */
     bool                body_done; /* everything was made */
     bool                ended;     /* the answer is whole */
@@ -45,9 +46,37 @@ bool bl_ask_has_header(const blind_request *r, const char *name)
     return false;
 }
 
+static blind_code body_size(const bl_ask *ask, uint64_t *out, blind_error *err)
+{
+    size_t sum = ask->request->body.size;
+    bool   fits = true;
+    for (size_t i = 0; i < ask->part_count; i++)
+        fits = fits && bl_add(sum, ask->parts[i].size, &sum);
+    *out = sum;
+    return fits ? BLIND_OK
+                : blind_fail(err, BLIND_LIMIT, "client.request", "the body is too large");
+}
+
+/* The next parts of a body in memory: small ones into one write with what is there, a large one
+ * sent from where it is. */
+static void take_parts(asking *a)
+{
+    const bl_ask *ask = a->ask;
+    for (; a->part <= ask->part_count && a->direct.size == 0; a->part++) {
+        blind_span part = a->part ? ask->parts[a->part - 1] : ask->request->body;
+        if (part.size <= JOIN - BL_MIN(a->out.size, JOIN))
+            bl_buf_add(&a->out, part);
+        else
+            a->direct = part;
+    }
+    a->body_done = a->part > ask->part_count;
+}
+
 static blind_code make_head(asking *a, blind_error *err)
 {
     const blind_request *r = a->ask->request;
+    uint64_t             size;
+    BL_TRY(body_size(a->ask, &size, err));
     bl_http_write_request(&a->out, r->method, r->target, a->ask->authority);
     for (size_t i = 0; i < r->header_count; i++) {
         if (reserved(r->headers[i].name))
@@ -65,17 +94,13 @@ static blind_code make_head(asking *a, blind_error *err)
         bl_http_write_field(&a->out, "Transfer-Encoding", "chunked");
     else if (r->body_read)
         bl_http_write_number(&a->out, "Content-Length", (uint64_t)r->body_size);
-    else if (r->body.size || strcmp(r->method, "POST") == 0 || strcmp(r->method, "PUT") == 0)
-        bl_http_write_number(&a->out, "Content-Length", r->body.size);
+    else if (size || strcmp(r->method, "POST") == 0 || strcmp(r->method, "PUT") == 0)
+        bl_http_write_number(&a->out, "Content-Length", size);
     bl_http_write_end(&a->out);
     if (!bl_buf_ok(&a->out))
         return blind_fail(err, BLIND_USAGE, "client.request", "unusable method, target or header");
-    if (!r->body_read) { /* a small body goes in the same write as the head */
-        size_t joined = r->body.size <= JOIN ? r->body.size : 0;
-        bl_buf_add(&a->out, bl_span(r->body.data, joined));
-        a->direct = bl_span(r->body.data + joined, r->body.size - joined);
-        a->body_done = true;
-    }
+    if (!r->body_read)
+        take_parts(a);
     return bl_buf_check(&a->out, "client.request", err);
 }
 
@@ -106,6 +131,14 @@ static blind_code make_piece(asking *a, blind_error *err)
     return bl_buf_check(&a->out, "client.body", err);
 }
 
+static blind_code make_more(asking *a, blind_error *err)
+{
+    if (a->ask->request->body_read)
+        return make_piece(a, err);
+    take_parts(a);
+    return bl_buf_check(&a->out, "client.body", err);
+}
+
 static bool all_sent(const asking *a)
 {
     return a->body_done && a->out_sent == a->out.size && a->direct.size == 0;
@@ -126,7 +159,7 @@ static blind_code send_some(asking *a, blind_error *err)
         } else {
             bl_buf_clear(&a->out);
             a->out_sent = 0;
-            BL_TRY(make_piece(a, err));
+            BL_TRY(make_more(a, err));
         }
     }
     return BLIND_OK;

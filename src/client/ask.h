@@ -8,6 +8,8 @@
 
 typedef struct {
     const blind_request *request;
+    const blind_span    *parts; /* of the body, behind request->body; borrowed */
+    size_t               part_count;
     const char          *authority, *token;
     int                  idle_ms; /* without a byte either way; < 0: no limit */
     size_t               answer_max;
@@ -18,6 +20,12 @@ typedef struct {
     bool reusable;   /* the stream can carry another request */
     bool reattest;   /* the answer was 409 `reattest`; *out is empty */
 } bl_ask;
+
+/* blind_client_request() with a body in several places: request->body, then `parts`. */
+BLIND_MUST_USE blind_code bl_client_request_parts(blind_client        *client,
+                                                  const blind_request *request,
+                                                  const blind_span *parts, size_t part_count,
+                                                  blind_response *out, blind_error *err);
 
 BLIND_MUST_USE blind_code bl_ask_run(bl_ask *ask, blind_stream *stream, blind_error *err);
 

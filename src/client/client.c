@@ -203,20 +203,28 @@ static blind_code request(blind_client *c, bl_ask *ask, blind_error *err)
     }
 }
 
-blind_code blind_client_request(blind_client *c, const blind_request *r, blind_response *out,
-                                blind_error *err)
+blind_code bl_client_request_parts(blind_client *c, const blind_request *r, const blind_span *parts,
+                                   size_t part_count, blind_response *out, blind_error *err)
 {
     *out = (blind_response){ 0 };
     if (!r->method || !r->target || r->target[0] != '/')
         return blind_fail(err, BLIND_USAGE, "client.request", "a method and a path are needed");
     int    ms = r->request_ms ? r->request_ms : c->request_ms;
     bl_ask ask = { .request = r,
+                   .parts = parts,
+                   .part_count = part_count,
                    .authority = c->dialer->authority,
                    .token = c->token,
                    .idle_ms = ms < 0 ? -1 : ms,
                    .answer_max = c->answer_max,
                    .out = out };
     return request(c, &ask, err);
+}
+
+blind_code blind_client_request(blind_client *c, const blind_request *r, blind_response *out,
+                                blind_error *err)
+{
+    return bl_client_request_parts(c, r, NULL, 0, out, err);
 }
 
 blind_code blind_client_reattest(blind_client *c, blind_error *err)

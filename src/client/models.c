@@ -316,7 +316,8 @@ static blind_code ask_infer(blind_client *c, const char *model, const blind_tens
                             size_t count, outputs_memory *m, blind_error *err)
 {
     char              path[MAX_PATH], number[24];
-    bl_auto_buf       body = { .secret = true };
+    blind_span        parts[BL_MAX_TENSORS];
+    bl_auto_buf       json = { .secret = true };
     int64_t           json_size;
     bl_kserve_request kserve = { .input_count = count, .binary_output = true };
     if (!model_path(path, model, "/infer"))
@@ -328,7 +329,9 @@ static blind_code ask_infer(blind_client *c, const char *model, const blind_tens
         memcpy(kserve.inputs, inputs, count * sizeof *inputs);
     if (!all_named(inputs, count))
         BL_TRY(name_inputs(c, model, kserve.inputs, count, &m->arena, err));
-    BL_TRY(bl_kserve_request_write(&kserve, true, &body, &json_size, err));
+    BL_TRY(bl_kserve_request_begin(&kserve, &json, &json_size, err));
+    for (size_t i = 0; i < count; i++)
+        parts[i] = bl_span(inputs[i].data, inputs[i].size);
     snprintf(number, sizeof number, "%lld", (long long)json_size);
     blind_header  headers[] = { { "Content-Type", BL_KSERVE_BINARY_TYPE },
                                 { BL_KSERVE_HEADER, number } };
@@ -336,11 +339,11 @@ static blind_code ask_infer(blind_client *c, const char *model, const blind_tens
                         .target = path,
                         .headers = headers,
                         .header_count = json_size == BL_KSERVE_JSON ? 1 : 2,
-                        .body = bl_buf_span(&body),
+                        .body = bl_buf_span(&json),
                         .idempotent = true };
     if (json_size == BL_KSERVE_JSON)
         headers[0].value = BL_KSERVE_JSON_TYPE;
-    BL_TRY(blind_client_request(c, &r, &m->answer, err));
+    BL_TRY(bl_client_request_parts(c, &r, parts, count, &m->answer, err));
     return check(&m->answer, "infer", err);
 }
 

@@ -53,6 +53,11 @@ BLIND_MUST_USE blind_code bl_kserve_request_write(const bl_kserve_request *reque
                                                   bl_buf *out, int64_t *json_size,
                                                   blind_error *err);
 
+/* The same, all inputs binary, up to where they begin: their bytes follow in order, from where they
+ * are. */
+BLIND_MUST_USE blind_code bl_kserve_request_begin(const bl_kserve_request *request, bl_buf *out,
+                                                  int64_t *json_size, blind_error *err);
+
 typedef struct {
     const char   *model, *id;        /* NULL: none */
     double        inference_time_ms; /* negative: withheld */

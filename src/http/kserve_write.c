@@ -28,19 +28,24 @@ static blind_code write_tensor(const blind_tensor *t, bool binary, bl_buf *out, 
     return BLIND_OK;
 }
 
-/* Ends the JSON on a multiple of 64 bytes, so that the first tensor is aligned, and appends. */
-static blind_code add_binary(const blind_tensor *tensors, const bool *binary, size_t count,
-                             bl_buf *out, size_t start, int64_t *json_size, blind_error *err)
+/* Ends the JSON on a multiple of 64 bytes, so that the first tensor is aligned. */
+static void end_json(const bool *binary, size_t count, bl_buf *out, size_t start,
+                     int64_t *json_size)
 {
     bool any = false;
     for (size_t i = 0; i < count; i++)
         any |= binary[i];
     *json_size = BL_KSERVE_JSON;
-    if (any) {
-        while ((out->size - start) % 64 && bl_buf_ok(out))
-            bl_buf_add_u8(out, ' ');
-        *json_size = (int64_t)(out->size - start);
-    }
+    if (!any)
+        return;
+    while ((out->size - start) % 64 && bl_buf_ok(out))
+        bl_buf_add_u8(out, ' ');
+    *json_size = (int64_t)(out->size - start);
+}
+
+static blind_code add_binary(const blind_tensor *tensors, const bool *binary, size_t count,
+                             bl_buf *out, blind_error *err)
+{
     for (size_t i = 0; i < count; i++)
         if (binary[i])
             bl_buf_add(out, bl_span(tensors[i].data, tensors[i].size));
@@ -80,15 +85,10 @@ static blind_code too_many(blind_error *err)
     return blind_fail(err, BLIND_LIMIT, "kserve.write", "more than %d tensors", BL_MAX_TENSORS);
 }
 
-blind_code bl_kserve_request_write(const bl_kserve_request *request, bool binary, bl_buf *out,
-                                   int64_t *json_size, blind_error *err)
+static blind_code write_request(const bl_kserve_request *request, const bool *binary, bl_buf *out,
+                                int64_t *json_size, blind_error *err)
 {
-    bool   flags[BL_MAX_TENSORS];
     size_t start = out->size;
-    if (request->input_count > BL_MAX_TENSORS)
-        return too_many(err);
-    for (size_t i = 0; i < BL_MAX_TENSORS; i++)
-        flags[i] = binary;
     bl_buf_add_u8(out, '{');
     if (request->id) {
         bl_buf_add_str(out, "\"id\":");
@@ -98,9 +98,37 @@ blind_code bl_kserve_request_write(const bl_kserve_request *request, bool binary
     if (request->binary_output)
         bl_buf_add_str(out, "\"parameters\":{\"binary_data_output\":true},");
     BL_TRY(write_wanted(request, out, err));
-    BL_TRY(write_tensors("inputs", request->inputs, flags, request->input_count, out, err));
+    BL_TRY(write_tensors("inputs", request->inputs, binary, request->input_count, out, err));
     bl_buf_add_u8(out, '}');
-    return add_binary(request->inputs, flags, request->input_count, out, start, json_size, err);
+    end_json(binary, request->input_count, out, start, json_size);
+    return bl_buf_check(out, "kserve.write", err);
+}
+
+static blind_code choose_all(size_t count, bool binary, bool flags[BL_MAX_TENSORS],
+                             blind_error *err)
+{
+    if (count > BL_MAX_TENSORS)
+        return too_many(err);
+    for (size_t i = 0; i < count; i++)
+        flags[i] = binary;
+    return BLIND_OK;
+}
+
+blind_code bl_kserve_request_begin(const bl_kserve_request *request, bl_buf *out,
+                                   int64_t *json_size, blind_error *err)
+{
+    bool flags[BL_MAX_TENSORS];
+    BL_TRY(choose_all(request->input_count, true, flags, err));
+    return write_request(request, flags, out, json_size, err);
+}
+
+blind_code bl_kserve_request_write(const bl_kserve_request *request, bool binary, bl_buf *out,
+                                   int64_t *json_size, blind_error *err)
+{
+    bool flags[BL_MAX_TENSORS];
+    BL_TRY(choose_all(request->input_count, binary, flags, err));
+    BL_TRY(write_request(request, flags, out, json_size, err));
+    return add_binary(request->inputs, flags, request->input_count, out, err);
 }
 
 /* How output `name` should travel. */
@@ -137,5 +165,6 @@ blind_code bl_kserve_response_write(const bl_kserve_response *response,
     bl_buf_add_u8(out, ',');
     BL_TRY(write_tensors("outputs", response->outputs, flags, response->output_count, out, err));
     bl_buf_add_u8(out, '}');
-    return add_binary(response->outputs, flags, response->output_count, out, start, json_size, err);
+    end_json(flags, response->output_count, out, start, json_size);
+    return add_binary(response->outputs, flags, response->output_count, out, err);
 }

@@ -666,6 +666,57 @@ TEST(a_model_runs_with_and_without_names)
     test_peer_stop(&p);
 }
 
+static bool echo_tensors(test_conn *c, const bl_http_head *head, blind_span body)
+{
+    bl_auto_arena      arena = BL_ARENA_EMPTY;
+    bl_auto_buf        out = BL_BUF_EMPTY;
+    bl_kserve_request  request;
+    bl_kserve_response response = { .model = "m", .inference_time_ms = -1 };
+    int64_t            json_size;
+    uint64_t           n = 0;
+    char               field[80];
+    CHECK(bl_http_number(bl_http_field_get(head, "inference-header-content-length"), &n));
+    CHECK(bl_kserve_request_parse(body, (int64_t)n, &arena, &request, NULL) == BLIND_OK);
+    response.outputs = request.inputs;
+    response.output_count = request.input_count;
+    CHECK(bl_kserve_response_write(&response, &request, &out, &json_size, NULL) == BLIND_OK);
+    snprintf(field, sizeof field, BL_KSERVE_HEADER ": %lld\r\n", (long long)json_size);
+    test_send_answer(c, 200, field, bl_buf_span(&out));
+    return true;
+}
+
+/* Sent from where they are: large ones alone, small ones together. */
+TEST(inputs_of_every_size_arrive_in_order)
+{
+    static const int64_t sizes[] = { 3, 0, 600001, 16383, 1, 16384, 16385, 40000, 7 };
+    enum { COUNT = BL_LEN(sizes) };
+    test_peer p = { .other = echo_tensors };
+    test_peer_start(&p);
+    blind_client *c = open_client(&p);
+    blind_tensor  in[COUNT];
+    uint8_t      *bytes = malloc(600001 + COUNT);
+    blind_outputs out;
+    for (size_t i = 0; i < 600001 + COUNT; i++)
+        bytes[i] = (uint8_t)(i * 2654435761u >> 24);
+    for (size_t i = 0; i < COUNT; i++)
+        in[i] = (blind_tensor){ "x", BLIND_U8, 1, { sizes[i] }, bytes + i, (size_t)sizes[i] };
+    for (int again = 0; again < 2; again++) {
+        blind_error err = { 0 };
+        if (blind_client_infer(c, "m", in, COUNT, &out, &err) != BLIND_OK)
+            fail_msg("%s", err.message);
+        CHECK(out.count == COUNT);
+        for (size_t i = 0; i < COUNT; i++) {
+            CHECK(out.tensors[i].size == in[i].size);
+            CHECK(!in[i].size || memcmp(out.tensors[i].data, in[i].data, in[i].size) == 0);
+        }
+        blind_outputs_done(&out);
+    }
+    assert_int_equal(1, atomic_load(&p.connections));
+    free(bytes);
+    blind_client_close(c);
+    test_peer_stop(&p);
+}
+
 static bool answer_verdict(test_conn *c, const bl_http_head *head, blind_span body)
 {
     (void)head, (void)body;
@@ -772,6 +823,7 @@ int main(void)
         RUN(a_caller_cannot_break_the_message),
         RUN(an_upload_is_checked_against_what_the_server_took),
         RUN(a_model_runs_with_and_without_names),
+        RUN(inputs_of_every_size_arrive_in_order),
         RUN(a_server_cannot_pronounce_a_verdict),
         RUN(threads_share_a_client),
         RUN(a_url_is_read_strictly),

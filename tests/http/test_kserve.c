@@ -187,6 +187,23 @@ TEST(outputs_go_as_each_was_asked)
     CHECK_CODE(BLIND_INPUT, bl_kserve_response_write(&r, &request, &body, &json_size, NULL), "NaN");
 }
 
+TEST(the_beginning_of_a_request_is_all_but_its_tensors)
+{
+    blind_tensor      t[4];
+    bl_kserve_request r = { .inputs = t };
+    bl_auto_buf       whole = BL_BUF_EMPTY, begun = BL_BUF_EMPTY;
+    int64_t           whole_size, size;
+    r.input_count = sample(t);
+    CHECK(bl_kserve_request_write(&r, true, &whole, &whole_size, NULL) == BLIND_OK);
+    CHECK(bl_kserve_request_begin(&r, &begun, &size, NULL) == BLIND_OK);
+    CHECK(size == whole_size && begun.size == (size_t)size);
+    for (size_t i = 0; i < 4; i++)
+        bl_buf_add(&begun, bl_span(t[i].data, t[i].size));
+    CHECK(bl_span_equal(bl_buf_span(&begun), bl_buf_span(&whole)));
+    t[2].size--;
+    CHECK_CODE(BLIND_INPUT, bl_kserve_request_begin(&r, &begun, &size, NULL), "a short tensor");
+}
+
 TEST(every_cut_of_a_binary_body_is_refused)
 {
     blind_tensor      t[4];
@@ -243,4 +260,5 @@ TEST(raw_requests_take_their_shape_from_the_model)
 
 TESTS(RUN(json_requests), RUN(values_arrive), RUN(what_a_client_writes_a_server_reads),
       RUN(what_a_server_writes_a_client_reads), RUN(outputs_go_as_each_was_asked),
+      RUN(the_beginning_of_a_request_is_all_but_its_tensors),
       RUN(every_cut_of_a_binary_body_is_refused), RUN(raw_requests_take_their_shape_from_the_model))
