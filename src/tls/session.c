@@ -1,6 +1,7 @@
 /* A client session over a non-blocking socket, one step at a time. */
 #include "tls/context.h"
 #include "tls/internal.h"
+#include "tls/socket_bio.h"
 
 #include "blind/stream.h"
 
@@ -82,7 +83,9 @@ blind_code bl_tls_write(SSL *ssl, const void *from, size_t size, size_t *put, in
         return BLIND_OK;
     ERR_clear_error();
     errno = 0;
+    bl_socket_bio_more(SSL_get_wbio(ssl), size > SSL3_RT_MAX_PLAIN_LENGTH);
     int n = SSL_write_ex(ssl, from, size, put);
+    bl_socket_bio_more(SSL_get_wbio(ssl), false); /* OpenSSL writes by itself, too */
     return n == 1 ? BLIND_OK : stopped(ssl, n, errno, wants, err);
 }
 

@@ -1,19 +1,22 @@
-/* OpenSSL's own socket BIO calls write(), whose SIGPIPE would end the program a library is in. */
+/* OpenSSL's own socket BIO calls write(), whose SIGPIPE would end the program a library is in, and
+ * which cannot say that more follows. */
 #include "tls/socket_bio.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 static BIO_METHOD    *method;
+static int            type; /* its number */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static int fd_of(BIO *bio)
-{
-    return (int)(intptr_t)BIO_get_data(bio);
-}
+typedef struct {
+    int  fd;
+    bool more; /* follows what is written next */
+} target;
 
 static bool again(void)
 {
@@ -22,7 +25,8 @@ static bool again(void)
 
 static int bio_write(BIO *bio, const char *from, int size)
 {
-    ssize_t n = send(fd_of(bio), from, (size_t)size, MSG_NOSIGNAL);
+    const target *t = BIO_get_data(bio);
+    ssize_t       n = send(t->fd, from, (size_t)size, MSG_NOSIGNAL | (t->more ? MSG_MORE : 0));
     BIO_clear_retry_flags(bio);
     if (n < 0 && again())
         BIO_set_retry_write(bio);
@@ -31,7 +35,8 @@ static int bio_write(BIO *bio, const char *from, int size)
 
 static int bio_read(BIO *bio, char *to, int size)
 {
-    ssize_t n = recv(fd_of(bio), to, (size_t)size, 0);
+    const target *t = BIO_get_data(bio);
+    ssize_t       n = recv(t->fd, to, (size_t)size, 0);
     BIO_clear_retry_flags(bio);
     if (n < 0 && again())
         BIO_set_retry_read(bio);
@@ -51,15 +56,26 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
 
 static int bio_create(BIO *bio)
 {
-    BIO_set_init(bio, 1);
+    target *t = calloc(1, sizeof *t);
+    BIO_set_data(bio, t);
+    BIO_set_init(bio, t != NULL);
+    return t != NULL;
+}
+
+static int bio_destroy(BIO *bio)
+{
+    free(BIO_get_data(bio));
+    BIO_set_data(bio, NULL);
     return 1;
 }
 
 static void make_method(void)
 {
-    BIO_METHOD *made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "blind socket");
+    type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK;
+    BIO_METHOD *made = BIO_meth_new(type, "blind socket");
     if (made && BIO_meth_set_write(made, bio_write) && BIO_meth_set_read(made, bio_read) &&
-        BIO_meth_set_ctrl(made, bio_ctrl) && BIO_meth_set_create(made, bio_create))
+        BIO_meth_set_ctrl(made, bio_ctrl) && BIO_meth_set_create(made, bio_create) &&
+        BIO_meth_set_destroy(made, bio_destroy))
         method = made; /* lives as long as the process */
     else
         BIO_meth_free(made);
@@ -70,6 +86,12 @@ BIO *bl_socket_bio_new(int fd)
     pthread_once(&once, make_method);
     BIO *bio = method ? BIO_new(method) : NULL;
     if (bio)
-        BIO_set_data(bio, (void *)(intptr_t)fd);
+        *(target *)BIO_get_data(bio) = (target){ .fd = fd };
     return bio;
+}
+
+void bl_socket_bio_more(BIO *bio, bool more)
+{
+    if (bio && method && BIO_method_type(bio) == type)
+        ((target *)BIO_get_data(bio))->more = more;
 }
