@@ -55,6 +55,11 @@ bool bl_http_parser_busy(const bl_http_parser *p)
     return p->state == HEAD ? p->bytes.size > 0 : p->state != ENDED && p->state != BROKEN;
 }
 
+uint64_t bl_http_parser_left(const bl_http_parser *p)
+{
+    return p->state == LENGTH ? p->left : 0;
+}
+
 static blind_code refuse(bl_http_parser *p, int status, const char *what, blind_error *err)
 {
     p->state = BROKEN;

@@ -83,6 +83,9 @@ BLIND_MUST_USE blind_code bl_http_parse_eof(bl_http_parser *p, blind_error *err)
 /* True while a message is under way: a timeout then is the peer's fault. */
 bool bl_http_parser_busy(const bl_http_parser *p);
 
+/* Bytes still to come of a body with a Content-Length; 0 for any other. */
+uint64_t bl_http_parser_left(const bl_http_parser *p);
+
 /* The first field of that name (lower case) or {0}, and how many there are. */
 blind_span bl_http_field_get(const bl_http_head *head, const char *name);
 size_t     bl_http_field_count(const bl_http_head *head, const char *name);

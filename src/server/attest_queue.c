@@ -5,8 +5,6 @@
 #include "base/clock.h"
 #include "server/internal.h"
 
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <stdlib.h>
 
 enum { MAX_BATCH = 1024, QUICK_NS = 500000 };
@@ -184,7 +182,7 @@ blind_code bl_api_attest(bl_exchange *e, blind_error *err)
         return BLIND_INPUT;
     }
     bl_attest_queue *q = e->server->attest_queue;
-    bool behind = evbuffer_get_length(bufferevent_get_input(c->bev)) > 0; /* will be refused */
+    bool behind = bl_wire_behind(c->wire); /* will be refused */
     if (!behind && atomic_load(&q->quote_ns) < QUICK_NS) {
         bl_attestation *one = &w->attestation;
         w->code = quote(q, &one, 1, &w->error);

@@ -1,16 +1,13 @@
-/* The states of a connection, driven by libevent's callbacks on its loop's thread. */
+/* The states of a connection, driven by its wire on its loop's thread. */
 #include "server/conn.h"
 
 #include "server/internal.h"
 
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <stdlib.h>
 
 enum {
-    READ_HIGH = 256 * 1024,    /* bytes that may wait unread in memory */
+    TURN = 1024 * 1024,        /* bytes read before others have their turn */
     DISCARD_MAX = 1024 * 1024, /* of a refused body, read over to keep the connection */
     LINGER_S = 2,
     JOIN = 8 * 1024, /* a body up to this goes into one buffer with its head */
@@ -67,9 +64,7 @@ void bl_conn_free(bl_conn *c)
     if (c->next)
         c->next->prev = c->prev;
     event_free(c->timer);
-    if (c->ssl)
-        bl_tls_goodbye(c->ssl);
-    bufferevent_free(c->bev);
+    bl_wire_free(c->wire);
     bl_http_parser_done(&c->parser);
     bl_contexts_done(&c->contexts);
     bl_challenge_done(&c->challenge);
@@ -99,18 +94,21 @@ static bool can_discard(const bl_conn *c)
     return !head->has_length || head->length - c->parser.body <= DISCARD_MAX;
 }
 
-static void free_bytes(const void *data, size_t size, void *bytes)
+static bool send_buf(bl_conn *c, bl_buf *buf)
 {
-    (void)data;
-    (void)size;
-    free(bytes);
+    size_t size;
+    if (!bl_buf_ok(buf)) {
+        bl_buf_done(buf);
+        return false;
+    }
+    uint8_t *bytes = bl_buf_take(buf, &size);
+    return bl_wire_send(c->wire, bytes, size);
 }
 
 void bl_conn_send(bl_conn *c, bl_buf *head, bl_buf *body)
 {
-    struct evbuffer *out = bufferevent_get_output(c->bev);
-    bool             unread = c->state != BL_CONN_WAIT;
-    bool             close = c->close_after || !c->parser.head.keep_alive ||
+    bool unread = c->state != BL_CONN_WAIT;
+    bool close = c->close_after || !c->parser.head.keep_alive ||
                  atomic_load(&c->server->draining) || (unread && !can_discard(c));
     c->close_after = close;
     c->body_unread = unread;
@@ -121,16 +119,10 @@ void bl_conn_send(bl_conn *c, bl_buf *head, bl_buf *body)
         bl_buf_add(head, bl_buf_span(body));
         bl_buf_clear(body);
     }
-    bool failed = !bl_buf_ok(head) || evbuffer_add(out, head->data, head->size) != 0;
-    bl_buf_done(head);
-    size_t   size;
-    uint8_t *bytes = bl_buf_take(body, &size);
-    if (!failed && size > 0) /* the buffer frees it when it was sent */
-        failed = evbuffer_add_reference(out, bytes, size, free_bytes, bytes) != 0;
-    if (failed || size == 0)
-        free(bytes);
+    bool sent = send_buf(c, head) && send_buf(c, body);
+    bl_buf_done(body);
     c->state = BL_CONN_SENDING;
-    if (failed) /* nothing can be said: the timer closes */
+    if (!sent) /* nothing can be said: the timer closes */
         arm(c, 0);
     else
         arm(c, c->server->config->send_s);
@@ -146,10 +138,10 @@ static void next_request(bl_conn *c)
 }
 
 /* The reply has left. */
-static void on_sent(struct bufferevent *bev, void *arg)
+static void on_sent(void *arg)
 {
     bl_conn *c = arg;
-    if (c->state != BL_CONN_SENDING || evbuffer_get_length(bufferevent_get_output(bev)) > 0)
+    if (c->state != BL_CONN_SENDING || bl_wire_sending(c->wire))
         return;
     if (c->close_after && !c->body_unread) {
         bl_conn_free(c);
@@ -314,8 +306,9 @@ static void on_head(bl_conn *c)
         return;
     }
     if (c->state == BL_CONN_BODY && c->parser.head.expect_continue) {
-        static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-        bufferevent_write(c->bev, go_on, sizeof go_on - 1);
+        bl_buf go_on = BL_BUF_EMPTY;
+        bl_buf_add_str(&go_on, "HTTP/1.1 100 Continue\r\n\r\n");
+        (void)send_buf(c, &go_on); /* unsaid, the peer sends after a while all the same */
         c->parser.head.expect_continue = false; /* from here the body comes for sure */
     }
     arm(c, c->server->config->body_s);
@@ -336,7 +329,10 @@ static blind_code take_piece(bl_conn *c, blind_span bytes, blind_error *err)
     e->body_in += bytes.size;
     if (e->route->piece)
         return e->route->piece(e, bytes, err);
-    bl_buf_add(&e->body, bytes);
+    if (e->body.data && bytes.data == e->body.data + e->body.size) /* read to its place */
+        e->body.size += bytes.size;
+    else
+        bl_buf_add(&e->body, bytes);
     return bl_buf_check(&e->body, "server.body", err);
 }
 
@@ -374,8 +370,7 @@ static void check_pipelining(bl_conn *c)
 {
     blind_error err = { 0 };
     if (c->state != BL_CONN_WAIT || c->exchange->replied ||
-        c->exchange->route->finish != bl_api_attest ||
-        evbuffer_get_length(bufferevent_get_input(c->bev)) == 0)
+        c->exchange->route->finish != bl_api_attest || !bl_wire_behind(c->wire))
         return;
     c->close_after = true;
     (void)blind_fail(&err, BLIND_DENIED, "server.fence",
@@ -383,20 +378,37 @@ static void check_pipelining(bl_conn *c)
     bl_reply_error(c->exchange, &err);
 }
 
-/* One event of the parser; false when there is nothing more to do now, or c is gone. */
-static bool step(bl_conn *c)
+/* Whether the body has a place of its own, with room for all that is still to come. */
+static bool has_place(const bl_conn *c)
 {
-    struct evbuffer *in = bufferevent_get_input(c->bev);
-    size_t           n = evbuffer_get_contiguous_space(in), used;
-    blind_span       bytes = { n ? evbuffer_pullup(in, (ssize_t)n) : NULL, n }, body;
-    bl_http_event    event;
-    blind_error      err = { 0 };
-    bool             was_busy = bl_http_parser_busy(&c->parser);
+    const bl_exchange *e = c->exchange;
+    uint64_t           left = bl_http_parser_left(&c->parser);
+    return c->state == BL_CONN_BODY && left > 0 && !e->route->piece &&
+           left <= e->body.capacity - e->body.size && bl_wire_window(c->wire).size == 0;
+}
+
+static blind_span read_to_its_place(bl_conn *c)
+{
+    bl_buf  *body = &c->exchange->body;
+    uint8_t *to = body->data + body->size;
+    size_t   most = (size_t)BL_MIN(bl_http_parser_left(&c->parser), (uint64_t)TURN);
+    return bl_span(to, bl_wire_read(c->wire, to, most));
+}
+
+/* One event of the parser; false when there is nothing more to do now. */
+static bool step(bl_conn *c, size_t *turn)
+{
+    bool          in_place = has_place(c);
+    blind_span    bytes = in_place ? read_to_its_place(c) : bl_wire_window(c->wire), body;
+    size_t        used;
+    bl_http_event event;
+    blind_error   err = { 0 };
+    bool          was_busy = bl_http_parser_busy(&c->parser);
     if (bl_http_parse(&c->parser, bytes, &used, &event, &body, &err) != BLIND_OK) {
         refuse_message(c, &err);
         return false;
     }
-    if (c->state == BL_CONN_HEAD && !was_busy && n > 0)
+    if (c->state == BL_CONN_HEAD && !was_busy && bytes.size > 0)
         arm(c, c->server->config->head_s);
     if (event == BL_HTTP_HEAD)
         on_head(c);
@@ -404,47 +416,52 @@ static bool step(bl_conn *c)
         on_body(c, body);
     else if (event == BL_HTTP_END)
         on_end(c);
-    evbuffer_drain(in, used);
-    return event != BL_HTTP_MORE || evbuffer_get_length(in) > 0;
+    if (!in_place)
+        bl_wire_take(c->wire, used);
+    *turn += used;
+    if (event != BL_HTTP_MORE || bl_wire_window(c->wire).size > 0)
+        return true;
+    return !in_place && bl_wire_fill(c->wire);
 }
 
 void bl_conn_go(bl_conn *c)
 {
+    size_t turn = 0;
     if (c->reading) /* a handler goes on by itself: the loop below sees it */
         return;
     c->reading = true;
-    while (takes(c)) {
-        c->reading = true;
-        bool more = step(c);
-        if (!more)
-            break;
-    }
+    while (takes(c) && turn < TURN && step(c, &turn))
+        ;
     c->reading = false;
+    if (takes(c) && turn >= TURN)
+        bl_wire_again(c->wire);
     check_pipelining(c);
-    if (c->state == BL_CONN_LINGER) {
-        struct evbuffer *in = bufferevent_get_input(c->bev);
-        evbuffer_drain(in, evbuffer_get_length(in));
-    }
+    if (c->state == BL_CONN_LINGER)
+        bl_wire_take(c->wire, bl_wire_window(c->wire).size);
 }
 
-static void on_read(struct bufferevent *bev, void *arg)
+/* Out of turn, bytes wait in the window, and a peer that leaves is noticed. */
+static void on_readable(void *arg)
 {
-    (void)bev;
-    bl_conn_go(arg);
+    bl_conn *c = arg;
+    if (!takes(c))
+        bl_wire_fill(c->wire);
+    bl_conn_go(c);
 }
 
 /* ---- events ---- */
 
-static void on_event(struct bufferevent *bev, short what, void *arg)
+static void on_open(void *arg)
 {
     bl_conn *c = arg;
-    (void)bev;
-    if (what & BEV_EVENT_CONNECTED) {
-        c->state = BL_CONN_HEAD;
-        arm(c, c->server->config->head_s);
-        return;
-    }
-    bl_conn_free(c);
+    c->state = BL_CONN_HEAD;
+    arm(c, c->server->config->head_s);
+    bl_conn_go(c); /* the request may have come with the end of the handshake */
+}
+
+static void on_ended(void *arg)
+{
+    bl_conn_free(arg);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -468,19 +485,21 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-static struct bufferevent *open_bufferevent(bl_conn *c, evutil_socket_t fd)
+static bool open_wire(bl_conn *c, evutil_socket_t fd)
 {
-    bl_server *s = c->server;
-    int        options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
-    if (c->where == BL_ON_METRICS)
-        return bufferevent_socket_new(bl_loop_base(c->loop), fd, options);
-    pthread_rwlock_rdlock(&s->tls_lock);
-    c->ssl = bl_tls_server_session(c->where == BL_ON_ATTESTED ? s->tls : s->helper_tls);
-    pthread_rwlock_unlock(&s->tls_lock);
-    if (!c->ssl)
-        return NULL;
-    return bufferevent_openssl_socket_new(bl_loop_base(c->loop), fd, c->ssl,
-                                          BUFFEREVENT_SSL_ACCEPTING, options);
+    static const bl_wire_events events = { on_open, on_readable, on_sent, on_ended };
+    bl_server                  *s = c->server;
+    if (c->where != BL_ON_METRICS) {
+        pthread_rwlock_rdlock(&s->tls_lock);
+        c->ssl = bl_tls_server_session(c->where == BL_ON_ATTESTED ? s->tls : s->helper_tls);
+        pthread_rwlock_unlock(&s->tls_lock);
+        if (!c->ssl)
+            return false;
+    }
+    c->wire = bl_wire_new(bl_loop_base(c->loop), fd, c->ssl, &events, c);
+    if (!c->wire)
+        bl_tls_close(c->ssl);
+    return c->wire != NULL;
 }
 
 void bl_conn_accept(bl_server *server, bl_loop *loop, unsigned where, evutil_socket_t fd,
@@ -493,13 +512,11 @@ void bl_conn_accept(bl_server *server, bl_loop *loop, unsigned where, evutil_soc
     }
     *c = (bl_conn){ .server = server, .loop = loop, .where = where, .peer = peer };
     c->id = atomic_fetch_add(&server->next_id, 1) + 1;
-    c->bev = open_bufferevent(c, fd);
-    c->timer = c->bev ? event_new(bl_loop_base(loop), -1, 0, on_timer, c) : NULL;
-    if (!c->timer) {
-        if (c->bev)
-            bufferevent_free(c->bev);
-        else
-            evutil_closesocket(fd);
+    c->timer = event_new(bl_loop_base(loop), -1, 0, on_timer, c);
+    if (!c->timer || !open_wire(c, fd)) {
+        if (c->timer)
+            event_free(c->timer);
+        evutil_closesocket(fd);
         free(c);
         return;
     }
@@ -518,8 +535,5 @@ void bl_conn_accept(bl_server *server, bl_loop *loop, unsigned where, evutil_soc
         atomic_fetch_add(&server->counters.open_attested, 1);
     atomic_fetch_add(&server->counters.connections, 1);
     c->state = c->ssl ? BL_CONN_HANDSHAKE : BL_CONN_HEAD;
-    bufferevent_setcb(c->bev, on_read, on_sent, on_event, c);
-    bufferevent_setwatermark(c->bev, EV_READ, 0, READ_HIGH);
-    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
     arm(c, server->config->handshake_s);
 }

@@ -10,11 +10,11 @@
 #define BL_CONN_H
 
 #include "server/exchange.h"
+#include "server/wire.h"
 #include "tls/client_authenticator.h"
 
 #include <event2/util.h>
 
-struct bufferevent;
 struct event;
 struct ssl_st;
 
@@ -30,27 +30,27 @@ typedef enum {
 } bl_conn_state;
 
 struct bl_conn {
-    bl_server          *server;
-    bl_loop            *loop;
-    struct bufferevent *bev;
-    struct ssl_st      *ssl; /* the bufferevent's; NULL on the metrics listener */
-    struct event       *timer;
-    bl_exchange        *exchange;
-    bl_http_parser      parser;
-    bl_conn_state       state;
-    unsigned            where; /* which listener */
-    uint64_t            id;
-    uint64_t            requests;
-    unsigned            peer; /* slot in the tables of what one address may have waiting */
-    bool                pending, unattested; /* counted there */
-    bool                attested, close_after, body_unread, reading;
-    uint64_t            attested_len; /* of the runtime log, as this session attested it */
-    bl_contexts         contexts;     /* of both sides' authenticators */
-    bl_challenge        challenge;
-    bool                has_key; /* the client proved one on this session */
-    uint8_t             key_id[BL_KEY_ID_SIZE];
-    uint64_t            body_began_ns;
-    bl_conn            *next, **prev; /* all of this loop */
+    bl_server     *server;
+    bl_loop       *loop;
+    bl_wire       *wire;
+    struct ssl_st *ssl; /* the wire's; NULL on the metrics listener */
+    struct event  *timer;
+    bl_exchange   *exchange;
+    bl_http_parser parser;
+    bl_conn_state  state;
+    unsigned       where; /* which listener */
+    uint64_t       id;
+    uint64_t       requests;
+    unsigned       peer; /* slot in the tables of what one address may have waiting */
+    bool           pending, unattested; /* counted there */
+    bool           attested, close_after, body_unread, reading;
+    uint64_t       attested_len; /* of the runtime log, as this session attested it */
+    bl_contexts    contexts;     /* of both sides' authenticators */
+    bl_challenge   challenge;
+    bool           has_key; /* the client proved one on this session */
+    uint8_t        key_id[BL_KEY_ID_SIZE];
+    uint64_t       body_began_ns;
+    bl_conn       *next, **prev; /* all of this loop */
 };
 
 /* A socket that a listener accepted; runs on the loop's thread and owns fd. */

@@ -1,8 +1,7 @@
-/* Content in the memory of libraries, libevent's buffers and jansson's trees: wiped as they free
- * it. OpenSSL wipes what it deciphered itself (SSL_OP_CLEANSE_PLAINTEXT, tls/context.c). */
+/* Content in the memory of libraries, jansson's trees: wiped as they free it.  OpenSSL wipes what it
+ * deciphered itself (SSL_OP_CLEANSE_PLAINTEXT, tls/context.c); libevent sees none. */
 #include "server/internal.h"
 
-#include <event2/event.h>
 #include <jansson.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -14,20 +13,8 @@ static void free_wiped(void *data)
     free(data);
 }
 
-/* Moves always: realloc() might leave a copy behind. */
-static void *realloc_wiped(void *data, size_t size)
-{
-    void *moved = malloc(size);
-    if (!moved || !data)
-        return moved;
-    memcpy(moved, data, BL_MIN(size, malloc_usable_size(data)));
-    free_wiped(data);
-    return moved;
-}
-
 static void set_hooks(void)
 {
-    event_set_mem_functions(malloc, realloc_wiped, free_wiped);
     json_set_alloc_funcs(malloc, free_wiped);
 }
 

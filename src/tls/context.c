@@ -48,6 +48,7 @@ static SSL_CTX *context_new(const SSL_METHOD *method)
     SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                             SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_read_ahead(c, 1); /* one recv() for a record, not two */
     /* The hybrid group where this OpenSSL has it. */
     bool groups = SSL_CTX_set1_groups_list(c, "X25519MLKEM768:X25519:P-256") == 1 ||
                   SSL_CTX_set1_groups_list(c, "X25519:P-256") == 1;
@@ -245,7 +246,6 @@ static blind_code client_fill(bl_tls_client *client, const bl_tls_client_options
     client->context = context_new(TLS_client_method());
     if (!client->context)
         return bl_tls_fail(err, BLIND_TLS, "tls.client", "cannot make a context");
-    SSL_CTX_set_read_ahead(client->context, 1); /* one recv() for a record, not two */
     if (options->server_name) {
         client->server_name = strdup(options->server_name);
         if (!client->server_name)
@@ -299,14 +299,11 @@ static bool name_server(const bl_tls_client *client, SSL *ssl)
 SSL *bl_tls_client_session(bl_tls_client *client, int fd)
 {
     SSL *ssl = SSL_new(client->context);
-    BIO *bio = bl_socket_bio_new(fd);
-    if (!ssl || !bio || !name_server(client, ssl)) {
+    if (!ssl || !name_server(client, ssl) || !bl_tls_set_socket(ssl, fd)) {
         SSL_free(ssl);
-        BIO_free(bio);
         ERR_clear_error();
         return NULL;
     }
-    SSL_set_bio(ssl, bio, bio);
     SSL_set_connect_state(ssl);
     return ssl;
 }
@@ -346,6 +343,14 @@ void bl_tls_client_free(bl_tls_client *client)
 }
 
 /* ---- both ---- */
+
+bool bl_tls_set_socket(SSL *ssl, int fd)
+{
+    BIO *bio = bl_socket_bio_new(fd);
+    if (bio)
+        SSL_set_bio(ssl, bio, bio);
+    return bio != NULL;
+}
 
 blind_code bl_tls_check_fresh(SSL *ssl, blind_error *err)
 {

@@ -1,7 +1,7 @@
 /* TLS 1.3 and nothing else: no tickets, no resumption, no early data, no renegotiation.
  *
  * Contexts are shared between threads and sessions keep what they need of them.  `struct ssl_st` is
- * OpenSSL's SSL: the event loop of the server owns it through libevent. */
+ * OpenSSL's SSL. */
 #ifndef BL_TLS_CONTEXT_H
 #define BL_TLS_CONTEXT_H
 
@@ -20,7 +20,7 @@ BLIND_MUST_USE blind_code bl_tls_server_new(const bl_key *key, const blind_span 
 /* A server with certificate and key from PEM files: the unattested helper port. */
 BLIND_MUST_USE blind_code bl_tls_server_new_pem(blind_span chain_pem, blind_span key_pem,
                                                 bl_tls_server **out, blind_error *err);
-/* A session in accept state, for bufferevent_openssl_socket_new(); the caller owns it. */
+/* A session in accept state, without a socket; the caller owns it. */
 struct ssl_st *bl_tls_server_session(bl_tls_server *server);
 void           bl_tls_server_free(bl_tls_server *server);
 
@@ -47,14 +47,18 @@ BLIND_MUST_USE blind_code bl_tls_check_fresh(struct ssl_st *ssl, blind_error *er
 BLIND_MUST_USE blind_code bl_tls_leaf_spki(struct ssl_st *ssl, uint8_t **out, size_t *size,
                                            blind_error *err);
 
-/* One step of a client session over a non-blocking socket: AGAIN with *wants set, CLOSED at a
+/* Gives a session a non-blocking socket, which it does not own.  False: out of memory. */
+bool bl_tls_set_socket(struct ssl_st *ssl, int fd);
+
+/* One step of a session over a non-blocking socket: AGAIN with *wants set, CLOSED at a
  * proper end, NETWORK at any other, TLS. */
 BLIND_MUST_USE blind_code bl_tls_handshake(struct ssl_st *ssl, int *wants, blind_error *err);
 BLIND_MUST_USE blind_code bl_tls_read(struct ssl_st *ssl, void *to, size_t size, size_t *got,
                                       int *wants, blind_error *err);
 BLIND_MUST_USE blind_code bl_tls_write(struct ssl_st *ssl, const void *from, size_t size,
                                        size_t *put, int *wants, blind_error *err);
-void                      bl_tls_close(struct ssl_st *ssl);   /* close_notify, then free */
-void                      bl_tls_goodbye(struct ssl_st *ssl); /* close_notify; another frees */
+/* Whether bytes have come from the socket that were not read yet; they may turn out to be none. */
+bool bl_tls_pending(const struct ssl_st *ssl);
+void bl_tls_close(struct ssl_st *ssl); /* close_notify, then free */
 
 #endif

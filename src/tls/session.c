@@ -1,4 +1,4 @@
-/* A client session over a non-blocking socket, one step at a time. */
+/* A session over a non-blocking socket, one step at a time. */
 #include "tls/context.h"
 #include "tls/internal.h"
 #include "tls/socket_bio.h"
@@ -99,9 +99,7 @@ void bl_tls_close(SSL *ssl)
     ERR_clear_error();
 }
 
-void bl_tls_goodbye(SSL *ssl)
+bool bl_tls_pending(const SSL *ssl)
 {
-    if (SSL_is_init_finished(ssl))
-        SSL_shutdown(ssl);
-    ERR_clear_error();
+    return SSL_has_pending(ssl) == 1;
 }
