@@ -43,7 +43,12 @@ static void on_turn(bl_exchange *e);
 
 static void wake(void *arg)
 {
-    bl_exchange_post(arg, on_turn);
+    bl_exchange_queue(arg, on_turn);
+}
+
+static void knock(void *loop)
+{
+    bl_loop_wake(loop);
 }
 
 static blind_code make_request(bl_exchange *e, inference *f, blind_error *err)
@@ -58,6 +63,8 @@ static blind_code make_request(bl_exchange *e, inference *f, blind_error *err)
         .budget = bl_executor_budget(e->server->executor),
         .wake = wake,
         .wake_arg = e,
+        .knock = knock,
+        .knock_arg = e->loop,
     };
     blind_code code = bl_request_new(&options, &f->request, err);
     if (code != BLIND_OK)

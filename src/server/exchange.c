@@ -33,13 +33,20 @@ static void run_posted(bl_posted *posted)
     bl_exchange_release(e);
 }
 
-void bl_exchange_post(bl_exchange *e, void (*resume)(bl_exchange *e))
+void bl_exchange_queue(bl_exchange *e, void (*resume)(bl_exchange *e))
 {
     bl_exchange_retain(e);
     atomic_store(&e->resume, resume);
     e->posted.run = run_posted;
-    if (!bl_loop_post(e->loop, &e->posted))
+    if (!bl_loop_queue(e->loop, &e->posted))
         bl_exchange_release(e);
+}
+
+void bl_exchange_post(bl_exchange *e, void (*resume)(bl_exchange *e))
+{
+    bl_loop *loop = e->loop; /* e may be gone before it is woken */
+    bl_exchange_queue(e, resume);
+    bl_loop_wake(loop);
 }
 
 /* ---- replies ---- */

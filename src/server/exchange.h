@@ -44,6 +44,8 @@ void         bl_exchange_release(bl_exchange *e);
 /* From any thread: runs `resume` on the loop's thread.  One at a time: a second post with the same
  * function before the first ran is the same post.  The reference it needs is taken inside. */
 void bl_exchange_post(bl_exchange *e, void (*resume)(bl_exchange *e));
+/* The same, but the loop is woken by the caller: bl_loop_wake(). */
+void bl_exchange_queue(bl_exchange *e, void (*resume)(bl_exchange *e));
 
 /* Replies; `body` is taken over and left empty.  type NULL: no body.
  * fields  "Name: value\r\n" lines more, or NULL */

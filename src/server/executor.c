@@ -211,14 +211,11 @@ blind_code bl_executor_submit_to(bl_executor *x, bl_request *request, const bl_e
     bl_request_attach(request, on_request_changed, x);
     pthread_mutex_lock(&x->lock);
     blind_code code = admit(x, e, bl_request_principal(request), err);
-    if (code == BLIND_OK) {
-        x->stats.submitted++;
-        pthread_cond_signal(&x->work);
-    } else {
-        x->stats.refused++;
-    }
+    ++*(code == BLIND_OK ? &x->stats.submitted : &x->stats.refused);
     pthread_mutex_unlock(&x->lock);
-    if (code != BLIND_OK) {
+    if (code == BLIND_OK) {
+        pthread_cond_signal(&x->work); /* not under the lock, which is the first thing it wants */
+    } else {
         bl_request_attach(request, NULL, NULL);
         entry_free(e);
     }
@@ -598,15 +595,22 @@ blind_code bl_executor_new(const bl_executor_options *options, bl_executor **out
     return BLIND_OK;
 }
 
+void bl_executor_stop(bl_executor *x)
+{
+    pthread_mutex_lock(&x->lock);
+    bool stopped = x->stop;
+    x->stop = true;
+    pthread_cond_signal(&x->work);
+    pthread_mutex_unlock(&x->lock);
+    if (!stopped)
+        pthread_join(x->thread, NULL);
+}
+
 void bl_executor_free(bl_executor *x)
 {
     if (!x)
         return;
-    pthread_mutex_lock(&x->lock);
-    x->stop = true;
-    pthread_cond_signal(&x->work);
-    pthread_mutex_unlock(&x->lock);
-    pthread_join(x->thread, NULL);
+    bl_executor_stop(x);
     destroy(x);
 }
 

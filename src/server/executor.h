@@ -22,7 +22,9 @@ typedef struct {
 /* Errors: FAILED (threads), MEMORY */
 BLIND_MUST_USE blind_code bl_executor_new(const bl_executor_options *options, bl_executor **out,
                                           blind_error *err);
-/* Cancels what is left, ends the thread. */
+/* Cancels what is left, ends the thread: from here it wakes nobody. */
+void bl_executor_stop(bl_executor *executor);
+/* Stops it first where that was not done. */
 void bl_executor_free(bl_executor *executor);
 
 bl_pool   *bl_executor_pool(bl_executor *executor);

@@ -75,7 +75,7 @@ blind_code bl_loop_new(bl_loop **out, blind_error *err)
     return BLIND_OK;
 }
 
-static void wake(bl_loop *loop)
+void bl_loop_wake(bl_loop *loop)
 {
     uint64_t one = 1;
     (void)!write(loop->fd, &one, sizeof one);
@@ -89,7 +89,7 @@ void bl_loop_free(bl_loop *loop)
         pthread_mutex_lock(&loop->lock);
         loop->stopping = true;
         pthread_mutex_unlock(&loop->lock);
-        wake(loop);
+        bl_loop_wake(loop);
         pthread_join(loop->thread, NULL);
     }
     if (loop->wake)
@@ -106,10 +106,9 @@ struct event_base *bl_loop_base(bl_loop *loop)
     return loop->base;
 }
 
-bool bl_loop_post(bl_loop *loop, bl_posted *posted)
+bool bl_loop_queue(bl_loop *loop, bl_posted *posted)
 {
     pthread_mutex_lock(&loop->lock);
-    bool first = !loop->first;
     bool add = !posted->queued;
     if (add) {
         posted->queued = true;
@@ -118,7 +117,13 @@ bool bl_loop_post(bl_loop *loop, bl_posted *posted)
         loop->last = &posted->next;
     }
     pthread_mutex_unlock(&loop->lock);
-    if (add && first)
-        wake(loop);
     return add;
+}
+
+bool bl_loop_post(bl_loop *loop, bl_posted *posted)
+{
+    bool added = bl_loop_queue(loop, posted);
+    if (added)
+        bl_loop_wake(loop);
+    return added;
 }

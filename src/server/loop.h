@@ -21,5 +21,9 @@ void               bl_loop_free(bl_loop *loop);
 struct event_base *bl_loop_base(bl_loop *loop);
 /* From any thread; false: it is queued already, and runs once. */
 bool bl_loop_post(bl_loop *loop, bl_posted *posted);
+/* The two halves of it, for a caller that holds a lock which the work wants: the thread that is
+ * woken often takes the processor at once. */
+bool bl_loop_queue(bl_loop *loop, bl_posted *posted);
+void bl_loop_wake(bl_loop *loop);
 
 #endif

@@ -22,6 +22,7 @@ struct bl_request {
     pthread_mutex_t lock; /* of what follows, and of options.wake */
     bl_event       *first, **last;
     size_t          events, bytes;
+    bool            told; /* the listener was woken since the queue was empty */
     bool            abandoned;
     bool            ended; /* the last event was taken out */
     void (*notify)(void *arg);
@@ -106,6 +107,7 @@ static void drop_events(bl_request *r)
     r->first = NULL;
     r->last = &r->first;
     r->events = r->bytes = 0;
+    r->told = false;
     atomic_store(&r->full, false);
 }
 
@@ -161,8 +163,10 @@ bl_event *bl_request_next(bl_request *r)
     bl_event *e = r->first;
     if (e) {
         r->first = e->next;
-        if (!r->first)
+        if (!r->first) {
             r->last = &r->first;
+            r->told = false;
+        }
         e->next = NULL;
         r->events--;
         r->bytes -= e->size;
@@ -251,19 +255,24 @@ bool bl_request_cancelled(const bl_request *r)
 void bl_request_put(bl_request *r, bl_event *event)
 {
     pthread_mutex_lock(&r->lock);
-    bool dropped = r->abandoned;
+    bool dropped = r->abandoned, tell = false;
+    void (*knock)(void *arg) = r->options.knock;
+    void *knock_arg = r->options.knock_arg;
     if (!dropped) {
-        bool was_empty = !r->first;
         *r->last = event;
         r->last = &event->next;
         r->events++;
         r->bytes += event->size;
         if (r->events >= r->options.queue_events || r->bytes >= r->options.queue_bytes)
             atomic_store(&r->full, true);
-        if (was_empty && r->options.wake)
+        tell = !r->told && event->kind != BL_EVENT_OUTPUTS; /* the end follows them at once */
+        r->told |= tell;
+        if (tell && r->options.wake)
             r->options.wake(r->options.wake_arg);
     }
     pthread_mutex_unlock(&r->lock);
+    if (tell && knock)
+        knock(knock_arg);
     if (dropped)
         bl_event_free(event);
 }

@@ -29,7 +29,7 @@ BLIND_MUST_USE blind_code bl_budget_take(bl_budget *budget, size_t size, blind_e
 void                      bl_budget_give(bl_budget *budget, size_t size);
 
 typedef enum {
-    BL_EVENT_OUTPUTS, /* tensors, all of the model's outputs at once */
+    BL_EVENT_OUTPUTS, /* tensors, all of the model's outputs at once; DONE comes right behind */
     BL_EVENT_TEXT,    /* a piece of text, and the token it came from */
     BL_EVENT_DONE,    /* last; timings */
     BL_EVENT_ERROR    /* last; error */
@@ -68,11 +68,15 @@ typedef struct {
     bl_budget   *budget;       /* NULL: nothing is counted */
     size_t       queue_events; /* the output queue is full at this many events; 0: 64 */
     size_t       queue_bytes;  /* or this many bytes; 0: 1 MiB */
-    /* Called when the queue stops being empty, on the executor's thread with the request's lock
-     * held: it may only pass the word on (write to an eventfd), not call back into the request.
-     * After bl_request_abandon() returned it is not called again. */
+    /* Called when the queue stops being empty (OUTPUTS alone do not count), on the executor's
+     * thread with the request's lock held: it may only pass the word on (write to an eventfd), not
+     * call back into the request. After bl_request_abandon() returned it is not called again. */
     void (*wake)(void *arg);
     void *wake_arg;
+    /* Called after `wake`, without the lock, so that whoever it wakes does not meet it: its
+     * argument outlives the request.  NULL: not called. */
+    void (*knock)(void *arg);
+    void *knock_arg;
 } bl_request_options;
 
 /* The new request has one reference, the caller's.  On failure the model's reference stays with the

@@ -244,8 +244,8 @@ void bl_server_stop(bl_server *s)
     (void)!write(s->stop_fd, &one, sizeof one);
 }
 
-/* Connections first, then what may still post to the loops, then the loops, and the executor last:
- * requests give their memory back to it. */
+/* Connections first, then what may still post to the loops or wake them, then the loops, and the
+ * executor's memory last: requests give theirs back to it. */
 void bl_server_free(bl_server *s)
 {
     if (!s)
@@ -258,6 +258,8 @@ void bl_server_free(bl_server *s)
     bl_worker_free(s->worker);
     bl_attest_queue_free(s->attest_queue);
     bl_registry_free(s->registry);
+    if (s->executor)
+        bl_executor_stop(s->executor);
     for (int i = 0; i < s->loop_count; i++)
         bl_loop_free(s->loops[i].loop);
     bl_listeners_free(s);
