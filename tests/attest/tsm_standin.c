@@ -94,6 +94,8 @@ static int fill_blob(tsm_standin *k, standin_file *f, bool aux)
     if (result < 0)
         return result;
     bl_buf_add(&f->bytes, bl_buf_span(aux ? &f->entry->aux : &f->entry->out));
+    if (!bl_buf_ok(&f->bytes))
+        return -ENOMEM;
     if (!aux)
         somebody_else_writes(k, f->entry, &k->races_after);
     return 0;
@@ -115,7 +117,7 @@ static int fill(tsm_standin *k, standin_file *f)
         bl_buf_printf(&f->bytes, "%d\n", k->floor);
     else
         return fill_blob(k, f, is(f, "auxblob"));
-    return 0;
+    return bl_buf_ok(&f->bytes) ? 0 : -ENOMEM;
 }
 
 static int check_access(const tsm_standin *k, const standin_file *f)
@@ -197,7 +199,7 @@ static ssize_t write_file(void *context, int fd, const void *bytes, size_t size)
     if (f->bytes.size + size > 64)
         return -EFBIG;
     bl_buf_add(&f->bytes, bl_span(bytes, size));
-    return (ssize_t)size;
+    return bl_buf_ok(&f->bytes) ? (ssize_t)size : -ENOMEM;
 }
 
 static int close_file(void *context, int fd)

@@ -77,7 +77,6 @@ const bl_tee bl_tee_snp = {
     .facts = facts,
     .tcb_statuses = bl_snp_tcb_statuses,
     .roots = &bl_snp_roots,
-    .has_collateral = true,
     .has_crl = true,
     .crl_if_given = true, /* neither hosts nor devices hand it out */
     .open = bl_snp_open,

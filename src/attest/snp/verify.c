@@ -14,19 +14,24 @@ typedef struct {
     bl_snp_chain          *chain; /* NULL: there is none */
 } verification;
 
-/* A step's failure in the words of evidence: what could not be read is no chain. */
-static void find_step(verification *v, const char *name, blind_code code, const blind_error *err,
-                      const char *expected, const char *source)
-{
-    if (code != BLIND_OK && code != BLIND_MEMORY && blind_code_exit(code) != 10)
-        code = BLIND_CHAIN;
-    (void)bl_find_step(v->out, v->in->arena, name, code, err, expected, source);
-}
-
 static const char *text(verification *v, const char *made)
 {
     v->out->failed |= !made;
     return made ? made : "";
+}
+
+/* A step's failure in the words of evidence: what could not be read is no chain.  Its success is
+ * `good`. */
+static void find_step(verification *v, const char *name, blind_code code, const blind_error *err,
+                      const char *expected, const char *good, const char *source)
+{
+    if (code == BLIND_OK) {
+        bl_find(v->out, name, true, BLIND_CHAIN, expected, good, source);
+        return;
+    }
+    if (code != BLIND_MEMORY && blind_code_exit(code) != 10)
+        code = BLIND_CHAIN;
+    (void)bl_find_step(v->out, v->in->arena, name, code, err, expected, source);
 }
 
 static const char *signer_name(unsigned signer)
@@ -39,27 +44,26 @@ static const char *signer_name(unsigned signer)
 
 static void judge_chain(verification *v)
 {
+    const char *good = NULL;
     blind_error err = { 0 };
     blind_code  code = bl_snp_certs_of(v->in->parts, &v->certs, &err);
     if (code == BLIND_OK)
         code = bl_snp_chain_get(v->in, &v->certs, &v->chain, &err);
-    if (code != BLIND_OK) {
-        find_step(v, "chain", code, &err, "a chain to a pinned key of AMD", CERTS);
-        return;
+    if (code == BLIND_OK) {
+        const bl_snp_product *p = v->chain->product;
+        good = v->chain->vlek ? bl_arena_printf(v->in->arena, "VLEK, %s, ARK-%s", p->asvk, p->name)
+                              : bl_arena_printf(v->in->arena, "VCEK, %s, ARK-%s", p->ask, p->name);
     }
-    const bl_snp_product *p = v->chain->product;
-    bl_find(
-        v->out, "chain", true, BLIND_CHAIN, "a chain to a pinned key of AMD",
-        text(v, bl_arena_printf(v->in->arena, "%s, %s, ARK-%s", v->chain->vlek ? "VLEK" : "VCEK",
-                                v->chain->vlek ? p->asvk : p->ask, p->name)),
-        CERTS);
+    find_step(v, "chain", code, &err, "a chain to a pinned key of AMD",
+              code == BLIND_OK ? text(v, good) : NULL, CERTS);
 }
 
 static void judge_validity(verification *v)
 {
     blind_error err = { 0 };
     blind_code  code = bl_chain_at(&v->chain->certs, v->in->now_s, &err);
-    find_step(v, "validity", code, &err, "certificates in force", "RFC 5280, section 4.1.2.5");
+    find_step(v, "validity", code, &err, "certificates in force", "as expected",
+              "RFC 5280, section 4.1.2.5");
 }
 
 static void judge_revocation(verification *v)
@@ -78,7 +82,7 @@ static void judge_revocation(verification *v)
                        "no list was given; not one of those known to be revoked", source);
     else
         find_step(v, "revocation", code, &err, "the ARK's list does not name the ASK or ASVK",
-                  source);
+                  "not named", source);
 }
 
 static void judge_signer(verification *v)
@@ -110,9 +114,24 @@ static void judge_product(verification *v)
         code = blind_fail(&err, BLIND_CHAIN, "snp.product",
                           "CPUID family %02x model %02x, which is no %s", r->family, r->model,
                           p->name);
+    const char *good = r->has_cpuid
+                           ? bl_arena_printf(v->in->arena, "%s, CPUID family %02x model %02x",
+                                             p->name, r->family, r->model)
+                           : p->name;
     find_step(v, "product", code, &err,
               text(v, bl_arena_printf(v->in->arena, "%s in certificate and report", p->name)),
-              "AMD 57230, section 3.1; AMD 56860, section 7.3");
+              text(v, good), "AMD 57230, section 3.1; AMD 56860, section 7.3");
+}
+
+static const char *levels_text(bl_arena *arena, const bl_snp_product *p, const bl_snp_tcb *tcb)
+{
+    const uint8_t *l = tcb->level;
+    return p->fmc ? bl_arena_printf(arena, "FMC %u, bootloader %u, TEE %u, SNP %u, microcode %u",
+                                    l[BL_SNP_FMC], l[BL_SNP_BOOTLOADER], l[BL_SNP_TEE],
+                                    l[BL_SNP_SNP], l[BL_SNP_MICROCODE])
+                  : bl_arena_printf(arena, "bootloader %u, TEE %u, SNP %u, microcode %u",
+                                    l[BL_SNP_BOOTLOADER], l[BL_SNP_TEE], l[BL_SNP_SNP],
+                                    l[BL_SNP_MICROCODE]);
 }
 
 static void judge_tcb(verification *v)
@@ -122,6 +141,7 @@ static void judge_tcb(verification *v)
     blind_error           err = { 0 };
     blind_code            code = bl_snp_leaf_tcb(v->chain, v->report.reported_tcb, &err);
     find_step(v, "tcb extensions", code, &err, "patch levels of the certificate equal the report's",
+              text(v, levels_text(v->in->arena, p, &tcb)),
               "AMD 57230, section 3.1; AMD 56860, section 2.2");
     bl_snp_claim_tcb(p, &v->report, v->out);
     if (code == BLIND_OK && !v->in->rules->no_collateral)
@@ -166,7 +186,7 @@ static void judge_hardware(verification *v)
                        CERTS);
         return;
     }
-    find_step(v, "hardware id", code, &err, expected, CERTS);
+    find_step(v, "hardware id", code, &err, expected, "the same chip", CERTS);
     if (code == BLIND_OK)
         v->out->hardware_id = bl_span(chip.data, hwid.size);
 }
@@ -188,7 +208,7 @@ static void judge_signature(verification *v)
     blind_code code = bl_key_verify(bl_x509_key(v->chain->certs.certs[0]), BL_ECDSA_P384_SHA384_RAW,
                                     bl_span(v->in->evidence.data, BL_SNP_SIGNED_SIZE),
                                     bl_span(signature, sizeof signature), &err);
-    find_step(v, "report signature", code, &err, expected, REPORT);
+    find_step(v, "report signature", code, &err, expected, "as expected", REPORT);
 }
 
 static void judge_steps(verification *v)
