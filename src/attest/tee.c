@@ -1,8 +1,8 @@
 /* The table of TEEs. */
 #include "attest/tee.h"
 
-static const bl_tee *const tees[] = { &bl_tee_sim, &bl_tee_tpm,   &bl_tee_sgx, &bl_tee_tdx,
-                                      &bl_tee_snp, &bl_tee_nitro, NULL };
+static const bl_tee *const tees[] = { &bl_tee_sim, &bl_tee_tpm,   &bl_tee_sgx,    &bl_tee_tdx,
+                                      &bl_tee_snp, &bl_tee_nitro, &bl_tee_nvidia, NULL };
 
 const bl_tee *bl_tee_find(blind_span name)
 {

@@ -115,6 +115,7 @@ extern const bl_tee bl_tee_sim;
 extern const bl_tee bl_tee_sgx;
 extern const bl_tee bl_tee_snp;
 extern const bl_tee bl_tee_nitro;
+extern const bl_tee bl_tee_nvidia;
 extern const bl_tee bl_tee_tpm;
 extern const bl_tee bl_tee_tdx;
 

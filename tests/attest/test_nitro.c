@@ -7,7 +7,6 @@
 #include "attest/nitro/nitro.h"
 #include "attest/nitro/nsm.h"
 #include "base/cbor_any.h"
-#include "base/hex.h"
 #include "blind/appraise.h"
 #include "crypto/cose.h"
 
@@ -594,48 +593,14 @@ TEST(outside_an_enclave_there_is_no_device)
 
 /* ---- recorded documents ---- */
 
-static void put_equal(bl_buf *policy, const json_t *asked, const char *key, const char *fact)
-{
-    const char *hex = case_text(asked, key);
-    if (hex)
-        bl_buf_printf(policy, "%s = \"%s\"\n", fact, hex);
-}
-
-/* The case's own policy in ours. */
-static void policy_of(const recorded *c, bl_buf *out)
-{
-    const json_t *asked = case_object(c, "policy");
-    json_t       *pcrs = json_object_get(asked, "expect_pcrs"), *digest;
-    const char   *number;
-    bl_buf_printf(out, "version = 1\nserver = \"any\"\ntees = [\"nitro\"]\nallow_debug = %s\n",
-                  json_is_true(json_object_get(asked, "allow_debug")) ? "true" : "false");
-    bl_buf_printf(out, "[models]\nothers = \"allow\"\n[[nitro.reference]]\n");
-    if (!json_object_size(pcrs))
-        bl_buf_printf(out, "pcr0 = \"any\"\n");
-    json_object_foreach(pcrs, number, digest)
-        bl_buf_printf(out, "pcr%s = \"%s\"\n", number, json_string_value(digest));
-    bl_buf_printf(out, "[nitro.equal]\n");
-    put_equal(out, asked, "expect_nonce_hex", "nonce");
-    put_equal(out, asked, "expect_user_data_hex", "user_data");
-}
-
 static blind_code appraise(const recorded *c, blind_cache *cache)
 {
-    bl_auto_buf   text = BL_BUF_EMPTY;
-    blind_policy *policy;
     blind_result *result;
     blind_error   err = { 0 };
-    blind_expect  expect = { .to = BLIND_BOUND_UNBOUND };
-    policy_of(c, &text);
-    if (blind_policy_load_text(bl_buf_span(&text), &policy, &err) != BLIND_OK)
-        fail_msg("%s: %s", c->id, err.message);
-    blind_appraise_options options = { .now_s = c->now_s, .cache = cache };
-    blind_code code = blind_appraise_evidence("nitro", c->evidence, NULL, 0, &expect, policy,
-                                              &options, &result, &err);
-    if (c->accept && code != BLIND_OK)
-        fail_msg("%s: %s", c->id, blind_result_text(result));
+    blind_code    code = case_appraise(c, cache, &result, &err);
+    if (!result || (c->accept && code != BLIND_OK))
+        fail_msg("%s: %s", c->id, result ? blind_result_text(result) : err.message);
     blind_result_free(result);
-    blind_policy_free(policy);
     return code;
 }
 
