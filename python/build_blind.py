@@ -66,6 +66,7 @@ typedef struct {
 blind_code blind_client_open(const blind_client_options *options, blind_client **out, blind_result **result, blind_error *err);
 void blind_client_close(blind_client *client);
 char *blind_client_verdict_json(blind_client *client);
+blind_code blind_client_ear(blind_client *client, blind_span key_pem, char **out, blind_error *err);
 char *blind_client_verdict_text(blind_client *client);
 blind_code blind_client_reattest(blind_client *client, blind_error *err);
 

@@ -93,6 +93,14 @@ BLIND_API blind_code blind_result_code(const blind_result *result);
  * when first asked for; "" when there is no memory for it. */
 BLIND_API const char *blind_result_text(const blind_result *result);
 BLIND_API const char *blind_result_json(const blind_result *result);
+/* The verdict as a signed token for other relying parties, an EAT Attestation Result (JWT, ES256):
+ * docs/formats/ear.md.  Its time is the appraisal's.
+ *
+ * key_pem  P-256 private key, unencrypted PEM
+ * out      NUL-terminated, free() it; NULL on failure
+ * Errors   USAGE (no time was given to the appraisal), INPUT (key), MEMORY */
+BLIND_API BLIND_MUST_USE blind_code blind_result_ear(const blind_result *result, blind_span key_pem,
+                                                     char **out, blind_error *err);
 BLIND_API const char *blind_result_tee(const blind_result *result); /* "sim"; "" when unreadable */
 BLIND_API bool        blind_result_simulated(const blind_result *result);
 /* True only for an accepted verdict that is bound to a session. */

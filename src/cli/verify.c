@@ -6,6 +6,7 @@
 #include "blind/appraise.h"
 #include "blind/client.h"
 #include "cli/commands.h"
+#include "cli/ear.h"
 #include "cli/connect.h"
 #include "crypto/cert.h"
 
@@ -46,9 +47,12 @@ static blind_code verify_server(bl_args *args, const char *url, blind_policy *po
                             : blind_fail(err, BLIND_MEMORY, STAGE, "out of memory");
         free(text);
         free(json);
+        if (code == BLIND_OK)
+            code = bl_ear_save_client(args, client, err);
     } else if (result) {
         blind_error printing;
         (void)print_result(args, result, &printing); /* the refusal is the answer */
+        (void)!bl_ear_save_result(args, result, &printing);
     }
     blind_result_free(result);
     blind_client_close(client);
@@ -91,11 +95,13 @@ static blind_code read_options(const bl_args *args, blind_appraise_options *out,
                       at);
 }
 
-/* Prints the verdict and frees it; `code` is the appraisal's. */
+/* Prints the verdict, writes it as a token and frees it; `code` is the appraisal's. */
 static blind_code conclude(bl_args *args, blind_code code, blind_result *result, blind_error *err)
 {
     blind_error printing;
     blind_code  printed = result ? print_result(args, result, &printing) : BLIND_OK;
+    if (result && printed == BLIND_OK)
+        printed = bl_ear_save_result(args, result, &printing);
     blind_result_free(result);
     if (code == BLIND_OK && printed != BLIND_OK && err)
         *err = printing;
@@ -251,6 +257,7 @@ static const bl_option options[] = {
       .kind = BL_FILE,
       .arg = "FILE",
       .help = "appraise the evidence inside this certificate, PEM or DER (key-bound only)" },
+    BL_OPTIONS_EAR,
     BL_OPTIONS_END
 };
 
@@ -272,7 +279,9 @@ const bl_command bl_command_verify = {
     .examples = "blind verify https://localhost:50051 --policy policy.toml --simulation\n"
                 "blind verify bundle.cmw --policy policy.toml --unbound --simulation\n"
                 "blind verify report.bin --tee snp --part vcek=v.der --part ask=a.der "
-                "--policy p.toml --unbound",
+                "--policy p.toml --unbound\n"
+                "blind verify https://localhost:50051 --policy policy.toml --ear result.jwt "
+                "--ear-key key.pem",
     .run = run,
     .appraises = true,
 };

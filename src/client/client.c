@@ -63,6 +63,19 @@ char *blind_client_verdict_text(blind_client *c)
     return show_verdict(c, blind_result_text, &c->verdict_text);
 }
 
+blind_code blind_client_ear(blind_client *c, blind_span key_pem, char **out, blind_error *err)
+{
+    blind_code code;
+    *out = NULL;
+    pthread_mutex_lock(&c->lock);
+    if (c->idle_len)
+        code = blind_result_ear(blind_stream_result(c->idle[c->idle_len - 1]), key_pem, out, err);
+    else
+        code = blind_fail(err, BLIND_CLOSED, "client.ear", "no connection is open");
+    pthread_mutex_unlock(&c->lock);
+    return code;
+}
+
 /* ---- the pool ---- */
 
 static blind_stream *pop(blind_client *c)

@@ -82,6 +82,15 @@ class Client:
         return Verdict(take_text(lib.blind_client_verdict_json(self._live())),
                        take_text(lib.blind_client_verdict_text(self._live())))
 
+    def ear(self, key_pem):
+        """The verdict of the newest connection as a signed token (JWT): an EAT attestation result.
+
+        key_pem: bytes, an unencrypted P-256 key."""
+        raw, out = ffi.from_buffer(key_pem), ffi.new("char **")
+        span = ffi.new("blind_span *", {"data": ffi.cast("const uint8_t *", raw), "size": len(raw)})
+        self._try(lib.blind_client_ear, span[0], out)
+        return take_text(out[0])
+
     @property
     def server_version(self):
         return self.server_metadata().get("version", "")
