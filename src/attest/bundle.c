@@ -9,6 +9,7 @@
 #define CERT_TYPE    TYPE_START "cert.v1+cbor"
 #define LOG_TYPE     TYPE_START "log.v1+cbor-seq"
 #define ENDORSE_TYPE TYPE_START "endorsements.v1+cbor"
+#define GPU_TYPE     TYPE_START "nvidia.v1"
 #define VERSION_END  ".v1"
 
 enum { IND_ENDORSEMENTS = 1 << 1, IND_EVIDENCE = 1 << 2 };
@@ -72,8 +73,11 @@ blind_code bl_bundle_write(const bl_bundle *bundle, bl_bundle_part part, bl_buf 
                            blind_error *err)
 {
     bool     inside = part != BL_BUNDLE_BESIDE, beside = part != BL_BUNDLE_INSIDE;
-    uint64_t records = (inside ? 2u : 0u) + (beside ? 2u : 0u);
+    bool     gpu = beside && bundle->gpu.size;
+    uint64_t records = (inside ? 2u : 0u) + (beside ? 2u : 0u) + gpu;
     bl_cbor_put_map(out, records);
+    if (gpu)
+        put_record(out, "gpu", GPU_TYPE, bundle->gpu, IND_EVIDENCE);
     if (beside)
         put_record(out, "log", LOG_TYPE, bundle->log, IND_EVIDENCE);
     if (inside) {
@@ -169,8 +173,14 @@ static blind_code parse_part(blind_span cmw, bl_bundle_part part, bl_bundle *out
     if (cmw.size > BL_MAX_BUNDLE_SIZE)
         return blind_fail(err, BLIND_FORMAT, "bundle", "a bundle of %zu bytes, at most %u",
                           cmw.size, BL_MAX_BUNDLE_SIZE);
-    if (bl_cbor_read_map(&r).left != (inside ? 2u : 0u) + (beside ? 2u : 0u))
-        r.failed = true;
+    uint64_t records = (inside ? 2u : 0u) + (beside ? 2u : 0u), found = bl_cbor_read_map(&r).left;
+    bool     gpu = beside && found == records + 1;
+    r.failed |= found != records + gpu;
+    if (gpu) {
+        r.failed |= !wire_text_is(&r, "gpu");
+        out->gpu = get_record(&r, GPU_TYPE, IND_EVIDENCE);
+        r.failed |= out->gpu.size == 0;
+    }
     if (beside) {
         r.failed |= !wire_text_is(&r, "log");
         out->log = get_record(&r, LOG_TYPE, IND_EVIDENCE);

@@ -2,13 +2,15 @@
  *
  *     key             media type                                        indicator
  *     "evidence"      application/vnd.blind.TEE.v1 (the quote or report)  4 evidence
+ *     "gpu"           application/vnd.blind.nvidia.v1, where there is one    4 evidence
  *     "binding"       application/vnd.blind.session.v1+cbor, or
  *                     application/vnd.blind.cert.v1+cbor                  4 evidence
  *     "log"           application/vnd.blind.log.v1+cbor-seq               4 evidence
  *     "endorsements"  application/vnd.blind.endorsements.v1+cbor          2 endorsements
  *
  * The TEE is named by the evidence's media type.  Evidence and binding travel inside the
- * authenticator, log and endorsements may travel beside it.  Source: RFC 9999, sections 3 and 4. */
+ * authenticator, log, GPU and endorsements may travel beside it.  Source: RFC 9999, sections 3
+ * and 4. */
 #ifndef BL_BUNDLE_H
 #define BL_BUNDLE_H
 
@@ -33,12 +35,13 @@ typedef struct {
     bl_bundle_binding binding;
     blind_span        log;          /* CBOR sequence of records; may be empty */
     blind_span        endorsements; /* may be empty */
+    blind_span        gpu;          /* a GPU's report beside the TEE's; empty: no such record */
 } bl_bundle;
 
 typedef enum {
     BL_BUNDLE_WHOLE,
     BL_BUNDLE_INSIDE, /* evidence and binding: the authenticator's extension */
-    BL_BUNDLE_BESIDE, /* log and endorsements */
+    BL_BUNDLE_BESIDE, /* log, GPU and endorsements */
 } bl_bundle_part;
 
 /* Appends the CMW of a whole bundle or of one part.  Errors: MEMORY, LIMIT */

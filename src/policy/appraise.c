@@ -11,7 +11,7 @@ static size_t most_bounds(const blind_policy *policy)
     size_t most = 0;
     for (size_t i = 0; i < policy->tees_len; i++)
         most = BL_MAX(most, policy->tees[i].bounds_len);
-    return most;
+    return most + (policy->gpu ? policy->gpu->bounds_len + BL_MAX_FINDINGS : 0);
 }
 
 static blind_result *result_new(const blind_policy *policy, const blind_expect *expect,
@@ -42,6 +42,7 @@ static void judge_all(bl_appraisal *a, blind_span bundle)
     bl_judge_binding(a);
     bl_judge_log(a);
     bl_judge_freshness(a);
+    bl_judge_gpu(a);
     bl_judge_policy(a);
     bl_judge_measurement(a);
     bl_judge_tcb(a);

@@ -27,6 +27,18 @@ static inline blind_state bl_judged(const bl_appraisal *a, bool holds)
     return !a->authentic ? BLIND_UNKNOWN : holds ? BLIND_PROVEN : BLIND_REFUTED;
 }
 
+/* What the questions of reference sets and bounds are asked of: the TEE, or a GPU beside it. */
+typedef struct {
+    const bl_claims   *claims;
+    const bl_rule_tee *rules; /* NULL: not accepted */
+    bool               authentic;
+    const char        *prefix; /* of the names of checks: "", "gpu " */
+} bl_subject;
+bl_subject bl_subject_of(const bl_appraisal *a);
+/* The set that matches, or NULL; adds the check. */
+const bl_rule_set *bl_judge_sets(bl_appraisal *a, const bl_subject *subject);
+void               bl_judge_fields(bl_appraisal *a, const bl_subject *subject);
+
 /* Authentic? */
 bool bl_judge_format(bl_appraisal *a, blind_span bundle); /* false: nothing left to judge */
 /* The same of a->bundle.tee, a->bundle.evidence and a->parts, which are filled. */
@@ -34,6 +46,8 @@ bool bl_judge_evidence(bl_appraisal *a);
 void bl_judge_binding(bl_appraisal *a);
 void bl_judge_log(bl_appraisal *a);
 void bl_judge_freshness(bl_appraisal *a);
+void bl_judge_gpu(bl_appraisal *a);
+bool bl_is_gpu_part(blind_span name); /* "gpu.cert_chain": for the GPU, not for the TEE */
 /* Acceptable? */
 void bl_judge_policy(bl_appraisal *a);
 void bl_judge_measurement(bl_appraisal *a);

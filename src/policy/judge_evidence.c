@@ -62,19 +62,30 @@ static void judge_steps(bl_appraisal *a, blind_code code, const blind_error *why
                       "RFC 9334, section 8.2");
 }
 
+/* The endorsements but those of a GPU beside it. */
+static void tee_parts(const bl_parts *all, bl_parts *out)
+{
+    *out = (bl_parts){ 0 };
+    for (size_t i = 0; i < all->len; i++)
+        if (!bl_is_gpu_part(all->items[i].name))
+            out->items[out->len++] = all->items[i];
+}
+
 static blind_code verify(bl_appraisal *a, const bl_tee *tee, blind_error *err)
 {
     static const bl_verify_rules strictest = { 0 };
     static const bl_roots        none = { 0 };
     blind_result                *r = a->result;
-    bl_verify_input              in = { .evidence = a->bundle.evidence,
-                                        .parts = &a->parts,
-                                        .now_s = a->options->now_s,
-                                        .roots = tee->roots ? tee->roots : &none,
-                                        .rules = a->rules ? &a->rules->verify : &strictest,
-                                        .cache = a->options->cache,
-                                        .arena = &r->arena };
-    blind_code                   code = tee->verify(&in, &r->claims, err);
+    bl_parts                     parts;
+    tee_parts(&a->parts, &parts);
+    bl_verify_input in = { .evidence = a->bundle.evidence,
+                           .parts = &parts,
+                           .now_s = a->options->now_s,
+                           .roots = tee->roots ? tee->roots : &none,
+                           .rules = a->rules ? &a->rules->verify : &strictest,
+                           .cache = a->options->cache,
+                           .arena = &r->arena };
+    blind_code      code = tee->verify(&in, &r->claims, err);
     r->failed |= r->claims.failed || code == BLIND_MEMORY;
     return code;
 }

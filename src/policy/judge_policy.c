@@ -69,9 +69,8 @@ static const char *expected_sets(bl_appraisal *a, const bl_rule_tee *rules)
                                                    rules->sets_len - 1);
 }
 
-static const char *found_registers(bl_appraisal *a)
+static const char *found_registers(bl_appraisal *a, const bl_claims *claims)
 {
-    const bl_claims *claims = &a->result->claims;
     if (claims->measurements_len == 0)
         return "none";
     const char *first = bl_result_hex(a->result, claims->measurements[0].value, 16);
@@ -80,20 +79,35 @@ static const char *found_registers(bl_appraisal *a)
                                                             first, claims->measurements_len - 1);
 }
 
-void bl_judge_measurement(bl_appraisal *a)
+bl_subject bl_subject_of(const bl_appraisal *a)
+{
+    return (bl_subject){ &a->result->claims, a->rules, a->authentic, "" };
+}
+
+const bl_rule_set *bl_judge_sets(bl_appraisal *a, const bl_subject *s)
 {
     blind_result      *r = a->result;
-    const bl_rule_tee *rules = a->rules;
-    const bl_rule_set *set = match(&r->claims, rules);
-    const char        *found = found_registers(a);
-    bool               any = set && is_any(set);
-    if (set && !any && a->authentic) {
-        a->set = set->name;
+    const bl_rule_set *set = match(s->claims, s->rules);
+    const char        *found = found_registers(a, s->claims);
+    bool               any = set && is_any(set), proven = set && !any && s->authentic;
+    if (proven)
         found = bl_result_printf(r, "%s = '%s'", found, set->name);
-    }
-    bl_result_add(r, "measurement", any ? BLIND_UNKNOWN : bl_judged(a, set != NULL), !any,
-                  BLIND_MEASUREMENT, any ? "any, as the policy says" : expected_sets(a, rules),
-                  found, bl_result_printf(r, "policy: %s.reference", r->claims.tee));
+    bl_result_add(r, bl_result_printf(r, "%smeasurement", s->prefix),
+                  any || !s->authentic ? BLIND_UNKNOWN
+                  : set                ? BLIND_PROVEN
+                                       : BLIND_REFUTED,
+                  !any, BLIND_MEASUREMENT,
+                  any ? "any, as the policy says" : expected_sets(a, s->rules), found,
+                  bl_result_printf(r, "policy: %s.reference", s->claims->tee));
+    return proven ? set : NULL;
+}
+
+void bl_judge_measurement(bl_appraisal *a)
+{
+    bl_subject         tee = bl_subject_of(a);
+    const bl_rule_set *set = bl_judge_sets(a, &tee);
+    if (set)
+        a->set = set->name;
 }
 
 static blind_state require_state(const bl_claims *claims, bl_requirement what)

@@ -61,25 +61,33 @@ static const char *value_text(bl_appraisal *a, const bl_fact_row *row, uint64_t 
     return bl_result_printf(a->result, "%llu", (unsigned long long)number);
 }
 
-static void judge_bound(bl_appraisal *a, const bl_rule_bound *bound)
+static void judge_bound(bl_appraisal *a, const bl_subject *s, const bl_rule_bound *bound)
 {
     static const char *const words[BL_BOUND_KINDS] = { "at least ", "at most ", "" };
     const bl_fact_row       *row = bound->row;
-    const bl_fact           *fact = bl_claims_fact(&a->result->claims, row->name);
+    const bl_fact           *fact = bl_claims_fact(s->claims, row->name);
     const char *want = value_text(a, row, bound->number, bl_span(bound->bytes, bound->size));
-    bl_result_add(a->result, row->name,
-                  fact ? bl_judged(a, bound_holds(bound, fact)) : BLIND_UNKNOWN, true,
-                  row->code == BLIND_OK ? BLIND_MEASUREMENT : row->code,
-                  bl_result_printf(a->result, "%s%s", words[bound->kind], want ? want : ""),
-                  fact ? value_text(a, row, fact->number, fact->bytes) : "not in the evidence",
-                  bl_result_printf(a->result, "policy: %s.%s", a->result->claims.tee,
-                                   bl_bound_names[bound->kind]));
+    bl_result_add(
+        a->result, bl_result_printf(a->result, "%s%s", s->prefix, row->name),
+        !fact || !s->authentic     ? BLIND_UNKNOWN
+        : bound_holds(bound, fact) ? BLIND_PROVEN
+                                   : BLIND_REFUTED,
+        true, row->code == BLIND_OK ? BLIND_MEASUREMENT : row->code,
+        bl_result_printf(a->result, "%s%s", words[bound->kind], want ? want : ""),
+        fact ? value_text(a, row, fact->number, fact->bytes) : "not in the evidence",
+        bl_result_printf(a->result, "policy: %s.%s", s->claims->tee, bl_bound_names[bound->kind]));
+}
+
+void bl_judge_fields(bl_appraisal *a, const bl_subject *s)
+{
+    for (size_t i = 0; s->rules && i < s->rules->bounds_len; i++)
+        judge_bound(a, s, &s->rules->bounds[i]);
 }
 
 void bl_judge_bounds(bl_appraisal *a)
 {
-    for (size_t i = 0; a->rules && i < a->rules->bounds_len; i++)
-        judge_bound(a, &a->rules->bounds[i]);
+    bl_subject tee = bl_subject_of(a);
+    bl_judge_fields(a, &tee);
 }
 
 /* ---- hardware ---- */

@@ -17,6 +17,14 @@ const char *bl_server_rule_name(blind_server_rule rule)
     return rule <= BLIND_SERVER_ANY ? names[rule] : names[BLIND_SERVER_UNSET];
 }
 
+bool bl_gpu_is_listed(const blind_policy *policy)
+{
+    for (size_t i = 0; i < policy->tees_len; i++)
+        if (policy->gpu == &policy->tees[i])
+            return true;
+    return false;
+}
+
 blind_policy *blind_policy_share(blind_policy *policy)
 {
     atomic_fetch_add(&policy->owners, 1);

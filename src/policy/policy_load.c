@@ -88,6 +88,26 @@ static blind_code load_server(blind_policy *p, const bl_toml *at, blind_error *e
     return bl_toml_fail(at, err, BLIND_POLICY, STAGE, "expected \"ca\", \"pin\" or \"any\"");
 }
 
+/* "required": its table is the one of NVIDIA's TEE, which `tees` may hold as well. */
+static blind_code load_gpu(blind_policy *p, const bl_toml *at, blind_error *err)
+{
+    blind_span text;
+    BL_TRY(bl_load_string(at, &text, err));
+    if (!bl_span_equal(text, BL_LITERAL("required")))
+        return bl_toml_fail(at, err, BLIND_POLICY, STAGE, "expected \"required\"");
+    for (size_t i = 0; i < p->tees_len; i++)
+        if (p->tees[i].row == &bl_tee_nvidia)
+            p->gpu = &p->tees[i];
+    if (p->gpu)
+        return BLIND_OK;
+    bl_rule_tee *gpu = bl_arena_alloc(&p->arena, sizeof *gpu);
+    if (!gpu)
+        return blind_fail(err, BLIND_MEMORY, STAGE, "out of memory");
+    *gpu = (bl_rule_tee){ .tee = bl_tee_nvidia.name, .row = &bl_tee_nvidia };
+    p->gpu = gpu;
+    return BLIND_OK;
+}
+
 static blind_code load_allow_debug(blind_policy *p, const bl_toml *at, blind_error *err)
 {
     return bl_load_bool(at, &p->allow_debug, err);
@@ -221,6 +241,8 @@ static blind_code load_rule(blind_policy *p, const bl_toml *at, blind_error *err
     for (size_t i = 0; i < p->tees_len; i++)
         if (bl_span_equal(at->key, bl_span_str(tees[i].tee)))
             return bl_load_tee(p, &tees[i], at, err);
+    if (p->gpu && bl_span_equal(at->key, bl_span_str(p->gpu->tee)))
+        return bl_load_tee(p, (bl_rule_tee *)(uintptr_t)p->gpu, at, err);
     if (bl_tee_find(at->key))
         return bl_toml_fail(at, err, BLIND_POLICY, STAGE,
                             "reference values of a TEE that 'tees' does not accept");
@@ -238,24 +260,31 @@ static blind_code check_closed(const blind_policy *p, blind_error *err)
         if (p->tees[i].sets_len == 0)
             return blind_fail(err, BLIND_POLICY_OPEN, STAGE,
                               "no [[%s.reference]]: any code would pass", p->tees[i].tee);
+    if (p->gpu && p->gpu->sets_len == 0)
+        return blind_fail(err, BLIND_POLICY_OPEN, STAGE,
+                          "no [[%s.reference]]: a GPU in any state would pass", p->gpu->tee);
     return BLIND_OK;
 }
 
 static blind_code load_native(blind_policy *p, const bl_toml *root, blind_error *err)
 {
-    const bl_toml *tees = bl_toml_get(root, "tees");
+    const bl_toml *tees = bl_toml_get(root, "tees"), *gpu = bl_toml_get(root, "gpu");
     if (!bl_toml_get(root, "version"))
         return blind_fail(err, BLIND_POLICY, STAGE, "no rule 'version': write version = 1");
     p->freshness_s = BL_FRESHNESS_S;
     if (tees) /* first, for the tables named after them */
         BL_TRY(load_tees(p, tees, err));
+    if (gpu)
+        BL_TRY(load_gpu(p, gpu, err));
     for (const bl_toml *c = root->first; c; c = c->next)
-        if (c != tees)
+        if (c != tees && c != gpu)
             BL_TRY(load_rule(p, c, err));
     BL_TRY(check_closed(p, err));
     bl_rule_tee *accepted = (bl_rule_tee *)(uintptr_t)p->tees;
     for (size_t i = 0; i < p->tees_len; i++)
         BL_TRY(bl_load_tee_defaults(p, &accepted[i], err));
+    if (p->gpu && !bl_gpu_is_listed(p))
+        BL_TRY(bl_load_tee_defaults(p, (bl_rule_tee *)(uintptr_t)p->gpu, err));
     return BLIND_OK;
 }
 

@@ -196,11 +196,15 @@ static void put_policy(bl_buf *b, const blind_policy *p)
         put_time(b, p->not_after_s);
     bl_buf_printf(b, "server = \"%s\"\n", bl_server_rule_name(p->server));
     put_tees(b, p);
+    if (p->gpu)
+        bl_buf_add_str(b, "gpu = \"required\"\n");
     bl_buf_printf(b, "allow_debug = %s\n", p->allow_debug ? "true" : "false");
     bl_buf_printf(b, "freshness_s = %" PRId64 "\n", p->freshness_s);
     put_require(b, p);
     for (size_t i = 0; i < p->tees_len; i++)
         put_tee(b, &p->tees[i]);
+    if (p->gpu && !bl_gpu_is_listed(p))
+        put_tee(b, p->gpu);
     put_models(b, p);
 }
 
@@ -216,14 +220,21 @@ static bool accepts(const blind_policy *p, const char *tee)
     return false;
 }
 
+static bool has_any(const bl_rule_tee *tee)
+{
+    for (size_t k = 0; k < tee->sets_len; k++)
+        for (size_t j = 0; j < tee->sets[k].registers_len; j++)
+            if (tee->sets[k].registers[j].any)
+                return true;
+    return false;
+}
+
 static bool any_measurement(const blind_policy *p)
 {
     for (size_t i = 0; i < p->tees_len; i++)
-        for (size_t k = 0; k < p->tees[i].sets_len; k++)
-            for (size_t j = 0; j < p->tees[i].sets[k].registers_len; j++)
-                if (p->tees[i].sets[k].registers[j].any)
-                    return true;
-    return false;
+        if (has_any(&p->tees[i]))
+            return true;
+    return p->gpu && has_any(p->gpu);
 }
 
 static bool any_rule(const blind_policy *p, bool (*holds)(const bl_rule_tee *tee))

@@ -83,6 +83,7 @@ struct blind_policy {
     blind_server_rule    server;
     const bl_rule_tee   *tees; /* accepted ones */
     size_t               tees_len;
+    const bl_rule_tee   *gpu; /* what a GPU beside the TEE must prove; NULL: nothing asked */
     bool                 allow_debug;
     int64_t              freshness_s;
     bool                 require[BL_REQUIREMENT_COUNT];
@@ -100,6 +101,9 @@ struct blind_policy {
 
 extern const char *const bl_requirement_names[BL_REQUIREMENT_COUNT];
 const char              *bl_server_rule_name(blind_server_rule rule); /* "ca" */
+
+/* Whether what a GPU must prove stands in the table of an accepted TEE. */
+bool bl_gpu_is_listed(const blind_policy *policy);
 
 /* Fills text, digest and warnings of a policy whose rules are complete. */
 blind_code bl_policy_finish(blind_policy *policy, blind_error *err);

@@ -26,6 +26,13 @@ static bl_bundle key_bound(void)
     return b;
 }
 
+static bl_bundle with_gpu(void)
+{
+    bl_bundle b = session();
+    b.gpu = BL_LITERAL("a GPU's report");
+    return b;
+}
+
 static void write(const bl_bundle *b, bl_bundle_part part, bl_buf *out)
 {
     CHECK_CODE(BLIND_OK, bl_bundle_write(b, part, out, NULL), "write");
@@ -33,7 +40,7 @@ static void write(const bl_bundle *b, bl_bundle_part part, bl_buf *out)
 
 TEST(what_was_written_is_read)
 {
-    bl_bundle in[] = { session(), key_bound() }, out;
+    bl_bundle in[] = { session(), key_bound(), with_gpu() }, out;
     for (size_t i = 0; i < BL_LEN(in); i++) {
         bl_auto_buf whole = BL_BUF_EMPTY;
         write(&in[i], BL_BUNDLE_WHOLE, &whole);
@@ -44,7 +51,8 @@ TEST(what_was_written_is_read)
         assert_int_equal(7, out.binding.log.len);
         assert_memory_equal(in[i].binding.root, out.binding.root, 32);
         assert_memory_equal(in[i].binding.log.head, out.binding.log.head, 32);
-        if (i == 0)
+        CHECK(bl_span_equal(in[i].gpu, out.gpu));
+        if (i != 1)
             CHECK(out.binding.leaves == 3 && out.binding.index == 1 &&
                   bl_span_equal(in[i].binding.path, out.binding.path));
         else
@@ -52,9 +60,8 @@ TEST(what_was_written_is_read)
     }
 }
 
-TEST(two_parts_join_to_the_whole)
+static void check_parts(bl_bundle b)
 {
-    bl_bundle   b = session();
     bl_auto_buf whole = BL_BUF_EMPTY, inside = BL_BUF_EMPTY, beside = BL_BUF_EMPTY;
     bl_auto_buf joined = BL_BUF_EMPTY, again = BL_BUF_EMPTY, none = BL_BUF_EMPTY;
     write(&b, BL_BUNDLE_WHOLE, &whole);
@@ -74,6 +81,12 @@ TEST(two_parts_join_to_the_whole)
     assert_int_equal(0, none.size);
 }
 
+TEST(two_parts_join_to_the_whole)
+{
+    check_parts(session());
+    check_parts(with_gpu());
+}
+
 /* One spelling: what parses at all, written again, gives the same bytes. */
 static void check_spelling(blind_span raw)
 {
@@ -87,7 +100,7 @@ static void check_spelling(blind_span raw)
 
 TEST(every_damaged_bundle_is_refused_or_another_bundle)
 {
-    bl_bundle in[] = { session(), key_bound() }, out;
+    bl_bundle in[] = { session(), key_bound(), with_gpu() }, out;
     for (size_t i = 0; i < BL_LEN(in); i++) {
         bl_auto_buf raw = BL_BUF_EMPTY;
         write(&in[i], BL_BUNDLE_WHOLE, &raw);

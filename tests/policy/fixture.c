@@ -71,6 +71,7 @@ void fixture_bundle(const fixture *f, bl_buf *out)
     bl_bundle      bundle = { .tee = BL_LITERAL("sim") };
     bl_merkle      tree;
     bl_auto_buf    bytes = BL_BUF_EMPTY, evidence = BL_BUF_EMPTY;
+    bl_auto_buf    gpu = BL_BUF_EMPTY, endorsements = BL_BUF_EMPTY;
     uint8_t        path[BL_MAX_MERKLE_PATH][32], value[32];
     CHECK_CODE(BLIND_OK, bl_runtime_log_init(&log, NULL), "log");
     fill_log(f, &log);
@@ -80,6 +81,10 @@ void fixture_bundle(const fixture *f, bl_buf *out)
     bl_sim_lie_log(f->sim_lies, &bytes);
     bundle.evidence = bl_buf_span(&evidence);
     bundle.log = bl_buf_span(&bytes);
+    if (f->gpu)
+        f->gpu(f->gpu_arg, value, &gpu, &endorsements);
+    bundle.gpu = bl_buf_span(&gpu);
+    bundle.endorsements = bl_buf_span(&endorsements);
     CHECK_CODE(BLIND_OK, bl_bundle_write(&bundle, BL_BUNDLE_WHOLE, out, NULL), "bundle");
     bl_merkle_done(&tree);
     bl_runtime_log_done(&log);

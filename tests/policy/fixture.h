@@ -25,6 +25,9 @@ typedef struct {
     bool     salted;     /* the model was uploaded by a stranger */
     bool     two_models; /* "other" beside "digits" */
     uint8_t  salt[32];
+    /* Appends a GPU's report for this nonce, and its parts; NULL: none. */
+    void (*gpu)(void *arg, const uint8_t nonce[32], bl_buf *report, bl_buf *endorsements);
+    void *gpu_arg;
 } fixture;
 
 /* Appends a whole bundle for the second of three sessions. */
