@@ -69,7 +69,7 @@ static json_t *result_json(const char *tee, const bl_build_result *result)
     for (size_t i = 0; i < result->notes_len; i++)
         if (json_array_append_new(notes, json_string(result->notes[i])))
             break;
-    return json_pack("{s:i,s:s,s:s?,s:o,s:o,s:o,s:o}", "version", BLIND_WIRE_VERSION, "tee", tee,
+    return json_pack("{s:i,s:s,s:s,s:o,s:o,s:o,s:o}", "version", BLIND_WIRE_VERSION, "tee", tee,
                      "what", result->what, "registers", registers_json(result, true), "unknown",
                      registers_json(result, false), "fields", facts, "notes", notes);
 }
@@ -77,7 +77,7 @@ static json_t *result_json(const char *tee, const bl_build_result *result)
 static blind_code print_result(const char *tee, const bl_build_result *result, blind_error *err)
 {
     char hex[97];
-    printf("%s: %s\n", tee, result->what ? result->what : "");
+    printf("%s: %s\n", tee, result->what);
     for (size_t i = 0; i < result->registers_len; i++) {
         const bl_built *r = &result->registers[i];
         if (r->size)

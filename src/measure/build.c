@@ -129,7 +129,8 @@ blind_code bl_build_measure(const char *tee, const blind_build *build, bl_arena 
         if (strcmp(tees[i].name, tee) != 0)
             continue;
         BL_TRY(check_parts(build, tee, tees[i].bit, err));
-        return tees[i].measure(&b);
+        BL_TRY(tees[i].measure(&b));
+        return out->what ? BLIND_OK : blind_fail(err, BLIND_MEMORY, STAGE, "out of memory");
     }
     return blind_fail(err, BLIND_USAGE, STAGE,
                       "no measuring for TEE '%s': there are sim, tpm, snp, tdx, nitro, sgx", tee);

@@ -23,7 +23,7 @@ typedef struct {
 } bl_built_fact;
 
 typedef struct {
-    const char   *what; /* "systemd-stub 257"; NULL: nothing to add */
+    const char   *what; /* "launch digest of 4 processors" */
     bl_built      registers[BL_MAX_BUILT];
     size_t        registers_len;
     bl_built_fact facts[4];

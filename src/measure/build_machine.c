@@ -199,6 +199,7 @@ blind_code bl_build_tdx(bl_building *b)
     BL_TRY(bl_build_choose(b, "order of pages", b->build->page_order, orders, &order));
     BL_TRY(read_ovmf(b, &image, &ovmf));
     BL_TRY(bl_tdx_mrtd(&ovmf, (bl_td_order)order, mrtd, b->err));
+    b->out->what = "a trust domain's firmware";
     bl_build_known(b, "mrtd", mrtd, sizeof mrtd);
     bl_build_unknown(b, "rtmr0", "it holds the virtual machine's configuration");
     BL_TRY(add_rtmrs(b));

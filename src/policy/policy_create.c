@@ -183,7 +183,7 @@ static blind_code put_tee(bl_buf *b, const blind_policy_recipe *r, blind_error *
         bl_buf_printf(b, "# %s\n", built.notes[i]);
     bl_buf_add_str(b, "# ");
     put_path(b, main_file(&build));
-    bl_buf_printf(b, "%s%s\n", built.what ? ": " : "", built.what ? built.what : "");
+    bl_buf_printf(b, ": %s\n", built.what);
     BL_TRY(put_set(b, r, &built, err));
     put_facts(b, r->tee, &built);
     return BLIND_OK;
