@@ -2,9 +2,12 @@
  * seen, what stays busy is given up; and SEV-SNP's attester over it. */
 #include "tests/test.h"
 
+#include "attest/bundle.h"
 #include "attest/snp/snp.h"
 #include "tests/attest/snp_made.h"
 #include "tests/attest/tsm_standin.h"
+#include "tests/tls/tls_pair.h"
+#include "tls/attester.h"
 
 #include <errno.h>
 
@@ -279,6 +282,46 @@ TEST(a_host_without_certificates_gives_none)
     made_done(&m);
 }
 
+/* From the device to the bundle that a client gets: the report over the binding, and beside it what
+ * the host handed out. */
+TEST(an_attester_sends_certificates_along)
+{
+    tsm_standin    k;
+    made           m;
+    guest          g = { .evidence = &m };
+    test_identity  id;
+    bl_runtime_log log;
+    bl_attester   *attester;
+    bl_bundle      bundle;
+    bl_parts       parts;
+    uint8_t        value[32];
+    bl_auto_buf    cmw = BL_BUF_EMPTY;
+    made_evidence(&(made_spec){ 0 }, &m);
+    start(&k);
+    k.report = make_report;
+    k.context = &g;
+    test_identity_init(&id, NULL, NULL, false);
+    CHECK_CODE(BLIND_OK, bl_runtime_log_init(&log, NULL), "log");
+    bl_attester_options options = { .tee = "snp",
+                                    .key = id.key,
+                                    .certificate = bl_buf_span(&id.cert),
+                                    .log = &log,
+                                    .tee_options = { .tsm_fs = &k.fs, .tsm_root = STANDIN_ROOT } };
+    CHECK_CODE(BLIND_OK, bl_attester_new(&options, &attester, NULL), "attester");
+    CHECK_CODE(BLIND_OK, bl_attester_certificate_evidence(attester, &cmw, NULL), "evidence");
+    CHECK_CODE(BLIND_OK, bl_bundle_parse(bl_buf_span(&cmw), &bundle, NULL), "bundle");
+    CHECK(bl_span_equal(bundle.tee, BL_LITERAL("snp")));
+    CHECK_CODE(BLIND_OK, bl_cert_value(bl_buf_span(&id.spki), &bundle.binding.log, value), "value");
+    assert_memory_equal(value, bundle.evidence.data + 0x50, sizeof value);
+    CHECK_CODE(BLIND_OK, bl_parts_parse(bundle.endorsements, &parts, NULL), "parts");
+    CHECK(bl_span_equal(bl_parts_get(&parts, "vcek"), bl_buf_span(&m.leaf)));
+    bl_attester_free(attester);
+    CHECK(tsm_standin_done(&k));
+    bl_runtime_log_done(&log);
+    test_identity_done(&id);
+    made_done(&m);
+}
+
 TEST(outside_a_guest_nothing_opens)
 {
     void          *device;
@@ -291,4 +334,4 @@ TESTS(RUN(a_report_is_whole_and_over_what_was_asked), RUN(races_are_seen_and_ask
       RUN(what_stays_busy_is_given_up), RUN(a_report_of_megabytes_is_refused),
       RUN(the_privilege_level_respects_the_floor), RUN(what_is_no_guest_is_said),
       RUN(snp_collects_reports_and_certificates), RUN(a_host_without_certificates_gives_none),
-      RUN(outside_a_guest_nothing_opens))
+      RUN(an_attester_sends_certificates_along), RUN(outside_a_guest_nothing_opens))

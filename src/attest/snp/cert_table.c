@@ -8,7 +8,7 @@
 
 static const char STAGE[] = "snp.cert_table";
 
-enum { GUID_SIZE = 16, ENTRY_SIZE = 24 };
+enum { GUID_SIZE = 16 };
 
 /* GUIDs as they are written, most significant byte first. */
 static const struct {
@@ -82,10 +82,9 @@ static blind_code add_entry(blind_span table, blind_span guid, uint32_t offset, 
     return BLIND_OK;
 }
 
-blind_code bl_snp_cert_table_parse(blind_span table, bl_snp_certs *out, blind_error *err)
+static blind_code read_entries(blind_span table, bl_snp_certs *certs, blind_error *err)
 {
     bl_reader r = { .rest = table };
-    *out = (bl_snp_certs){ 0 };
     for (size_t entries = 0; table.size; entries++) {
         blind_span guid = bl_read_bytes(&r, GUID_SIZE);
         uint32_t   offset = bl_read_u32le(&r), length = bl_read_u32le(&r);
@@ -96,12 +95,17 @@ blind_code bl_snp_cert_table_parse(blind_span table, bl_snp_certs *out, blind_er
         if (entries == BL_MAX_SNP_CERTS)
             return blind_fail(err, BLIND_LIMIT, STAGE, "more than %d certificates",
                               BL_MAX_SNP_CERTS);
-        blind_code code = add_entry(table, guid, offset, length, out, err);
-        if (code != BLIND_OK) {
-            *out = (bl_snp_certs){ 0 };
-            return code;
-        }
+        BL_TRY(add_entry(table, guid, offset, length, certs, err));
     }
+    return BLIND_OK;
+}
+
+blind_code bl_snp_cert_table_parse(blind_span table, bl_snp_certs *out, blind_error *err)
+{
+    bl_snp_certs certs = { 0 };
+    *out = certs;
+    BL_TRY(read_entries(table, &certs, err));
+    *out = certs;
     return BLIND_OK;
 }
 
