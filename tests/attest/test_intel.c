@@ -342,7 +342,8 @@ static const struct {
     { "an unknown status", EITHER, false, "\"OutOfDate\"", "\"Fine\"", BLIND_FORMAT, NULL },
     { "a level that is relaunch advice", EITHER, false, "\"OutOfDate\"", "\"TDRelaunchAdvised\"",
       BLIND_FORMAT, NULL },
-    { "no levels", EITHER, true, "\"tcbLevels\":[", "\"tcbLevels\":[],\"x\":[", BLIND_FORMAT, NULL },
+    { "no levels", EITHER, true, "\"tcbLevels\":[", "\"tcbLevels\":[],\"x\":[", BLIND_FORMAT,
+      NULL },
     { "a key that is not known", EITHER, false, "\"tcbType\"", "\"new\":{},\"tcbType\"", BLIND_OK,
       "UpToDate" },
     { "the first level above the platform", EITHER, false, "\"svn\":3", "\"svn\":4", BLIND_OK,
@@ -482,6 +483,7 @@ TEST(collateral_written_anew_is_refused)
     } cases[] = { { "a blank inside", bl_buf_span(&spaced), BLIND_SIGNATURE },
                   { "something behind", bl_buf_span(&more), BLIND_FORMAT },
                   { "the inner object alone", body, BLIND_FORMAT },
+                  { "blanks behind what is no object", BL_LITERAL("x  \n"), BLIND_FORMAT },
                   { "the identity in its place", bl_buf_span(&m.qe_identity_part), BLIND_FORMAT } };
     for (size_t i = 0; i < BL_LEN(cases); i++) {
         CHECK_CODE(BLIND_OK, bl_parts_set(&parts, BL_LITERAL("tcb_info"), cases[i].text, NULL), "");

@@ -11,7 +11,7 @@ static const char STAGE[] = "intel.json";
 
 static void skip_blanks(bl_reader *r)
 {
-    while (r->rest.size && strchr(" \t\r\n", r->rest.data[0]) && r->rest.data[0])
+    while (!r->failed && r->rest.size && r->rest.data[0] && strchr(" \t\r\n", r->rest.data[0]))
         bl_skip(r, 1);
 }
 
