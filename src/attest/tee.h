@@ -23,6 +23,10 @@ typedef struct {
     const struct bl_tsm_fs *tsm_fs;
     const char             *tsm_root;
     unsigned                vmpl; /* SEV-SNP: of the reports, at least */
+    /* Gramine's files, see sgx/collect.c; NULL: the kernel's, in /dev/attestation. */
+    const struct bl_tsm_fs *gramine_fs;
+    const char             *gramine_root;
+    const char             *event_log; /* TDX: file of the boot's log; NULL: the firmware's CCEL */
 } bl_tee_options;
 
 /* A trust anchor: a vendor's key, never a certificate. */

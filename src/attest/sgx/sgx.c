@@ -61,5 +61,8 @@ const bl_tee bl_tee_sgx = {
     .roots = &bl_intel_roots,
     .has_collateral = true,
     .has_crl = true,
+    .open = bl_sgx_open,
+    .collect = bl_sgx_collect,
+    .close = bl_sgx_close,
     .verify = bl_sgx_verify,
 };

@@ -39,7 +39,11 @@ typedef struct {
 /* Spans borrow from `raw`.  Errors: FORMAT */
 BLIND_MUST_USE blind_code bl_sgx_report_parse(blind_span raw, bl_sgx_report *out, blind_error *err);
 
-extern const bl_tee bl_tee_sgx;
-blind_code          bl_sgx_verify(const bl_verify_input *in, bl_claims *out, blind_error *err);
+/* The functions of the row bl_tee_sgx. */
+blind_code bl_sgx_open(const bl_tee_options *options, void **out, blind_error *err);
+blind_code bl_sgx_collect(void *opened, blind_span report_data, int64_t now_s, bl_buf *evidence,
+                          blind_error *err);
+void       bl_sgx_close(void *opened);
+blind_code bl_sgx_verify(const bl_verify_input *in, bl_claims *out, blind_error *err);
 
 #endif

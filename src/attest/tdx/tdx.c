@@ -68,5 +68,9 @@ const bl_tee bl_tee_tdx = {
     .roots = &bl_intel_roots,
     .has_collateral = true,
     .has_crl = true,
+    .open = bl_tdx_open,
+    .collect = bl_tdx_collect,
+    .endorse = bl_tdx_endorse,
+    .close = bl_tdx_close,
     .verify = bl_tdx_verify,
 };

@@ -41,7 +41,17 @@ typedef struct {
 /* Spans borrow from `raw`.  Errors: FORMAT */
 BLIND_MUST_USE blind_code bl_td_report_parse(blind_span raw, bl_td_report *out, blind_error *err);
 
-extern const bl_tee bl_tee_tdx;
-blind_code          bl_tdx_verify(const bl_verify_input *in, bl_claims *out, blind_error *err);
+/* Whether a boot's log (CCEL, or dstack's JSON) comes to the report's RTMRs: those that it extends,
+ * one at least.  Errors: EVIDENCE, FORMAT, LIMIT, MEMORY */
+BLIND_MUST_USE blind_code bl_tdx_replay(const bl_td_report *td, blind_span log, bl_arena *arena,
+                                        blind_error *err);
+
+/* The functions of the row bl_tee_tdx. */
+blind_code bl_tdx_open(const bl_tee_options *options, void **out, blind_error *err);
+blind_code bl_tdx_collect(void *opened, blind_span report_data, int64_t now_s, bl_buf *evidence,
+                          blind_error *err);
+blind_code bl_tdx_endorse(void *opened, bl_buf *endorsements, blind_error *err);
+void       bl_tdx_close(void *opened);
+blind_code bl_tdx_verify(const bl_verify_input *in, bl_claims *out, blind_error *err);
 
 #endif

@@ -45,7 +45,7 @@ static void claim_report(const bl_quote *quote, const bl_td_report *r, bl_claims
 
 /* Registers that the log extends must come to what the quote says; RTMR i is the log's i + 1.
  * Others it says nothing about. */
-static blind_code replay(const bl_td_report *td, blind_span raw, bl_arena *arena, blind_error *err)
+blind_code bl_tdx_replay(const bl_td_report *td, blind_span raw, bl_arena *arena, blind_error *err)
 {
     bl_event_log log;
     uint32_t     touched = 0;
@@ -68,7 +68,7 @@ static void judge_log(bl_intel_case *c)
     blind_error err = { 0 };
     if (raw.size == 0)
         return;
-    blind_code code = replay(c->td, raw, c->in->arena, &err);
+    blind_code code = bl_tdx_replay(c->td, raw, c->in->arena, &err);
     if (code == BLIND_LIMIT)
         code = BLIND_FORMAT;
     bl_find_step(c->out, c->in->arena, "boot event log", code, &err,
