@@ -24,8 +24,8 @@ void bl_judge_sgx(bl_appraisal *a)
     const bl_rule_sgx *sgx = a->policy->sgx;
     if (!sgx || !a->rules)
         return;
-    judge_masked(a, "attributes.flags", "attributes flags", sgx->flags_mask,
+    judge_masked(a, "attributes_flags", "attributes flags", sgx->flags_mask,
                  sgx->flags | BL_SGX_FLAG_INIT);
-    judge_masked(a, "attributes.xfrm", "attributes xfrm", sgx->xfrm_mask, sgx->xfrm);
+    judge_masked(a, "attributes_xfrm", "attributes xfrm", sgx->xfrm_mask, sgx->xfrm);
     judge_masked(a, "misc_select", "misc select", sgx->misc_mask, sgx->misc_select);
 }

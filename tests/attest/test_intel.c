@@ -557,7 +557,7 @@ TEST(debug_is_claimed_not_hidden)
     m.body[123] |= 0x20;
     CHECK_CODE(BLIND_OK, outcome(&m, &claims), last.message);
     assert_int_equal(BLIND_REFUTED, claims.migration_off);
-    assert_int_equal(1, bl_claims_fact(&claims, "td_attributes.migratable")->number);
+    assert_int_equal(1, bl_claims_fact(&claims, "migratable")->number);
     intel_done(&m);
 }
 

@@ -151,7 +151,7 @@ static void check_fields(const recorded *c, const bl_claims *claims)
             check_bytes(c, claims->facts[i].name, claims->facts[i].bytes);
     for (size_t i = 0; i < BL_LEN(numbers); i++)
         check_number(c, numbers[i].name, numbers[i].fact, claims);
-    check_attributes(c, "attributes", claims, "attributes.flags", "attributes.xfrm");
+    check_attributes(c, "attributes", claims, "attributes_flags", "attributes_xfrm");
     check_attributes(c, "td_attributes", claims, "td_attributes", NULL);
     check_attributes(c, "xfam", claims, "xfam", NULL);
     check_components(c, claims);

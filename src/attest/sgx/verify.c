@@ -8,8 +8,8 @@ static void claim_report(const bl_quote *quote, const bl_sgx_report *r, bl_claim
     bl_claim_number(out, "quote_version", quote->version);
     bl_claim_bytes(out, "cpu_svn", r->cpu_svn);
     bl_claim_number(out, "misc_select", r->misc_select);
-    bl_claim_number(out, "attributes.flags", r->flags);
-    bl_claim_number(out, "attributes.xfrm", r->xfrm);
+    bl_claim_number(out, "attributes_flags", r->flags);
+    bl_claim_number(out, "attributes_xfrm", r->xfrm);
     bl_claim_number(out, "isv_prod_id", r->isv_prod_id);
     bl_claim_number(out, "isv_svn", r->isv_svn);
     bl_claim_bytes(out, "isv_ext_prod_id", r->isv_ext_prod_id);

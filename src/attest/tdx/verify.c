@@ -30,11 +30,11 @@ static void claim_report(const bl_quote *quote, const bl_td_report *r, bl_claims
     bl_claim_number(out, "seam_attributes", r->seam_attributes);
     bl_claim_number(out, "td_attributes", attributes);
     bl_claim_number(out, "xfam", r->xfam);
-    bl_claim_flag(out, "td_attributes.sept_ve_disable", attributes & BL_TD_ATTRIBUTE_SEPT_VE);
-    bl_claim_flag(out, "td_attributes.migratable", migratable);
-    bl_claim_flag(out, "td_attributes.pks", attributes & BL_TD_ATTRIBUTE_PKS);
-    bl_claim_flag(out, "td_attributes.kl", attributes & BL_TD_ATTRIBUTE_KL);
-    bl_claim_flag(out, "td_attributes.perfmon", attributes & BL_TD_ATTRIBUTE_PERFMON);
+    bl_claim_flag(out, "sept_ve_disable", attributes & BL_TD_ATTRIBUTE_SEPT_VE);
+    bl_claim_flag(out, "migratable", migratable);
+    bl_claim_flag(out, "pks", attributes & BL_TD_ATTRIBUTE_PKS);
+    bl_claim_flag(out, "key_locker", attributes & BL_TD_ATTRIBUTE_KL);
+    bl_claim_flag(out, "perfmon", attributes & BL_TD_ATTRIBUTE_PERFMON);
     out->report_data = r->report_data;
     out->not_debuggable = attributes & BL_TD_ATTRIBUTES_DEBUG ? BLIND_REFUTED : BLIND_PROVEN;
     out->memory_encrypted = BLIND_PROVEN;
