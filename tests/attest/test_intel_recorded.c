@@ -276,6 +276,57 @@ TEST(tdx_cases_come_out_as_recorded)
     run_all("tdx", 57);
 }
 
+/* ---- BlindAI's policy.toml ---- */
+
+/* What the case's enclave is (MODE64BIT and INIT; XFRM 7), with one value changed. */
+static blind_code ask_blindai(const recorded *c, const char *enclave, const char *flags,
+                              const char *xfrm, const char *misc)
+{
+    blind_error            err = { 0 };
+    blind_policy          *policy;
+    blind_result          *result = NULL;
+    blind_expect           expect = { .to = BLIND_BOUND_UNBOUND };
+    blind_appraise_options options = { .now_s = c->now_s, .identity = BLIND_IDENTITY_PIN };
+    blind_part             parts[CASE_MAX_FILES];
+    bl_auto_buf            text = BL_BUF_EMPTY;
+    bl_buf_printf(&text,
+                  "mr_enclave = \"%s\"\nmisc_select_hex = \"%s\"\nmisc_mask_hex = \"0xffffffff\"\n"
+                  "attributes_flags_hex = \"%s\"\nattributes_xfrm_hex = \"%s\"\n"
+                  "attributes_mask_flags_hex = \"0xfffffffffffffffd\"\n"
+                  "attributes_mask_xfrm_hex = \"0xffffffffffffff1b\"\nallow_debug = false\n",
+                  enclave, misc, flags, xfrm);
+    CHECK_CODE(BLIND_OK, blind_policy_load_text(bl_buf_span(&text), &policy, &err), err.message);
+    for (size_t i = 0; i < c->parts_len; i++)
+        parts[i] = (blind_part){ c->parts[i].name, c->parts[i].bytes };
+    blind_code code = blind_appraise_evidence("sgx", c->evidence, parts, c->parts_len, &expect,
+                                              policy, &options, &result, &err);
+    blind_result_free(result);
+    blind_policy_free(policy);
+    return code;
+}
+
+TEST(blindais_policy_judges_an_enclave)
+{
+    static const char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
+    case_list         list;
+    recorded          c;
+    if (!cases_open(&list))
+        return;
+    cases_find(&list, "sgx-signal-2023", &c); /* SWHardeningNeeded */
+    const char *enclave = case_text(case_object(&c, "measurements"), "mrenclave");
+    CHECK_CODE(BLIND_OK, ask_blindai(&c, enclave, "0x4", "0x3", "0x0"), "as it is");
+    CHECK_CODE(BLIND_MEASUREMENT, ask_blindai(&c, zeros, "0x4", "0x3", "0x0"), "other code");
+    CHECK_CODE(BLIND_MEASUREMENT, ask_blindai(&c, enclave, "0x14", "0x3", "0x0"), "other flags");
+    CHECK_CODE(BLIND_MEASUREMENT, ask_blindai(&c, enclave, "0x4", "0x1", "0x0"), "other XFRM");
+    CHECK_CODE(BLIND_MEASUREMENT, ask_blindai(&c, enclave, "0x4", "0x3", "0x1"), "other MISC");
+    case_done(&c);
+    cases_find(&list, "sgx-rats-tls-outofdate-2023", &c);
+    enclave = case_text(case_object(&c, "measurements"), "mrenclave");
+    CHECK_CODE(BLIND_TCB, ask_blindai(&c, enclave, "0x4", "0x3", "0x0"), "out of date");
+    case_done(&c);
+    cases_close(&list);
+}
+
 /* ---- logs of boots ---- */
 
 static blind_code verify_log(const char *id, blind_span quote, blind_span log)
@@ -317,5 +368,6 @@ TEST(logs_that_come_to_the_quotes_registers_are_accepted_alone)
     cases_close(&list);
 }
 
-TESTS(RUN(sgx_cases_come_out_as_recorded), RUN(tdx_cases_come_out_as_recorded),
+TESTS(RUN(sgx_cases_come_out_as_recorded), RUN(blindais_policy_judges_an_enclave),
+      RUN(tdx_cases_come_out_as_recorded),
       RUN(logs_that_come_to_the_quotes_registers_are_accepted_alone))
