@@ -37,6 +37,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     blind_span    raw = { data, size };
     bl_quote      q;
     bl_sgx_report qe;
+    bl_td_report  td;
+    if (bl_sgx_report_parse(raw, &qe, NULL) == BLIND_OK)
+        inside(raw, qe.report_data, 64);
+    if (bl_td_report_parse(raw, &td, NULL) == BLIND_OK)
+        inside(raw, td.report_data, 64);
     if (bl_quote_parse(raw, &q, NULL) != BLIND_OK) {
         if (q.body.size || q.signature.size)
             abort();
