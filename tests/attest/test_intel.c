@@ -33,6 +33,7 @@ static void check_good(bool tdx, unsigned version, unsigned body_kind)
     blind_code code = outcome(&m, &claims);
     if (code != BLIND_OK)
         fail_msg("version %u: %s", version, last.message);
+    assert_string_equal(tdx ? "tdx" : "sgx", claims.tee);
     assert_string_equal("UpToDate", claims.tcb_status);
     assert_int_equal(BLIND_PROVEN, claims.tcb_current);
     assert_int_equal(BLIND_PROVEN, claims.not_debuggable);

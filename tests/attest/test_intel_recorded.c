@@ -276,6 +276,51 @@ TEST(tdx_cases_come_out_as_recorded)
     run_all("tdx", 57);
 }
 
+/* ---- verdicts as they read ---- */
+
+/* BLIND_GOLDEN=write rewrites the files, for a change that is meant. */
+static void compare(const char *id, const char *kind, const char *text)
+{
+    char        path[256], want[32768];
+    const char *mode = getenv("BLIND_GOLDEN");
+    bool        writes = mode && strcmp(mode, "write") == 0;
+    snprintf(path, sizeof path, "tests/attest/golden/%s.%s", id, kind);
+    FILE *f = fopen(path, writes ? "w+b" : "rb");
+    if (!f)
+        fail_msg("cannot open %s", path);
+    if (writes)
+        fputs(text, f);
+    rewind(f);
+    size_t n = fread(want, 1, sizeof want - 1, f);
+    want[n] = 0;
+    fclose(f);
+    assert_string_equal(want, text);
+}
+
+TEST(verdicts_read_as_recorded)
+{
+    static const char *const ids[] = {
+        "sgx-signal-uptodate-2022", "sgx-cmc-spr-2026",       "sgx-signal-uptodate-2022-flip-ak",
+        "tdx-gotdx-v5-2026",        "tdx-cmc-2026-outofdate", "tdx-gotdx-v5-2026-tcbinfo-edited",
+    };
+    case_list list;
+    recorded  c;
+    if (!cases_open(&list))
+        return;
+    for (size_t i = 0; i < BL_LEN(ids); i++) {
+        blind_result *result;
+        blind_error   err = { 0 };
+        cases_find(&list, ids[i], &c);
+        blind_code code = case_appraise(&c, NULL, &result, &err);
+        CHECK((code == BLIND_OK) == c.accept);
+        compare(ids[i], "txt", blind_result_text(result));
+        compare(ids[i], "json", blind_result_json(result));
+        blind_result_free(result);
+        case_done(&c);
+    }
+    cases_close(&list);
+}
+
 /* ---- BlindAI's policy.toml ---- */
 
 /* What the case's enclave is (MODE64BIT and INIT; XFRM 7), with one value changed. */
@@ -369,5 +414,5 @@ TEST(logs_that_come_to_the_quotes_registers_are_accepted_alone)
 }
 
 TESTS(RUN(sgx_cases_come_out_as_recorded), RUN(blindais_policy_judges_an_enclave),
-      RUN(tdx_cases_come_out_as_recorded),
+      RUN(verdicts_read_as_recorded), RUN(tdx_cases_come_out_as_recorded),
       RUN(logs_that_come_to_the_quotes_registers_are_accepted_alone))

@@ -26,6 +26,7 @@ blind_code bl_sgx_verify(const bl_verify_input *in, bl_claims *out, blind_error 
 {
     bl_sgx_report report;
     bl_intel_case c = { .in = in, .out = out };
+    out->tee = "sgx";
     BL_TRY(bl_intel_open(&c, BL_QUOTE_SGX, err));
     BL_TRY(bl_sgx_report_parse(c.quote.body, &report, err));
     claim_report(&c.quote, &report, out);

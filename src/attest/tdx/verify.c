@@ -80,6 +80,7 @@ blind_code bl_tdx_verify(const bl_verify_input *in, bl_claims *out, blind_error 
 {
     bl_td_report  report;
     bl_intel_case c = { .in = in, .out = out, .td = &report };
+    out->tee = "tdx";
     BL_TRY(bl_intel_open(&c, BL_QUOTE_TDX, err));
     BL_TRY(bl_td_report_parse(c.quote.body, &report, err));
     claim_report(&c.quote, &report, out);
