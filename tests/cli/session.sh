@@ -50,6 +50,22 @@ answers 'policy check, unknown key' 13 "$BLIND" policy check "$scratch/bad.toml"
 answers verify 0 "$BLIND" verify "$url" "${with[@]}"
 answers 'verify, no simulation' 10 "$BLIND" verify "$url" --policy "$scratch/policy.toml"
 answers 'verify, other code' 11 "$BLIND" verify "$url" --policy "$scratch/other.toml" --simulation
+answers 'verify --ear' 0 "$BLIND" verify "$url" "${with[@]}" --ear "$scratch/result.jwt"
+answers 'verify --ear, refused' 11 "$BLIND" verify "$url" --policy "$scratch/other.toml" --simulation \
+    --ear "$scratch/refused.jwt"
+answers 'verify --ear-key, no key' 1 "$BLIND" verify "$url" "${with[@]}" --ear "$scratch/none.jwt" \
+    --ear-key "$scratch/policy.toml"
+[[ ! -e $scratch/none.jwt ]] || fail 'verify --ear-key: a token without a key'
+for token in result refused; do
+    python3 -c 'import base64, json, sys
+header, claims, signature = sys.argv[1].strip().split(".")
+decode = lambda text: base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+header, claims = json.loads(decode(header)), json.loads(decode(claims))
+assert header["alg"] == "ES256" and len(decode(signature)) == 64
+assert claims["eat_profile"] == "tag:github.com,2023:veraison/ear"
+assert claims["submods"]["sim"]["ear.status"] == "contraindicated"' "$(<"$scratch/$token.jwt")" ||
+        fail "verify --ear: $token is no attestation result"
+done
 answers 'verify, bad policy' 13 "$BLIND" verify "$url" --policy "$scratch/bad.toml" --simulation
 answers 'verify, nobody there' 1 "$BLIND" verify https://127.0.0.1:1 "${with[@]}"
 answers upload 0 "$BLIND" upload "$url" "$digits/model.onnx" "${with[@]}" --name digits

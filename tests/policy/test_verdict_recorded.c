@@ -23,6 +23,12 @@ static void compare(const char *id, const char *text)
 }
 
 static const char *const ids[] = {
+    "nitro-dstack-2025-right-pcrs",
+    "nitro-dstack-2025-flip-sig",
+    "nitro-dstack-debug-2025",
+    "nvidia-hopper",
+    "nvidia-hopper-flip-sig",
+    "nvidia-hopper-wrong-nonce",
     "snp-openanolis-turin-v5",
     "snp-trustee-milan-v3-vlek-vmpl0",
     "snp-virtee-milan-v2-forged-root",

@@ -1,5 +1,6 @@
 """blind: connect, verdict, models, refusals, raw requests."""
 
+import base64
 import json
 import threading
 
@@ -22,6 +23,18 @@ def test_the_verdict_explains_itself(session):
     assert all(c["state"] in ("proven", "refuted", "unknown") for c in verdict.checks)
     assert "sim" in str(verdict)
     assert json.loads(verdict.json)["version"] == 1
+
+
+def test_the_verdict_as_a_token(server, make_key):
+    with blind.connect(server.url, policy=server.policy, simulation=True) as session:
+        token = session.ear(make_key("verifier")[0].read_bytes())
+        header, claims, signature = (base64.urlsafe_b64decode(part + "==") for part in token.split("."))
+        assert json.loads(header)["alg"] == "ES256" and len(signature) == 64
+        (name, appraisal), = json.loads(claims)["submods"].items()
+        assert name == "sim" and appraisal["ear.status"] == "contraindicated"
+        assert appraisal["ear.trustworthiness-vector"]["executables"] == 2
+        with pytest.raises(blind.BlindError):
+            session.ear(b"no key")
 
 
 def test_digits_keep_their_accuracy(session, digits):

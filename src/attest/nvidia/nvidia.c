@@ -21,7 +21,7 @@ static const bl_register_row registers[] = {
 };
 
 static const bl_fact_row facts[] = {
-    { .name = "nonce", .kind = BL_FACT_BYTES, .size = 32 },
+    { .name = "nonce", .kind = BL_FACT_BYTES, .size = 32, .code = BLIND_BINDING },
     { .name = "driver_branch", .kind = BL_FACT_NUMBER },
     { .name = "driver_version", .kind = BL_FACT_BYTES },
     { .name = "vbios_version", .kind = BL_FACT_BYTES },
