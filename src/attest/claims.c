@@ -33,6 +33,11 @@ void bl_claim_bytes(bl_claims *claims, const char *name, blind_span bytes)
     claim_fact(claims, (bl_fact){ .name = name, .kind = BL_FACT_BYTES, .bytes = bytes });
 }
 
+void bl_claim_text(bl_claims *claims, const char *name, blind_span text)
+{
+    claim_fact(claims, (bl_fact){ .name = name, .kind = BL_FACT_TEXT, .bytes = text });
+}
+
 const bl_fact *bl_claims_fact(const bl_claims *claims, const char *name)
 {
     for (size_t i = 0; i < claims->facts_len; i++)

@@ -11,7 +11,7 @@
 #define BL_MAX_MEASUREMENTS 64
 #define BL_MAX_FACTS        64
 #define BL_MAX_FINDINGS     40
-#define BL_MAX_FACT_SIZE    1024 /* of BYTES that a policy may ask for */
+#define BL_MAX_FACT_SIZE    1024 /* of BYTES and TEXT that a policy may ask for */
 
 typedef struct {
     const char *name;  /* of the register: "measurement", "pcr4" */
@@ -19,12 +19,12 @@ typedef struct {
 } bl_measurement;
 
 /* A field of the evidence that a policy may bound: "guest_svn", "tcb.microcode", "nonce". */
-typedef enum { BL_FACT_NUMBER, BL_FACT_FLAG, BL_FACT_BYTES } bl_fact_kind;
+typedef enum { BL_FACT_NUMBER, BL_FACT_FLAG, BL_FACT_BYTES, BL_FACT_TEXT } bl_fact_kind;
 typedef struct {
     const char  *name; /* of a row of bl_tee.facts */
     bl_fact_kind kind;
     uint64_t     number; /* NUMBER; FLAG: 0 or 1 */
-    blind_span   bytes;  /* BYTES; may be empty */
+    blind_span   bytes;  /* BYTES; may be empty.  TEXT: UTF-8 */
 } bl_fact;
 
 /* One step of the verification and how it went. */
@@ -74,6 +74,7 @@ void bl_claim_measurement(bl_claims *claims, const char *name, blind_span digest
 void bl_claim_number(bl_claims *claims, const char *name, uint64_t value);
 void bl_claim_flag(bl_claims *claims, const char *name, bool value);
 void bl_claim_bytes(bl_claims *claims, const char *name, blind_span bytes);
+void bl_claim_text(bl_claims *claims, const char *name, blind_span text);
 /* NULL when the evidence has no such field. */
 const bl_fact *bl_claims_fact(const bl_claims *claims, const char *name);
 blind_span     bl_claims_measurement(const bl_claims *claims, const char *name);

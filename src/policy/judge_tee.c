@@ -44,11 +44,22 @@ void bl_judge_tcb(bl_appraisal *a)
 
 static bool bound_holds(const bl_rule_bound *bound, const bl_fact *fact)
 {
-    if (bound->row->kind == BL_FACT_BYTES)
+    if (bound->row->kind == BL_FACT_BYTES || bound->row->kind == BL_FACT_TEXT)
         return bound->size > 0 && bl_span_equal(fact->bytes, bl_span(bound->bytes, bound->size));
     return bound->kind == BL_BOUND_MINIMUM   ? fact->number >= bound->number
            : bound->kind == BL_BOUND_MAXIMUM ? fact->number <= bound->number
                                              : fact->number == bound->number;
+}
+
+/* As a person may see it: what is no visible ASCII becomes a question mark. */
+static const char *text_value(bl_appraisal *a, blind_span text)
+{
+    size_t size = BL_MIN(text.size, 80);
+    char  *copy = bl_arena_copy(&a->result->arena, bl_span(text.data, size));
+    for (size_t i = 0; copy && i < size; i++)
+        if (copy[i] < 0x20 || copy[i] > 0x7e)
+            copy[i] = '?';
+    return copy ? bl_result_printf(a->result, "'%s'%s", copy, size < text.size ? "..." : "") : NULL;
 }
 
 static const char *value_text(bl_appraisal *a, const bl_fact_row *row, uint64_t number,
@@ -56,6 +67,8 @@ static const char *value_text(bl_appraisal *a, const bl_fact_row *row, uint64_t 
 {
     if (row->kind == BL_FACT_BYTES)
         return bytes.size ? bl_result_hex(a->result, bytes, 16) : "nothing";
+    if (row->kind == BL_FACT_TEXT)
+        return text_value(a, bytes);
     if (row->kind == BL_FACT_FLAG)
         return number ? "true" : "false";
     return bl_result_printf(a->result, "%llu", (unsigned long long)number);

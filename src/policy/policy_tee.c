@@ -119,6 +119,22 @@ static blind_code load_fact_bytes(blind_policy *p, const bl_toml *at, bl_rule_bo
     return bl_load_hex(at, bytes, out->size, err);
 }
 
+static blind_code load_fact_text(blind_policy *p, const bl_toml *at, bl_rule_bound *out,
+                                 blind_error *err)
+{
+    blind_span text;
+    BL_TRY(bl_load_string(at, &text, err));
+    if (text.size == 0 || text.size > BL_MAX_FACT_SIZE || memchr(text.data, 0, text.size))
+        return bl_toml_fail(at, err, BLIND_POLICY, STAGE, "expected 1 to %d bytes of text",
+                            BL_MAX_FACT_SIZE);
+    const char *copy = bl_arena_copy(&p->arena, text);
+    if (!copy)
+        return no_memory(err);
+    out->bytes = (const uint8_t *)copy;
+    out->size = text.size;
+    return BLIND_OK;
+}
+
 static blind_code load_value(blind_policy *p, const bl_toml *at, bl_rule_bound *out,
                              blind_error *err)
 {
@@ -134,6 +150,8 @@ static blind_code load_value(blind_policy *p, const bl_toml *at, bl_rule_bound *
         BL_TRY(bl_load_bool(at, &truth, err));
         out->number = truth;
         return BLIND_OK;
+    case BL_FACT_TEXT:
+        return load_fact_text(p, at, out, err);
     default:
         return load_fact_bytes(p, at, out, err);
     }

@@ -92,6 +92,8 @@ static void put_bounds(bl_buf *b, const bl_rule_tee *tee, bl_bound_kind kind)
             bl_buf_printf(b, "%" PRIu64, bound->number);
         else if (bound->row->kind == BL_FACT_FLAG)
             bl_buf_add_str(b, bound->number ? "true" : "false");
+        else if (bound->row->kind == BL_FACT_TEXT)
+            put_string(b, (const char *)bound->bytes);
         else
             put_hex(b, bound->bytes, bound->size);
         bl_buf_add_str(b, "\n");

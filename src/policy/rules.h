@@ -43,7 +43,7 @@ typedef struct {
     bl_bound_kind      kind;
     const bl_fact_row *row;
     uint64_t           number; /* of NUMBER and FLAG */
-    const uint8_t     *bytes;  /* of BYTES */
+    const uint8_t     *bytes;  /* of BYTES; of TEXT with a NUL behind */
     size_t             size;
 } bl_rule_bound;
 extern const char *const bl_bound_names[BL_BOUND_KINDS]; /* "minimum" */

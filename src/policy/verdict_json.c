@@ -61,6 +61,8 @@ static json_t *facts_json(blind_result *r, bool *failed)
         const bl_fact *f = &r->claims.facts[i];
         if (f->kind == BL_FACT_BYTES)
             set_hex(r, object, failed, f->name, f->bytes);
+        else if (f->kind == BL_FACT_TEXT)
+            set(object, failed, f->name, json_stringn((const char *)f->bytes.data, f->bytes.size));
         else
             set(object, failed, f->name,
                 f->kind == BL_FACT_FLAG ? json_boolean(f->number)

@@ -80,7 +80,11 @@ TEST(a_gpu_of_this_session_is_accepted)
     assert_int_equal(BLIND_PROVEN, state_of(result, "gpu chain"));
     assert_int_equal(BLIND_PROVEN, state_of(result, "gpu measurement"));
     blind_result_free(result);
-    CHECK_CODE(BLIND_OK, judge(&f, &gpu, TOP STATE, BLIND_BOUND_UNBOUND, &result), "a file");
+    CHECK_CODE(BLIND_OK,
+               judge(&f, &gpu, TOP "[nvidia.equal]\ndriver_version = \"535.86.09\"\n" STATE,
+                     BLIND_BOUND_UNBOUND, &result),
+               "a file");
+    assert_int_equal(BLIND_PROVEN, state_of(result, "gpu driver_version"));
     assert_int_equal(BLIND_PROVEN, state_of(result, "gpu binding"));
     blind_result_free(result);
     gpu_done(&gpu);
@@ -145,6 +149,15 @@ TEST(each_failure_refuses)
         { "an older driver",
           TOP "[nvidia.minimum]\ndriver_branch = 550\n" STATE,
           "gpu driver_branch",
+          { 0 },
+          false,
+          false,
+          0,
+          BLIND_MEASUREMENT,
+          BLIND_REFUTED },
+        { "another driver",
+          TOP "[nvidia.equal]\ndriver_version = \"535.86.10\"\n" STATE,
+          "gpu driver_version",
           { 0 },
           false,
           false,
@@ -270,6 +283,21 @@ TEST(the_rule_is_closed_or_refused)
         { "another word", HEAD "tees = [\"sim\"]\ngpu = \"optional\"\n" SIM STATE, BLIND_POLICY },
         { "a boolean", HEAD "tees = [\"sim\"]\ngpu = true\n" SIM STATE, BLIND_POLICY },
         { "a table without the rule", HEAD "tees = [\"sim\"]\n" SIM STATE, BLIND_POLICY },
+        { "a text",
+          HEAD "tees = [\"sim\"]\ngpu = \"required\"\n" SIM
+               "[nvidia.equal]\nproject = \"a \\\"b\\\" \\u00e9\"\n" STATE,
+          BLIND_OK },
+        { "an empty text",
+          HEAD "tees = [\"sim\"]\ngpu = \"required\"\n" SIM
+               "[nvidia.equal]\nproject = \"\"\n" STATE,
+          BLIND_POLICY },
+        { "a text with a NUL",
+          HEAD "tees = [\"sim\"]\ngpu = \"required\"\n" SIM
+               "[nvidia.equal]\nproject = \"a\\u0000\"\n" STATE,
+          BLIND_POLICY },
+        { "a number for a text",
+          HEAD "tees = [\"sim\"]\ngpu = \"required\"\n" SIM "[nvidia.equal]\nproject = 1\n" STATE,
+          BLIND_POLICY },
         { "an unknown register",
           HEAD "tees = [\"sim\"]\ngpu = \"required\"\n" SIM "[[nvidia.reference]]\nm65 = \"any\"\n",
           BLIND_POLICY_KEY },

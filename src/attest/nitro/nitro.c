@@ -17,7 +17,7 @@ static const bl_register_row registers[] = {
 };
 
 static const bl_fact_row facts[] = {
-    { .name = "module_id", .kind = BL_FACT_BYTES },
+    { .name = "module_id", .kind = BL_FACT_TEXT },
     { .name = "nonce", .kind = BL_FACT_BYTES, .code = BLIND_BINDING },
     { .name = "user_data", .kind = BL_FACT_BYTES, .code = BLIND_BINDING },
     { .name = "public_key", .kind = BL_FACT_BYTES },

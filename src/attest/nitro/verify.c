@@ -52,7 +52,7 @@ static void claims_of(const bl_nitro_document *d, bl_claims *out)
     for (size_t i = 0; i < BL_NITRO_PCRS; i++)
         if (d->pcrs[i].size)
             bl_claim_measurement(out, pcr_names[i], d->pcrs[i]);
-    claim_bytes(out, "module_id", d->module_id);
+    bl_claim_text(out, "module_id", d->module_id);
     claim_bytes(out, "nonce", d->nonce);
     claim_bytes(out, "user_data", d->user_data);
     claim_bytes(out, "public_key", d->public_key);
@@ -93,9 +93,9 @@ static blind_code check_time(const bl_verify_input *in, const bl_chain *chain, i
 static blind_code judge_chain(const bl_verify_input *in, const bl_nitro_document *d,
                               const bl_cose_sign1 *cose, bl_claims *out)
 {
-    blind_error                         err = { 0 };
+    blind_error          err = { 0 };
     bl_auto_known_chain *known = NULL;
-    blind_code                          code = get_chain(in, d, &known, &err);
+    blind_code           code = get_chain(in, d, &known, &err);
     if (code == BLIND_MEMORY)
         return code;
     bl_find_step(out, in->arena, "chain", code, &err, "a chain to AWS Nitro Enclaves' root key",

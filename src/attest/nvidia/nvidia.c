@@ -23,11 +23,11 @@ static const bl_register_row registers[] = {
 static const bl_fact_row facts[] = {
     { .name = "nonce", .kind = BL_FACT_BYTES, .size = 32, .code = BLIND_BINDING },
     { .name = "driver_branch", .kind = BL_FACT_NUMBER },
-    { .name = "driver_version", .kind = BL_FACT_BYTES },
-    { .name = "vbios_version", .kind = BL_FACT_BYTES },
-    { .name = "chip_sku", .kind = BL_FACT_BYTES },
-    { .name = "project", .kind = BL_FACT_BYTES },
-    { .name = "project_sku", .kind = BL_FACT_BYTES },
+    { .name = "driver_version", .kind = BL_FACT_TEXT },
+    { .name = "vbios_version", .kind = BL_FACT_TEXT },
+    { .name = "chip_sku", .kind = BL_FACT_TEXT },
+    { .name = "project", .kind = BL_FACT_TEXT },
+    { .name = "project_sku", .kind = BL_FACT_TEXT },
     { .name = "board_id", .kind = BL_FACT_NUMBER },
     { .name = "fwid", .kind = BL_FACT_BYTES, .size = 48 },
     { .name = NULL },
@@ -39,5 +39,6 @@ const bl_tee bl_tee_nvidia = {
     .registers = registers,
     .facts = facts,
     .roots = &bl_nvidia_roots,
+    .silent_on_debug = true,
     .verify = bl_nvidia_verify,
 };

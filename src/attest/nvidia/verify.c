@@ -40,6 +40,12 @@ static void claim_bytes(bl_claims *out, const char *name, blind_span bytes)
         bl_claim_bytes(out, name, bytes);
 }
 
+static void claim_text(bl_claims *out, const char *name, blind_span text)
+{
+    if (text.size)
+        bl_claim_text(out, name, text);
+}
+
 /* As NVIDIA prints it: "96.00.5E.00.01". */
 static void claim_vbios(blind_span v, bl_arena *arena, bl_claims *out)
 {
@@ -48,7 +54,7 @@ static void claim_vbios(blind_span v, bl_arena *arena, bl_claims *out)
     const char *text = bl_arena_printf(arena, "%02X.%02X.%02X.%02X.%02X", v.data[3], v.data[2],
                                        v.data[1], v.data[0], v.data[4]);
     if (text)
-        bl_claim_bytes(out, "vbios_version", bl_span_str(text));
+        bl_claim_text(out, "vbios_version", bl_span_str(text));
     out->failed |= !text;
 }
 
@@ -60,11 +66,11 @@ static void claims_of(const bl_nvidia_report *r, bl_arena *arena, bl_claims *out
     claim_bytes(out, "nonce", r->nonce);
     if (r->driver_version.size)
         bl_claim_number(out, "driver_branch", branch_of(r->driver_version));
-    claim_bytes(out, "driver_version", r->driver_version);
+    claim_text(out, "driver_version", r->driver_version);
     claim_vbios(r->vbios, arena, out);
-    claim_bytes(out, "chip_sku", r->chip_sku);
-    claim_bytes(out, "project", r->project);
-    claim_bytes(out, "project_sku", r->project_sku);
+    claim_text(out, "chip_sku", r->chip_sku);
+    claim_text(out, "project", r->project);
+    claim_text(out, "project_sku", r->project_sku);
     if (r->board_id.size)
         bl_claim_number(out, "board_id", le32(r->board_id));
     claim_bytes(out, "fwid", r->fwid);
