@@ -26,6 +26,7 @@ enum {
     MAX_LITTER = 16,
     WIPE_SIZE = 256 * 1024, /* at a time: what a request that comes meanwhile waits for */
     WIPE_AFTER_MS = 1000,   /* while there is always something else to do */
+    WIPE_PAUSE_MS = 2,      /* without: the answer leaves first, and often brings a request */
 };
 
 typedef struct share share;
@@ -63,6 +64,7 @@ struct bl_executor {
     pthread_t           thread;
     litter              litter[MAX_LITTER]; /* of its thread alone, the oldest first */
     size_t              litter_len;
+    uint64_t            stepped_ns; /* when the last step ended; its thread's, too */
 
     pthread_mutex_t   lock; /* of what follows */
     pthread_cond_t    work; /* something to look at: a submission, room, a cancel, stop */
@@ -258,12 +260,21 @@ static void note_litter(bl_executor *x, const entry *e)
                                            .since_ns = bl_clock_ns() };
 }
 
+/* When the oldest litter should be wiped; 0: there is none. */
+static uint64_t wipe_due_ns(const bl_executor *x, bool busy)
+{
+    const uint64_t ms = 1000000;
+    if (x->litter_len == 0)
+        return 0;
+    return busy ? x->litter[0].since_ns + WIPE_AFTER_MS * ms : x->stepped_ns + WIPE_PAUSE_MS * ms;
+}
+
 /* Wipes a little when there is nothing else to do, or when it has waited long enough.  Called and
  * left with the lock held; true when it was let go, so that much may have changed. */
 static bool tidy(bl_executor *x, bool busy)
 {
-    if (x->litter_len == 0 ||
-        (busy && bl_clock_ns() - x->litter[0].since_ns < WIPE_AFTER_MS * (uint64_t)1000000))
+    uint64_t due = wipe_due_ns(x, busy);
+    if (due == 0 || bl_clock_ns() < due)
         return false;
     pthread_mutex_unlock(&x->lock);
     wipe(x, WIPE_SIZE);
@@ -308,12 +319,12 @@ static void finish(bl_executor *x, entry *e)
     if (!e->share->entries && e->share->deficit_ns >= 0)
         share_remove(x, e->share);
     pthread_mutex_unlock(&x->lock);
+    bl_request_attach(e->job.request, NULL, NULL);
+    put_last_event(e); /* the answer need not wait for the rest */
     if (e->opened) {
         e->engine->cancel(e->instance, &e->job);
         note_litter(x, e);
     }
-    bl_request_attach(e->job.request, NULL, NULL);
-    put_last_event(e);
     entry_free(e);
     pthread_mutex_lock(&x->lock);
     if (x->stats.queued == 0)
@@ -490,6 +501,7 @@ static void step(bl_executor *x, entry *first)
     if (opened)
         first->engine->step(first->instance, jobs, opened, &turn);
     uint64_t took = bl_clock_ns() - begin;
+    x->stepped_ns = begin + took;
     pthread_mutex_lock(&x->lock);
     x->stats.steps++;
     x->stats.compute_ns += took;
@@ -505,8 +517,11 @@ static void step(bl_executor *x, entry *first)
 
 static void wait_for_work(bl_executor *x, uint64_t until_ns)
 {
+    uint64_t wipe_ns = wipe_due_ns(x, false);
     if (x->changed || x->stop)
         return;
+    if (wipe_ns && (!until_ns || wipe_ns < until_ns))
+        until_ns = wipe_ns;
     if (!until_ns) {
         pthread_cond_wait(&x->work, &x->lock);
         return;
