@@ -103,15 +103,16 @@ void bl_buf_printf(bl_buf *b, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    size_t room = b->capacity - b->size; /* what fits is printed once */
+    int    n = vsnprintf(room ? (char *)b->data + b->size : NULL, room, format, args);
     va_end(args);
     uint8_t *to = n < 0 ? NULL : bl_buf_reserve(b, (size_t)n + 1);
-    if (to) {
-        vsnprintf((char *)to, (size_t)n + 1, format, again);
-        b->size += (size_t)n;
-    } else {
+    if (!to)
         b->failed = true;
-    }
+    else if ((size_t)n >= room)
+        vsnprintf((char *)to, (size_t)n + 1, format, again);
+    if (to)
+        b->size += (size_t)n;
     va_end(again);
 }
 

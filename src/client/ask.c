@@ -24,6 +24,7 @@ typedef struct {
     bl_response_memory *memory;
 } asking;
 
+enum { HEAD_SIZE = 1024 }; /* of a request with a small body, usually */
 enum { PIECE = 64 * 1024, JOIN = 16 * 1024, MAX_INTERIM = 16, MAX_REATTEST_BODY = 4096 };
 
 /* ---- sending ---- */
@@ -77,6 +78,7 @@ static blind_code make_head(asking *a, blind_error *err)
     const blind_request *r = a->ask->request;
     uint64_t             size;
     BL_TRY(body_size(a->ask, &size, err));
+    bl_buf_reserve(&a->out, HEAD_SIZE);
     bl_http_write_request(&a->out, r->method, r->target, a->ask->authority);
     for (size_t i = 0; i < r->header_count; i++) {
         if (reserved(r->headers[i].name))

@@ -199,8 +199,25 @@ blind_code bl_kserve_data_parse(const json_t *data, bl_arena *a, blind_tensor *t
 
 /* ---- to JSON ---- */
 
+/* ASCII that JSON takes as it is. */
+static bool is_plain(blind_span text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
+            return false;
+    }
+    return true;
+}
+
 blind_code bl_kserve_write_string(blind_span text, bl_buf *out, blind_error *err)
 {
+    if (is_plain(text)) {
+        bl_buf_add_u8(out, '"');
+        bl_buf_add(out, text);
+        bl_buf_add_u8(out, '"');
+        return BLIND_OK;
+    }
     json_t *string = json_stringn(text.size ? (const char *)text.data : "", text.size);
     char   *dumped = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
     json_decref(string);

@@ -52,6 +52,22 @@ static blind_code add_binary(const blind_tensor *tensors, const bool *binary, si
     return bl_buf_check(out, "kserve.write", err);
 }
 
+/* Room for all at once: a buffer that grows is copied each time, and wiped if it is secret.
+ * binary  which tensors' bytes follow the JSON; NULL: none */
+static void make_room(const blind_tensor *tensors, const bool *binary, size_t count, bl_buf *out)
+{
+    enum { JSON = 512, OF_A_TENSOR = 192 }; /* ample for what names there usually are */
+    size_t sum = JSON;
+    bool   fits = true;
+    for (size_t i = 0; i < count; i++) {
+        size_t more = OF_A_TENSOR;
+        fits = fits && (!binary || !binary[i] || bl_add(more, tensors[i].size, &more));
+        fits = fits && bl_add(sum, more, &sum);
+    }
+    if (fits && !out->max) /* it is a guess */
+        bl_buf_reserve(out, sum);
+}
+
 static blind_code write_tensors(const char *key, const blind_tensor *tensors, const bool *binary,
                                 size_t count, bl_buf *out, blind_error *err)
 {
@@ -119,6 +135,7 @@ blind_code bl_kserve_request_begin(const bl_kserve_request *request, bl_buf *out
 {
     bool flags[BL_MAX_TENSORS];
     BL_TRY(choose_all(request->input_count, true, flags, err));
+    make_room(request->inputs, NULL, request->input_count, out);
     return write_request(request, flags, out, json_size, err);
 }
 
@@ -127,6 +144,7 @@ blind_code bl_kserve_request_write(const bl_kserve_request *request, bool binary
 {
     bool flags[BL_MAX_TENSORS];
     BL_TRY(choose_all(request->input_count, binary, flags, err));
+    make_room(request->inputs, flags, request->input_count, out);
     BL_TRY(write_request(request, flags, out, json_size, err));
     return add_binary(request->inputs, flags, request->input_count, out, err);
 }
@@ -152,6 +170,7 @@ blind_code bl_kserve_response_write(const bl_kserve_response *response,
         return too_many(err);
     for (size_t i = 0; i < response->output_count; i++)
         flags[i] = wants_binary(request, response->outputs[i].name);
+    make_room(response->outputs, flags, response->output_count, out);
     bl_buf_add_str(out, "{\"model_name\":");
     BL_TRY(write_string(response->model ? response->model : "", out, err));
     const char *id = response->id ? response->id : request ? request->id : NULL;

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { HEAD_SIZE = 512 }; /* of a reply, usually */
+
 bl_exchange *bl_exchange_retain(bl_exchange *e)
 {
     atomic_fetch_add(&e->refs, 1);
@@ -173,6 +175,7 @@ void bl_reply(bl_exchange *e, int status, const char *type, bl_buf *body, const 
         type = "application/json";
         fields = NULL;
     }
+    bl_buf_reserve(&head, HEAD_SIZE);
     e->replied = true;
     e->status = status;
     e->body_out = body->size;
