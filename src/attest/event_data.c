@@ -95,6 +95,27 @@ static blind_code try_dstack(const question *q, bl_event_cover *out, blind_span 
     return BLIND_OK;
 }
 
+/* systemd-stub hashes a section's name as ASCII with its NUL and writes it in UTF-16. */
+static blind_code try_narrow(const question *q, bl_event_cover *out, blind_span *covered)
+{
+    char           name[16];
+    blind_span     wide = q->event->data, narrow_covered = { 0 };
+    bl_event_cover narrow = BL_EVENT_OPEN;
+    if (wide.size % 2 || wide.size < 4 || wide.size > 2 * sizeof name)
+        return BLIND_OK;
+    for (size_t i = 0; i < wide.size; i += 2) {
+        if (wide.data[i + 1])
+            return BLIND_OK;
+        name[i / 2] = (char)wide.data[i];
+    }
+    BL_TRY(try_part(q, bl_span(name, wide.size / 2), &narrow, &narrow_covered));
+    if (narrow == BL_EVENT_COVERED && *out == BL_EVENT_OPEN) {
+        *out = narrow;
+        *covered = wide;
+    }
+    return BLIND_OK;
+}
+
 /* Boot loaders write strings: GRUB hashes what follows "grub_cmd: " or "grub_kernel_cmdline ",
  * without the NUL; systemd and the kernel hash what the string merely names. */
 static blind_code try_strings(const question *q, bl_event_cover *out, blind_span *covered)
@@ -102,7 +123,8 @@ static blind_code try_strings(const question *q, bl_event_cover *out, blind_span
     blind_span text = without_nul(q->event->data);
     BL_TRY(try_part(q, text, out, covered));
     BL_TRY(try_part(q, after(text, ": "), out, covered));
-    return try_part(q, after(text, " "), out, covered);
+    BL_TRY(try_part(q, after(text, " "), out, covered));
+    return try_narrow(q, out, covered);
 }
 
 static blind_code check(const question *q, bl_event_cover *out, blind_span *covered)

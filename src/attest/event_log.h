@@ -121,7 +121,8 @@ void bl_event_describe(const bl_event *event, char *out, size_t size);
 
 typedef enum {
     BL_EVENT_OPEN,    /* the digest covers something else than the data: data is a mere label */
-    BL_EVENT_COVERED, /* the digest is that of `covered`, data or a part of it */
+    BL_EVENT_COVERED, /* the digest is that of `covered`, data or a part of it; of a UKI section's
+                         name, which stands there in UTF-16, in ASCII */
     BL_EVENT_FALSE,   /* of this type the digest must cover the data, and does not */
 } bl_event_cover;
 

@@ -42,8 +42,9 @@ typedef struct {
 
 static void put_char(line *l, uint32_t c)
 {
+    char shown = c >= 0x20 && c <= 0x7e ? (char)c : c == '\n' || c == '\t' ? ' ' : '?';
     if (l->used + 1 < l->size)
-        l->out[l->used++] = c >= 0x20 && c <= 0x7e ? (char)c : '?';
+        l->out[l->used++] = shown;
 }
 
 static void put(line *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -69,15 +70,19 @@ static void put_text(line *l, blind_span text, size_t width)
     }
 }
 
-/* Whether it is a string of `width` byte characters, all printable ASCII, perhaps with NULs behind.
- */
+static bool is_shown(uint8_t c)
+{
+    return (c >= 0x20 && c <= 0x7e) || c == '\n' || c == '\t';
+}
+
+/* Whether it is a string of `width` byte characters, all ASCII, perhaps with NULs behind. */
 static bool is_text(blind_span data, size_t width)
 {
     size_t i = 0;
     if (data.size < width || data.size % width)
         return false;
     for (; i < data.size && data.data[i]; i += width)
-        if (data.data[i] < 0x20 || data.data[i] > 0x7e || (width == 2 && data.data[i + 1]))
+        if (!is_shown(data.data[i]) || (width == 2 && data.data[i + 1]))
             return false;
     size_t len = i;
     for (; i < data.size; i++)

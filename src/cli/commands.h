@@ -9,6 +9,7 @@ extern const bl_command bl_command_verify;
 extern const bl_command bl_command_upload;
 extern const bl_command bl_command_infer;
 extern const bl_command bl_command_measure;
+extern const bl_command bl_command_log;
 extern const bl_command bl_command_policy_create;
 extern const bl_command bl_command_policy_show;
 extern const bl_command bl_command_policy_check;

@@ -151,7 +151,7 @@ static blind_code predict_4(build *b)
     BL_TRY(contents(b, ".linux", &present, &linux_image));
     if (!present)
         return refuse(b, "no UKI: no section .linux", NULL);
-    if (!stub_was_compared(b) || (secure && b->out->stub != 252))
+    if (!stub_was_compared(b))
         unknown(b, 4, "whether this systemd-stub has firmware load the inner kernel is not known");
     if (b->boot->start == BL_UKI_FROM_LOADER) {
         BL_TRY(add_image(b, &b->pe, "UKI"));
@@ -160,7 +160,8 @@ static blind_code predict_4(build *b)
         add_start(b);
         BL_TRY(add_image(b, &b->pe, "UKI"));
     }
-    if (secure) /* the stub answers for the inner kernel itself */
+    if (secure) /* the stub answers for the inner kernel itself: no event, as booted machines show
+                 */
         return BLIND_OK;
     BL_TRY(bl_pe_parse(linux_image, &kernel, b->err));
     return add_image(b, &kernel, ".linux");

@@ -1,9 +1,9 @@
 /* What a unified kernel image will measure to in a TPM's registers.
  *
  * The rules for PCR 4, 7, 9, 11, 12 and 13 were compared with booted machines for systemd-stub 252
- * (Linux 6.1, OVMF 2022.11) and 257 (Linux 6.12, OVMF 2025.02); a register is left unknown wherever
- * they were not, and says why.  PCR 0, 1, 2, 3, 5, 6, 10 depend on firmware, devices and disks:
- * they cannot be known from the image.
+ * (Linux 6.1, OVMF 2022.11) and 257 (Linux 6.12, OVMF 2025.02), Secure Boot off and on; a register
+ * is left unknown wherever they were not, and says why.  PCR 0, 1, 2, 3, 5, 6, 10 depend on
+ * firmware, devices and disks: they cannot be known from the image.
  *
  * Source: UAPI.5 Unified Kernel Image; systemd, TPM2 PCR measurements; TCG PC Client Platform
  * Firmware Profile 1.06, section 3.3.4. */

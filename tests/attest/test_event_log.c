@@ -322,6 +322,7 @@ TEST(events_are_described_and_held_against_their_digests)
         { BL_EV_EFI_ACTION, "", 0, -1, 0, BL_EVENT_OPEN, "" },
         { BL_EV_IPL, ".linux\0", 7, 0, 7, BL_EVENT_COVERED, ".linux" },
         { BL_EV_IPL, ".\0l\0\0\0", 6, -1, 0, BL_EVENT_OPEN, ".l" },
+        { BL_EV_IPL, "grub_cmd: a\nb\0", 14, 10, 3, BL_EVENT_COVERED, "grub_cmd: a b" },
         { BL_EV_IPL, "grub_cmd: set a=b\0", 18, 10, 7, BL_EVENT_COVERED, "grub_cmd: set a=b" },
         { BL_EV_IPL, "kernel_cmdline (hd0)/v ro\0", 26, 15, 10, BL_EVENT_COVERED,
           "kernel_cmdline (hd0)/v ro" },
@@ -367,6 +368,24 @@ TEST(events_are_described_and_held_against_their_digests)
         bl_event_describe(&log.events[0], text, 5);
         CHECK(strlen(text) <= 4);
     }
+}
+
+/* systemd-stub writes ".linux" in UTF-16 and extends the digest of its ASCII with the NUL. */
+TEST(names_of_sections_are_proven)
+{
+    bl_auto_arena  arena = BL_ARENA_EMPTY;
+    bl_auto_buf    raw = BL_BUF_EMPTY;
+    bl_event_log   log;
+    bl_event_cover cover;
+    blind_span     covered, wide = bl_span(".\0l\0i\0n\0u\0x\0\0\0", 14);
+    put_header(&raw);
+    put_event_of(&raw, 11, BL_EV_IPL, wide, bl_span(".linux", 7));
+    put_event_of(&raw, 11, BL_EV_IPL, wide, BL_LITERAL("the section's contents"));
+    CHECK_CODE(BLIND_OK, parse(bl_buf_span(&raw), BL_LOG_OF_TPM, &arena, &log), "parse");
+    CHECK_CODE(BLIND_OK, bl_event_check(&log.events[0], BL_SHA256, &cover, &covered, NULL), "name");
+    CHECK(cover == BL_EVENT_COVERED && covered.size == 14);
+    CHECK_CODE(BLIND_OK, bl_event_check(&log.events[1], BL_SHA256, &cover, &covered, NULL), "data");
+    CHECK(cover == BL_EVENT_OPEN && covered.size == 0);
 }
 
 TEST(a_register_lists_its_own_events)
@@ -602,6 +621,6 @@ TESTS(RUN(a_log_replays_in_every_bank_it_has), RUN(an_old_log_has_sha1_only),
       RUN(no_damage_crashes_and_digests_decide), RUN(headers_and_events_that_cannot_be_are_refused),
       RUN(registers_of_a_td_are_1_to_4), RUN(a_startup_locality_comes_first_and_once),
       RUN(logs_beyond_the_bounds_are_refused),
-      RUN(events_are_described_and_held_against_their_digests),
+      RUN(events_are_described_and_held_against_their_digests), RUN(names_of_sections_are_proven),
       RUN(a_register_lists_its_own_events), RUN(json_logs_are_read_strictly),
       RUN(recorded_logs_replay_to_what_was_quoted), RUN(recorded_events_are_what_they_say))

@@ -68,6 +68,26 @@ want 0 "measurement  $(expected firmware snp-gce-3)"
 run "$BLIND" measure $binary
 want 0 "measurement  $(sha384sum $binary | cut -d' ' -f1)"
 
+# A boot's event log: registers, events, what is proven.
+tail -c +2 fuzz/corpus/event_log/tpm >"$scratch/log"
+run "$BLIND" log "$scratch/log"
+want 0 'proven  EV_EFI_ACTION                    Calling EFI Application from Boot Option'
+want 0 'pcr4 = "'
+run "$BLIND" log "$scratch/log" --bank sha1 --json
+want 0 '"type":"EV_SEPARATOR","number":4,"digest":"9069ca78e7450a285173431b3e52c5c25299e473"'
+run "$BLIND" log "$scratch/log" --td
+want 10 'register 0'
+tail -c +2 fuzz/corpus/event_log/false_separator >"$scratch/log"
+run "$BLIND" log "$scratch/log"
+want 0 'FALSE   EV_SEPARATOR'
+tail -c +2 fuzz/corpus/event_log/json >"$scratch/log"
+run "$BLIND" log "$scratch/log"
+want 0 'rtmr3 = "'
+run "$BLIND" log $binary
+want 10 "'$binary'"
+run "$BLIND" log /nonexistent
+want 1 /nonexistent
+
 run "$BLIND" policy check "$scratch/p.toml"
 want 0 'usable, sha256 '
 want 0 'open: server = "any"'
