@@ -213,6 +213,15 @@ static bool value_differs(const json_t *claims, const char *name, const json_t *
     return !json_equal(found, want);
 }
 
+/* Relaunch advice is a finer word for what other verifiers call out of date. */
+static bool same_status(const char *want, const char *found)
+{
+    static const char finer[] = "TDRelaunchAdvised", plain[] = "OutOfDate";
+    if (strncmp(found, finer, sizeof finer - 1) == 0 && strncmp(want, plain, sizeof plain - 1) == 0)
+        return strcmp(want + sizeof plain - 1, found + sizeof finer - 1) == 0;
+    return strcmp(want, found) == 0;
+}
+
 static const char *first_difference(const json_t *one, const json_t *claims)
 {
     const char               *key, *report_data = text_of(one, "report_data_hex");
@@ -223,7 +232,7 @@ static const char *first_difference(const json_t *one, const json_t *claims)
             0)
         return "report_data";
     if (text_of(one, "tcb_status") && text_of(claims, "tcb_status") &&
-        strcmp(text_of(one, "tcb_status"), text_of(claims, "tcb_status")) != 0)
+        !same_status(text_of(one, "tcb_status"), text_of(claims, "tcb_status")))
         return "tcb_status";
     json_object_foreach(measurements, key, value) if (value_differs(claims, key, value)) return key;
     json_object_foreach(json_object_get(measurements, "pcrs"), key, value)
