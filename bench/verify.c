@@ -52,12 +52,13 @@ static bool run(const recorded *c, const case_question *q, times *out)
     return code == BLIND_OK;
 }
 
-static void run_case(const recorded *c, times *cold, times *cached)
+static bool run_case(const recorded *c, times *cold, times *cached)
 {
     case_question q;
     blind_error   err;
     blind_cache  *cache = blind_cache_new(64);
-    if (case_ask(c, NULL, &q, &err) != BLIND_OK || !run(c, &q, NULL)) {
+    bool          good = case_ask(c, NULL, &q, &err) == BLIND_OK && run(c, &q, NULL);
+    if (!good) {
         fprintf(stderr, "%s: not accepted\n", c->id);
     } else {
         for (int i = 0; i < RUNS; i++)
@@ -69,6 +70,7 @@ static void run_case(const recorded *c, times *cold, times *cached)
     }
     blind_policy_free(q.policy);
     blind_cache_free(cache);
+    return good;
 }
 
 static bool report(const char *tee, size_t cases, times *cold, times *cached)
@@ -98,10 +100,9 @@ static bool bench(const char *tee)
     if (!cases_open(&list))
         return true;
     while (cases_next(&list, tee, &c)) {
-        if (c.accept) {
-            run_case(&c, &cold, &cached);
-            cases++;
-        }
+        const char *what = case_text(c.json, "what"); /* some are logs or certificates alone */
+        if (c.accept && (!what || strcmp(what, "quote") == 0))
+            cases += run_case(&c, &cold, &cached);
         case_done(&c);
     }
     cases_close(&list);

@@ -3,6 +3,7 @@
 
 #include "attest/tee.h"
 #include "base/hex.h"
+#include "crypto/hash.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,13 +135,27 @@ static void put_statuses(const bl_tee *row, json_t *policy, bl_buf *b)
     bl_buf_add_str(b, "]\n");
 }
 
-static void put_rules(const bl_tee *row, json_t *policy, bl_buf *b)
+/* An attestation key that comes with the case is pinned: nothing else vouches for it. */
+static void put_pin(const recorded *c, bl_buf *b)
+{
+    uint8_t    digest[BL_SHA256_SIZE];
+    blind_span spki = case_file(c, "ak_spki");
+    if (!spki.size || bl_sha256(spki, digest) != BLIND_OK)
+        return;
+    bl_buf_add_str(b, "keys = [\"");
+    bl_hex_add(b, bl_span(digest, sizeof digest));
+    bl_buf_add_str(b, "\"]\n");
+}
+
+static void put_rules(const recorded *c, const bl_tee *row, json_t *policy, bl_buf *b)
 {
     const char *collateral = case_text(policy, "collateral");
     bl_buf_printf(b, "\n[%s]\n", row->name);
     put_statuses(row, policy, b);
     if (collateral)
         bl_buf_printf(b, "collateral = \"%s\"\n", collateral);
+    if (row->has_pins)
+        put_pin(c, b);
     if (row->has_sha1)
         bl_buf_printf(b, "allow_sha1 = %s\n",
                       json_is_true(json_object_get(policy, "allow_sha1")) ? "true" : "false");
@@ -150,11 +165,18 @@ void case_policy(const recorded *c, bl_buf *b)
 {
     const bl_tee *row = row_of(c);
     json_t       *policy = case_object(c, "policy");
-    bool debug = json_is_true(json_object_get(policy, "allow_debug")) || row->silent_on_debug;
-    bl_buf_printf(b, "version = 1\nserver = \"any\"\ntees = [\"%s\"]\nallow_debug = %s\n", c->tee,
-                  debug ? "true" : "false");
+    bool debug = row->silent_on_debug || json_is_true(json_object_get(policy, "allow_debug"));
+    bl_buf_printf(b,
+                  "version = 1
+server = \"any\"
+freshness_s = 300000000
+tees = [\"%s\"]
+"
+                  "allow_debug = %s
+",
+                  c->tee, debug ? "true" : "false");
     bl_buf_add_str(b, "\n[models]\nothers = \"allow\"\nabsent = \"allow\"\n");
-    put_rules(row, policy, b);
+    put_rules(c, row, policy, b);
     put_reference(c, row, policy, b);
     if (!row->facts)
         return;
@@ -187,6 +209,7 @@ blind_code case_ask(const recorded *c, blind_cache *cache, case_question *out, b
     bl_auto_buf toml = BL_BUF_EMPTY;
     *out = (case_question){ .options = { .now_s = c->now_s, .cache = cache } };
     out->options.debug_mode =
+        row_of(c)->silent_on_debug ||
         json_is_true(json_object_get(case_object(c, "policy"), "allow_debug"));
     out->expect = expectation(c, out->bytes);
     case_policy(c, &toml);

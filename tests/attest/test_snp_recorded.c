@@ -3,6 +3,7 @@
 #include "tests/test.h"
 
 #include "attest/snp/snp.h"
+#include "base/file.h"
 #include "tests/attest/cases.h"
 
 static void check_number(const recorded *c, const json_t *values, const char *name, uint64_t found)
@@ -87,4 +88,55 @@ TEST(every_recorded_case_has_its_verdict)
     blind_cache_free(cache);
 }
 
-TESTS(RUN(every_recorded_case_has_its_verdict))
+/* AMD's own lists of Milan and Genoa, over evidence of their time. */
+static const struct {
+    const char *id, *list;
+    int64_t     now_s;
+    blind_code  want;
+} lists[] = {
+    { "snp-trustee-milan-v3-vlek", "milan", 1748736000, BLIND_OK },
+    { "snp-trustee-az-genoa-v3", "genoa", 1740277308, BLIND_OK },
+    { "snp-trustee-milan-v3-vlek", "milan", 1736460861, BLIND_STALE }, /* before it was made */
+    { "snp-trustee-az-genoa-v3", "genoa", 1767225600, BLIND_STALE },   /* after its end */
+    { "snp-trustee-az-genoa-v3", "milan", 1748736000, BLIND_CHAIN },   /* of another root */
+};
+
+static void verify_with_list(const recorded *c, size_t i, blind_span list)
+{
+    static const bl_verify_rules rules = { .crl_optional = false };
+    bl_parts                     parts = { .len = 0 };
+    bl_auto_arena                arena = BL_ARENA_EMPTY;
+    bl_claims                    claims = { 0 };
+    for (size_t k = 0; k < c->parts_len; k++)
+        CHECK_CODE(
+            BLIND_OK,
+            bl_parts_set(&parts, bl_span_str(c->parts[k].name), c->parts[k].bytes, NULL), "part");
+    CHECK_CODE(BLIND_OK, bl_parts_set(&parts, BL_LITERAL("crl"), list, NULL), "part");
+    bl_verify_input in = { .evidence = c->evidence,
+                           .parts = &parts,
+                           .now_s = lists[i].now_s,
+                           .roots = bl_tee_snp.roots,
+                           .rules = &rules,
+                           .arena = &arena };
+    CHECK_CODE(lists[i].want, bl_tee_snp.verify(&in, &claims, NULL), lists[i].id);
+}
+
+TEST(recorded_lists_are_judged)
+{
+    case_list list;
+    if (!cases_open(&list))
+        return;
+    for (size_t i = 0; i < BL_LEN(lists); i++) {
+        recorded    c;
+        char        path[4096];
+        bl_auto_buf crl = BL_BUF_EMPTY;
+        cases_find(&list, lists[i].id, &c);
+        snprintf(path, sizeof path, "%s/snp/_certs/%s-ark-crl.der", list.dir, lists[i].list);
+        CHECK_CODE(BLIND_OK, bl_file_read(path, 1 << 20, &crl, NULL), path);
+        verify_with_list(&c, i, bl_buf_span(&crl));
+        case_done(&c);
+    }
+    cases_close(&list);
+}
+
+TESTS(RUN(recorded_lists_are_judged), RUN(every_recorded_case_has_its_verdict))
