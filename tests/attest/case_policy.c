@@ -167,13 +167,8 @@ void case_policy(const recorded *c, bl_buf *b)
     json_t       *policy = case_object(c, "policy");
     bool debug = row->silent_on_debug || json_is_true(json_object_get(policy, "allow_debug"));
     bl_buf_printf(b,
-                  "version = 1
-server = \"any\"
-freshness_s = 300000000
-tees = [\"%s\"]
-"
-                  "allow_debug = %s
-",
+                  "version = 1\nserver = \"any\"\ntees = [\"%s\"]\n"
+                  "allow_debug = %s\n",
                   c->tee, debug ? "true" : "false");
     bl_buf_add_str(b, "\n[models]\nothers = \"allow\"\nabsent = \"allow\"\n");
     put_rules(c, row, policy, b);
