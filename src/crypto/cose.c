@@ -104,8 +104,5 @@ blind_code bl_cose_sign1_verify(const bl_cose_sign1 *message, int64_t alg, const
         return blind_fail(err, BLIND_SIGNATURE, STAGE, "a key of another kind than the algorithm");
     bl_cose_to_be_signed(message->protected_header, message->payload, &signed_bytes);
     BL_TRY(bl_buf_check(&signed_bytes, STAGE, err));
-    if (bl_key_verify(key, scheme, bl_buf_span(&signed_bytes), message->signature, NULL) ==
-        BLIND_OK)
-        return BLIND_OK;
-    return blind_fail(err, BLIND_SIGNATURE, STAGE, "the signature is wrong");
+    return bl_key_verify(key, scheme, bl_buf_span(&signed_bytes), message->signature, err);
 }

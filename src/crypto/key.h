@@ -49,7 +49,8 @@ BLIND_MUST_USE blind_code bl_key_private_pem(const bl_key *key, bl_buf *out, bli
 /* Signs with a private key of the scheme's kind; appends the signature. */
 BLIND_MUST_USE blind_code bl_key_sign(const bl_key *key, bl_signature_scheme scheme,
                                       blind_span message, bl_buf *out, blind_error *err);
-/* OK when the signature is right; SIGNATURE when it is not or the key is of another kind. */
+/* OK when the signature is right; SIGNATURE when it is not or the key is of another kind.  Errors
+ * also: MEMORY */
 BLIND_MUST_USE blind_code bl_key_verify(const bl_key *key, bl_signature_scheme scheme,
                                         blind_span message, blind_span signature, blind_error *err);
 

@@ -129,7 +129,8 @@ blind_code bl_key_verify(const bl_key *key, bl_signature_scheme scheme, blind_sp
         return blind_fail(err, BLIND_SIGNATURE, "key.verify", "a key of another kind");
     if (s->raw) {
         if (!der_of_raw(signature, s->raw, &der))
-            return bl_ossl_fail(err, BLIND_SIGNATURE, "key.verify", "malformed signature");
+            return bl_ossl_fail(err, bl_buf_ok(&der) ? BLIND_SIGNATURE : BLIND_MEMORY, "key.verify",
+                                "malformed signature");
         signature = bl_buf_span(&der);
     }
     if (signature.size && ctx &&
