@@ -24,7 +24,10 @@ typedef struct {
     bl_response_memory *memory;
 } asking;
 
-enum { HEAD_SIZE = 1024 }; /* of a request with a small body, usually */
+enum {
+    HEAD_SIZE = 1024,               /* of a request with a small body, usually */
+    RESERVE_MAX = 16 * 1024 * 1024, /* of an answer, on the server's word */
+};
 enum { PIECE = 64 * 1024, JOIN = 16 * 1024, MAX_INTERIM = 16, MAX_REATTEST_BODY = 4096 };
 
 /* ---- sending ---- */
@@ -210,6 +213,9 @@ static blind_code on_head(asking *a, blind_error *err)
         return BLIND_OK;
     }
     BL_TRY(keep_head(a, err));
+    if (a->parser.head.has_length && !streamed(a)) /* a guess: what comes is counted later */
+        bl_buf_reserve(&a->memory->body,
+                       (size_t)BL_MIN(a->parser.head.length, (uint64_t)RESERVE_MAX) + 1);
     if (r->on_head && !may_be_reattest(a))
         BL_TRY(r->on_head(r->on_arg, status, err));
     return BLIND_OK;
