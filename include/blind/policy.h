@@ -62,7 +62,7 @@ typedef struct {
     const char *command_line;  /* snp, with kernel: text */
     bool        firmware_only; /* snp: nothing behind the firmware is measured, and that is meant */
     uint32_t    vcpus;         /* snp */
-    const char *vcpu_type;     /* snp on QEMU: "EPYC-Milan" */
+    const char *vcpu_type;     /* snp on QEMU: "EPYC-Milan", or its CPUID signature, "0xa00f11" */
     const char *vmm;           /* snp: "qemu" (NULL), "ec2", "gce" */
     uint64_t    guest_features; /* snp: SEV_FEATURES; 0: 1 */
     const char *start;          /* tpm, tdx: the UKI comes from "disk" (NULL) or a "loader" */

@@ -4,6 +4,8 @@
 #include "measure/tdx.h"
 #include "measure/uki.h"
 
+#include <stdlib.h>
+
 static const char STAGE[] = "build.machine";
 
 /* ---- UKI, of tpm and tdx ---- */
@@ -119,6 +121,15 @@ static blind_code check_kernel(bl_building *b)
     return BLIND_OK;
 }
 
+/* A model of QEMU's, or the signature itself: "0xa00f11". */
+static uint32_t signature_of(const char *type)
+{
+    char         *end;
+    unsigned long value = strtoul(type, &end, 16);
+    bool          digits = strncmp(type, "0x", 2) == 0 && strlen(type) <= 10 && !*end;
+    return digits ? (uint32_t)value : bl_snp_vcpu_signature(type);
+}
+
 static blind_code read_launch(bl_building *b, bl_snp_launch *out)
 {
     static const char *const vmms[] = { "qemu", "ec2", "gce", NULL };
@@ -137,7 +148,7 @@ static blind_code read_launch(bl_building *b, bl_snp_launch *out)
                                 : BLIND_OK;
     if (!build->vcpu_type)
         return bl_build_missing(b, "vcpu-type, which QEMU puts into a register");
-    out->vcpu_signature = bl_snp_vcpu_signature(build->vcpu_type);
+    out->vcpu_signature = signature_of(build->vcpu_type);
     return out->vcpu_signature
                ? BLIND_OK
                : blind_fail(b->err, BLIND_USAGE, STAGE, "no vcpu-type '%s'", build->vcpu_type);

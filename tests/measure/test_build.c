@@ -76,6 +76,11 @@ TEST(firmware_gives_launch_digest_and_mrtd)
     measure("snp", &snp, &arena, &result);
     check_register(&result, "measurement", "firmware", "snp-ec2-2");
     assert_int_equal(1, result.notes_len);
+    snp = (blind_build){
+        .firmware = BUILDS "firmware.fd", .firmware_only = true, .vcpus = 1, .vcpu_type = "0x800f12"
+    };
+    measure("snp", &snp, &arena, &result);
+    check_register(&result, "measurement", "firmware", "snp-qemu-1");
     measure("tdx", &tdx, &arena, &result);
     check_register(&result, "mrtd", "firmware", "mrtd");
     CHECK(find(&result, "rtmr0")->why && find(&result, "rtmr1")->why &&
@@ -153,6 +158,14 @@ TEST(builds_that_say_too_little_or_too_much_are_refused)
         { "no such model",
           "snp",
           { FIRMWARE, UKI, .vcpus = 1, .vcpu_type = "EPYC-0" },
+          BLIND_USAGE },
+        { "half a signature",
+          "snp",
+          { FIRMWARE, UKI, .vcpus = 1, .vcpu_type = "0xa00x" },
+          BLIND_USAGE },
+        { "a signature too long",
+          "snp",
+          { FIRMWARE, UKI, .vcpus = 1, .vcpu_type = "0x100a00f11" },
           BLIND_USAGE },
         { "a model on EC2",
           "snp",

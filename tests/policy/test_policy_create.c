@@ -165,6 +165,24 @@ TEST(policies_are_made_for_every_tee)
         check_recipe(&cases[i].recipe, cases[i].whole, cases[i].holds);
 }
 
+/* Of SGX the product's id and its least version go with the registers. */
+TEST(fields_of_an_enclave_are_bounded)
+{
+    blind_policy      *p = load(&(blind_policy_recipe){
+             .tee = "sgx", .build = { .sigstruct = BUILDS "release.sigstruct" } });
+    const bl_rule_tee *sgx = &p->tees[0];
+    unsigned           found = 0;
+    for (size_t i = 0; i < sgx->bounds_len; i++) {
+        const bl_rule_bound *b = &sgx->bounds[i];
+        if (strcmp(b->row->name, "isv_svn") == 0)
+            found += b->kind == BL_BOUND_MINIMUM && b->number == 3;
+        if (strcmp(b->row->name, "isv_prod_id") == 0)
+            found += b->kind == BL_BOUND_EQUAL && b->number == 7;
+    }
+    assert_int_equal(2, found);
+    blind_policy_free(p);
+}
+
 TEST(registers_are_given_once_and_as_digests)
 {
     static const struct {
@@ -211,4 +229,5 @@ TEST(a_path_cannot_write_rules)
 
 TESTS(RUN(a_policy_of_a_binary_names_its_measurement), RUN(models_are_pinned_and_others_refused),
       RUN(what_cannot_be_made_is_refused), RUN(policies_are_made_for_every_tee),
-      RUN(registers_are_given_once_and_as_digests), RUN(a_path_cannot_write_rules))
+      RUN(fields_of_an_enclave_are_bounded), RUN(registers_are_given_once_and_as_digests),
+      RUN(a_path_cannot_write_rules))
