@@ -20,9 +20,10 @@ typedef struct {
     /* File that sim measures; NULL: the running executable. */
     const char *sim_binary;
     /* configfs-tsm, see tsm.h; zero: the kernel's, at its usual place, at the guest's own level. */
-    const struct bl_tsm_fs *tsm_fs;
-    const char             *tsm_root;
-    unsigned                vmpl; /* SEV-SNP: of the reports, at least */
+    const struct bl_tsm_fs    *tsm_fs;
+    const char                *tsm_root;
+    const struct bl_sev_guest *sev_guest; /* SEV-SNP without configfs-tsm; NULL: the device */
+    unsigned                   vmpl;      /* SEV-SNP: of the reports, at least */
     /* Gramine's files, see sgx/collect.c; NULL: the kernel's, in /dev/attestation. */
     const struct bl_tsm_fs *gramine_fs;
     const char             *gramine_root;
@@ -103,8 +104,8 @@ typedef struct bl_tee {
     /* Appends evidence over `report_data`, at most report_data_size bytes, padded with zeros. */
     blind_code (*collect)(void *device, blind_span report_data, int64_t now_s, bl_buf *evidence,
                           blind_error *err);
-    /* Appends the parts that go with the evidence collected last, as bl_parts_write() does: what the
-     * device or the host hands out.  NULL: none. */
+    /* Appends the parts that go with the evidence collected last, as bl_parts_write() does: what
+     * the device or the host hands out.  NULL: none. */
     blind_code (*endorse)(void *device, bl_buf *endorsements, blind_error *err);
     void (*close)(void *device);
 

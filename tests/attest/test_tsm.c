@@ -3,13 +3,15 @@
 #include "tests/test.h"
 
 #include "attest/bundle.h"
-#include "attest/snp/snp.h"
+#include "attest/snp/internal.h"
 #include "tests/attest/snp_made.h"
 #include "tests/attest/tsm_standin.h"
 #include "tests/tls/tls_pair.h"
 #include "tls/attester.h"
 
 #include <errno.h>
+#include <linux/sev-guest.h>
+#include <sys/ioctl.h>
 
 #define ASKED BL_LITERAL("0123456789abcdef0123456789abcdef")
 
@@ -282,6 +284,115 @@ TEST(a_host_without_certificates_gives_none)
     made_done(&m);
 }
 
+/* ---- /dev/sev-guest ---- */
+
+/* A stand-in for the driver, after its documentation. */
+typedef struct {
+    made    *evidence;
+    unsigned busy, waits, calls;
+    bool     no_extended; /* an older driver */
+    uint32_t table;       /* bytes that the host's table needs: whole pages */
+    uint32_t status;      /* of the firmware */
+    int      error;
+} driver;
+
+static int give_table(driver *d, struct snp_ext_report_req *req,
+                      struct snp_guest_request_ioctl *call)
+{
+    bl_auto_buf table = BL_BUF_EMPTY;
+    if (req->certs_len % 4096)
+        return EINVAL;
+    if (req->certs_len < d->table) {
+        req->certs_len = d->table;
+        call->vmm_error = SNP_GUEST_VMM_ERR_INVALID_LEN;
+        return ENOSPC;
+    }
+    made_table(d->evidence, false, &table);
+    CHECK(table.size <= d->table);
+    memcpy((void *)(uintptr_t)req->certs_address, table.data, table.size);
+    return 0;
+}
+
+static int driver_call(void *context, unsigned long request, void *argument)
+{
+    driver                         *d = context;
+    struct snp_guest_request_ioctl *call = argument;
+    const struct snp_report_req    *req = (const void *)(uintptr_t)call->req_data;
+    struct snp_report_resp         *resp = (void *)(uintptr_t)call->resp_data;
+    d->calls++;
+    if (d->error)
+        return d->error;
+    if (request == SNP_GET_EXT_REPORT && d->no_extended)
+        return ENOTTY;
+    if (d->busy) {
+        d->busy--;
+        call->vmm_error = SNP_GUEST_VMM_ERR_BUSY;
+        return EIO;
+    }
+    if (request == SNP_GET_EXT_REPORT) {
+        struct snp_ext_report_req *ext = (void *)(uintptr_t)call->req_data;
+        int                        error = give_table(d, ext, call);
+        if (error)
+            return error;
+        req = &ext->data;
+    }
+    memcpy(resp->data, &d->status, 4);
+    memcpy(resp->data + 0x20, d->evidence->report.data, BL_SNP_REPORT_SIZE);
+    memcpy(resp->data + 0x20 + 0x50, req->user_data, 64);
+    resp->data[0x20 + 0x30] = (uint8_t)req->vmpl;
+    return 0;
+}
+
+static void driver_wait(void *context, unsigned ms)
+{
+    driver *d = context;
+    d->waits += ms > 0;
+}
+
+TEST(older_kernels_are_asked_by_their_device)
+{
+    static const struct {
+        const char *name;
+        driver      d;
+        blind_code  want;
+        bool        certs;
+    } cases[] = {
+        { "a table of a page", { .table = 4096 }, BLIND_OK, true },
+        { "a table of three", { .table = 12288 }, BLIND_OK, true },
+        { "busy", { .table = 4096, .busy = 4 }, BLIND_OK, true },
+        { "always busy", { .table = 4096, .busy = 1000 }, BLIND_BUSY, false },
+        { "no extended report", { .no_extended = true }, BLIND_OK, false },
+        { "a table of gigabytes", { .table = 1u << 31 }, BLIND_MEMORY, false },
+        { "a refusal of the firmware", { .table = 4096, .status = 0x16 }, BLIND_IO, false },
+        { "an error", { .error = EIO }, BLIND_IO, false },
+        { "no permission", { .error = EACCES }, BLIND_DENIED, false },
+    };
+    made m;
+    made_evidence(&(made_spec){ 0 }, &m);
+    for (size_t i = 0; i < BL_LEN(cases); i++) {
+        driver       d = cases[i].d;
+        tsm_standin  k;
+        void        *device;
+        bl_auto_buf  evidence = BL_BUF_EMPTY, endorsements = BL_BUF_EMPTY;
+        bl_sev_guest sev = {
+            .call = driver_call, .wait_ms = driver_wait, .context = &d, .vmpl = 1
+        };
+        start(&k);
+        k.provider = NULL; /* no configfs-tsm here */
+        d.evidence = &m;
+        bl_tee_options options = { .tsm_fs = &k.fs, .tsm_root = STANDIN_ROOT, .sev_guest = &sev };
+        CHECK_CODE(BLIND_OK, bl_tee_snp.open(&options, &device, NULL), cases[i].name);
+        CHECK_CODE(cases[i].want, bl_tee_snp.collect(device, ASKED, 0, &evidence, NULL),
+                   cases[i].name);
+        CHECK_CODE(BLIND_OK, bl_tee_snp.endorse(device, &endorsements, NULL), cases[i].name);
+        CHECK(cases[i].want != BLIND_OK || cases[i].certs == (endorsements.size > 0));
+        CHECK(cases[i].want == BLIND_OK ? evidence.data[0x30] == 1 : evidence.size == 0);
+        CHECK(d.calls <= 11 && (d.waits > 0) == (cases[i].d.busy > 0));
+        bl_tee_snp.close(device);
+    }
+    made_done(&m);
+}
+
 /* From the device to the bundle that a client gets: the report over the binding, and beside it what
  * the host handed out. */
 TEST(an_attester_sends_certificates_along)
@@ -334,4 +445,5 @@ TESTS(RUN(a_report_is_whole_and_over_what_was_asked), RUN(races_are_seen_and_ask
       RUN(what_stays_busy_is_given_up), RUN(a_report_of_megabytes_is_refused),
       RUN(the_privilege_level_respects_the_floor), RUN(what_is_no_guest_is_said),
       RUN(snp_collects_reports_and_certificates), RUN(a_host_without_certificates_gives_none),
-      RUN(an_attester_sends_certificates_along), RUN(outside_a_guest_nothing_opens))
+      RUN(older_kernels_are_asked_by_their_device), RUN(an_attester_sends_certificates_along),
+      RUN(outside_a_guest_nothing_opens))

@@ -5,27 +5,21 @@
 #include "attest/snp/internal.h"
 #include "attest/tsm.h"
 #include "base/file.h"
-#include "base/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sev-guest.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
 static const char STAGE[] = "snp.collect";
-static const char DEVICE[] = "/dev/sev-guest";
-
-enum { MAX_TRIES = 10, RESPONSE_REPORT = 0x20, FIRST_TABLE = 4096 };
 
 typedef struct {
-    bl_tsm         *tsm;      /* NULL: fd */
-    int             fd;       /* of DEVICE, or -1 */
-    pthread_mutex_t lock;     /* on `certs` and the device */
-    bl_buf          certs;    /* the table that came with the last report */
-    bool            no_certs; /* the device knows no extended report */
-    unsigned        vmpl;
+    bl_tsm         *tsm; /* NULL: sev */
+    bl_sev_guest    sev;
+    int             fd;    /* of BL_SEV_GUEST, or -1 */
+    pthread_mutex_t lock;  /* on `certs` and the device */
+    bl_buf          certs; /* the table that came with the last report */
 } device;
 
 void bl_snp_close(void *opened)
@@ -40,6 +34,17 @@ void bl_snp_close(void *opened)
     free(d);
 }
 
+static int call_kernel(void *context, unsigned long request, void *argument)
+{
+    return ioctl(*(const int *)context, request, argument) == 0 ? 0 : errno;
+}
+
+static void wait_ms(void *context, unsigned ms)
+{
+    (void)context;
+    bl_tsm_kernel.wait_ms(NULL, ms);
+}
+
 /* The device is the fallback, and only where there is no other interface: what refuses to work is
  * said as it is. */
 static blind_code open_interface(device *d, const bl_tee_options *o, blind_error *err)
@@ -48,14 +53,21 @@ static blind_code open_interface(device *d, const bl_tee_options *o, blind_error
         .fs = o->tsm_fs, .root = o->tsm_root, .provider = "sev_guest", .privlevel = o->vmpl
     };
     blind_code code = bl_tsm_open(&options, &d->tsm, err);
-    if (code != BLIND_UNSUPPORTED || o->tsm_fs || o->tsm_root)
+    if (code != BLIND_UNSUPPORTED || ((o->tsm_fs || o->tsm_root) && !o->sev_guest))
         return code;
-    d->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+    if (o->sev_guest) {
+        d->sev = *o->sev_guest;
+        return BLIND_OK;
+    }
+    d->sev = (bl_sev_guest){
+        .call = call_kernel, .wait_ms = wait_ms, .context = &d->fd, .vmpl = o->vmpl
+    };
+    d->fd = open(BL_SEV_GUEST, O_RDWR | O_CLOEXEC);
     if (d->fd >= 0)
         return BLIND_OK;
     if (errno == ENOENT)
-        return blind_fail_in(err, code, "no %s either", DEVICE);
-    return bl_errno_fail(err, STAGE, "open", DEVICE, errno);
+        return blind_fail_in(err, code, "no %s either", BL_SEV_GUEST);
+    return bl_errno_fail(err, STAGE, "open", BL_SEV_GUEST, errno);
 }
 
 blind_code bl_snp_open(const bl_tee_options *options, void **out, blind_error *err)
@@ -65,7 +77,6 @@ blind_code bl_snp_open(const bl_tee_options *options, void **out, blind_error *e
     if (!d)
         return blind_fail(err, BLIND_MEMORY, STAGE, "out of memory");
     d->fd = -1;
-    d->vmpl = options->vmpl;
     (void)pthread_mutex_init(&d->lock, NULL);
     blind_code code = open_interface(d, options, err);
     if (code == BLIND_OK)
@@ -75,86 +86,10 @@ blind_code bl_snp_open(const bl_tee_options *options, void **out, blind_error *e
     return code;
 }
 
-/* ---- /dev/sev-guest ---- */
-
-/* The firmware's response: u32 status, u32 size of the report, 24 reserved, the report.
- * Source: AMD 56860, section 7.3, MSG_REPORT_RSP. */
-static blind_code take_response(const struct snp_report_resp *response, bl_buf *report,
-                                blind_error *err)
-{
-    const uint8_t *d = response->data;
-    uint32_t       status =
-        (uint32_t)d[0] | (uint32_t)d[1] << 8 | (uint32_t)d[2] << 16 | (uint32_t)d[3] << 24;
-    if (status)
-        return blind_fail(err, BLIND_IO, STAGE, "the firmware refused a report: status %u", status);
-    bl_buf_add(report, bl_span(d + RESPONSE_REPORT, BL_SNP_REPORT_SIZE));
-    return bl_buf_check(report, STAGE, err);
-}
-
-/* 0, or the errno of the last try; *more is the size the host's table needs. */
-static int ask_device(device *d, const uint8_t data[64], struct snp_report_resp *response,
-                      bl_buf *certs, uint32_t *more)
-{
-    struct snp_ext_report_req      ext = { .certs_address = (uintptr_t)certs->data,
-                                           .certs_len = (uint32_t)certs->size };
-    struct snp_guest_request_ioctl call = { .msg_version = 1,
-                                            .req_data = d->no_certs ? (uintptr_t)&ext.data
-                                                                    : (uintptr_t)&ext,
-                                            .resp_data = (uintptr_t)response };
-    memcpy(ext.data.user_data, data, 64);
-    ext.data.vmpl = d->vmpl;
-    int result = ioctl(d->fd, d->no_certs ? SNP_GET_REPORT : SNP_GET_EXT_REPORT, &call);
-    int error = result == 0 ? 0 : errno;
-    *more = 0;
-    if (error && call.vmm_error == SNP_GUEST_VMM_ERR_INVALID_LEN)
-        *more = ext.certs_len;
-    if (error && call.vmm_error == SNP_GUEST_VMM_ERR_BUSY)
-        error = EAGAIN;
-    return error;
-}
-
-static bool resize(bl_buf *certs, uint32_t size)
-{
-    bl_buf_clear(certs);
-    uint8_t *room = size <= BL_MAX_TSM_BLOB ? bl_buf_reserve(certs, size) : NULL;
-    if (!room)
-        return false;
-    memset(room, 0, size);
-    certs->size = size;
-    return true;
-}
-
-static blind_code collect_device(device *d, const uint8_t data[64], bl_buf *report,
-                                 blind_error *err)
-{
-    struct snp_report_resp *response = calloc(1, sizeof *response);
-    uint32_t                more = FIRST_TABLE;
-    int                     error = response ? EAGAIN : ENOMEM;
-    for (unsigned i = 0; i < MAX_TRIES && (error == EAGAIN || error == EINTR || more); i++) {
-        if (i && !more)
-            bl_tsm_kernel.wait_ms(NULL, 1u << i);
-        if (more && !resize(&d->certs, more)) {
-            error = ENOMEM;
-            break;
-        }
-        error = response ? ask_device(d, data, response, &d->certs, &more) : ENOMEM;
-        if (error == ENOTTY && !d->no_certs) {
-            d->no_certs = true;
-            error = EAGAIN;
-        }
-    }
-    blind_code code = error ? bl_errno_fail(err, STAGE, "ask for a report", DEVICE, error)
-                            : take_response(response, report, err);
-    free(response);
-    return code;
-}
-
-/* ---- both ---- */
-
 static blind_code ask(device *d, const uint8_t data[64], bl_buf *report, blind_error *err)
 {
     if (!d->tsm)
-        return collect_device(d, data, report, err);
+        return bl_sev_guest_report(&d->sev, data, report, &d->certs, err);
     bl_buf_clear(&d->certs);
     return bl_tsm_report(d->tsm, bl_span(data, 64), report, &d->certs, err);
 }
