@@ -18,7 +18,7 @@ static int set_up(void **state)
 
 static const char *at(const char *name)
 {
-    static char path[256];
+    static char path[384];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return path;
 }
@@ -80,7 +80,7 @@ TEST(file_errors_name_the_path)
     bl_auto_buf     out = BL_BUF_EMPTY;
     bl_auto_mapping m = { 0 };
     blind_error     err;
-    char            want[256];
+    char            want[512];
     CHECK_CODE(BLIND_NOT_FOUND, bl_file_read(at("none"), 1, &out, &err), "absent");
     snprintf(want, sizeof want, "cannot open '%s': no such file or directory", at("none"));
     assert_string_equal(want, err.message);
