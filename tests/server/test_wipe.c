@@ -1,4 +1,4 @@
-/* What a client sent is nowhere in the server's memory once it was answered.
+/* What a client sent and was answered is nowhere in the server's memory once it was answered.
  *
  * The server runs in a child, which searches its own memory for what the parent asks for.  Patterns
  * travel and rest masked, so that the search does not find itself. */
@@ -98,7 +98,8 @@ static size_t search(const pattern *p)
 
 static void serve(int asked, int answers)
 {
-    const char *settings[] = { "model", "sum=tests/vectors/engine/sum.onnx", NULL };
+    const char *settings[] = { "model", "sum=tests/vectors/engine/sum.onnx", "model",
+                               "turn=tests/vectors/engine/matmuls.onnx", NULL };
     test_server server;
     pattern     p;
     test_server_start(&server, settings);
@@ -183,21 +184,18 @@ static void fill(void)
         memcpy(&input[i], &bits[i % 3], sizeof *input);
 }
 
-/* The model's first output is its input; the other is asked for. */
+/* The model's first output is its input: the answer holds what is searched for. */
 static void infer(test_peer *p, bool binary, const char *more)
 {
     blind_tensor in[] = {
         { "a", BLIND_F32, 2, { ROWS, 3 }, input, sizeof input },
         { "b", BLIND_F32, 1, { 3 }, zeros, sizeof zeros },
     };
-    bl_kserve_wanted  doubled = { .name = "doubled", .binary = binary };
-    bl_kserve_request r = {
-        .inputs = in, .input_count = 2, .outputs = &doubled, .output_count = 1
-    };
-    bl_auto_buf      body = BL_BUF_EMPTY;
-    int64_t          json_size;
-    char             fields[300];
-    test_auto_answer answer = { 0 };
+    bl_kserve_request r = { .inputs = in, .input_count = 2, .binary_output = binary };
+    bl_auto_buf       body = BL_BUF_EMPTY;
+    int64_t           json_size;
+    char              fields[300];
+    test_auto_answer  answer = { 0 };
     fill();
     CHECK(bl_kserve_request_write(&r, binary, &body, &json_size, NULL) == BLIND_OK);
     int n = snprintf(fields, sizeof fields, "%s", more);
@@ -205,7 +203,27 @@ static void infer(test_peer *p, bool binary, const char *more)
         snprintf(fields + n, sizeof fields - (size_t)n, BL_KSERVE_HEADER ": %lld\r\n",
                  (long long)json_size);
     test_ask(p, "POST /v2/models/sum/infer", fields, bl_buf_span(&body), &answer);
-    CHECK(answer.status == 200);
+    CHECK(answer.status == 200 && answer.body.size > sizeof input);
+}
+
+/* Kernels of products keep sums on their stacks.  Shifts of 64 leave a period of four as it is. */
+static void turn(test_peer *p)
+{
+    static float      rows[512 * 96];
+    blind_tensor      in = { "x", BLIND_F32, 2, { 512, 96 }, rows, sizeof rows };
+    bl_kserve_request r = { .inputs = &in, .input_count = 1, .binary_output = true };
+    bl_auto_buf       body = BL_BUF_EMPTY;
+    int64_t           json_size;
+    char              fields[100];
+    test_auto_answer  answer = { 0 };
+    fill();
+    for (size_t i = 0; i < BL_LEN(rows); i++)
+        rows[i] = input[i % 4];
+    CHECK(bl_kserve_request_write(&r, true, &body, &json_size, NULL) == BLIND_OK);
+    snprintf(fields, sizeof fields, BL_KSERVE_HEADER ": %lld\r\n", (long long)json_size);
+    test_ask(p, "POST /v2/models/turn/infer", fields, bl_buf_span(&body), &answer);
+    CHECK(answer.status == 200 && answer.body.size > sizeof rows);
+    CHECK(memcmp(answer.body.data + answer.json_size, rows, sizeof rows) == 0);
 }
 
 static char there[] = "there from before"; /* the fork */
@@ -223,6 +241,16 @@ TEST(a_binary_request_leaves_nothing)
     CHECK(test_peer_attest(&p) == 200);
     infer(&p, true, "");
     expect_gone("the numbers", input, 3 * sizeof *input);
+    test_peer_close(&p);
+}
+
+TEST(kernels_leave_nothing)
+{
+    test_peer p;
+    test_peer_open(&p, child.port);
+    CHECK(test_peer_attest(&p) == 200);
+    turn(&p);
+    expect_gone("the numbers", input, PATTERN);
     test_peer_close(&p);
 }
 
@@ -260,9 +288,8 @@ TEST(a_connection_leaves_no_head)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RUN(the_search_finds_what_is_there),
-        RUN(a_binary_request_leaves_nothing),
-        RUN(a_json_request_leaves_nothing),
+        RUN(the_search_finds_what_is_there), RUN(a_binary_request_leaves_nothing),
+        RUN(kernels_leave_nothing),          RUN(a_json_request_leaves_nothing),
         RUN(a_connection_leaves_no_head),
     };
     return cmocka_run_group_tests(tests, start, stop);
