@@ -27,7 +27,7 @@ def test_the_verdict_explains_itself(session):
 
 def test_the_verdict_as_a_token(server, make_key):
     with blind.connect(server.url, policy=server.policy, simulation=True) as session:
-        token = session.ear(make_key("verifier")[0].read_bytes())
+        token = session.ear(make_key("verifier", "infer")[0].read_bytes())
         header, claims, signature = (base64.urlsafe_b64decode(part + "==") for part in token.split("."))
         assert json.loads(header)["alg"] == "ES256" and len(signature) == 64
         (name, appraisal), = json.loads(claims)["submods"].items()
