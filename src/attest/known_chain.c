@@ -23,10 +23,12 @@ void bl_known_chain_drop(bl_known_chain **chain)
 /* Which roots were asked for belongs to what was verified. */
 static bool key_of(const blind_span *lists, size_t len, const bl_roots *roots, uint8_t out[32])
 {
-    blind_span spans[2 * BL_MAX_CHAIN];
+    blind_span spans[1 + 2 * BL_MAX_CHAIN];
+    uint64_t   first_list = 1 + roots->len; /* a root never passes for a certificate */
     size_t     n = 0;
-    if (len + roots->len > BL_LEN(spans))
+    if (len > BL_MAX_CHAIN || roots->len > BL_MAX_CHAIN)
         return false;
+    spans[n++] = bl_span(&first_list, sizeof first_list);
     for (size_t i = 0; i < roots->len; i++)
         spans[n++] = roots->items[i].spki;
     for (size_t i = 0; i < len; i++)
