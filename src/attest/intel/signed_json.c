@@ -125,6 +125,7 @@ bool bl_json_time(const char *text, int64_t *out)
     if (n[1] < 1 || n[1] > 12 || n[2] < 1 || n[2] > days[n[1] - 1] + (n[1] == 2 && leap) ||
         n[3] > 23 || n[4] > 59 || n[5] > 59)
         return false;
-    *out = bl_clock_days(n[0], n[1], n[2]) * 86400 + n[3] * 3600 + n[4] * 60 + n[5];
+    *out =
+        bl_clock_days(n[0], n[1], n[2]) * 86400 + n[3] * INT64_C(3600) + n[4] * INT64_C(60) + n[5];
     return true;
 }
