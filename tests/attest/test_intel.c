@@ -536,6 +536,62 @@ TEST(evidence_of_two_machines_is_refused)
     intel_done(&b);
 }
 
+/* What is remembered is what bytes alone decide: time, rules and other parts are judged anew. */
+TEST(a_cache_forgets_no_check)
+{
+    bl_claims    claims;
+    intel_made   m, other;
+    bl_parts     parts, some;
+    blind_cache *cache = blind_cache_new(8);
+    intel_plain(&m, true);
+    intel_sign(&m);
+    intel_parts(&m, &parts);
+    blind_span quote = bl_buf_span(&m.quote);
+    for (int i = 0; i < 2; i++)
+        CHECK_CODE(BLIND_OK, intel_verify_parts(&m, quote, &parts, cache, &claims, &last),
+                   last.message);
+    static const int64_t times[] = { INTEL_NOW - 2 * INTEL_DAY, INTEL_NOW + 21 * INTEL_DAY,
+                                     INTEL_NOW + 40 * INTEL_DAY, 0 };
+    for (size_t i = 0; i < BL_LEN(times); i++) {
+        m.now_s = times[i];
+        CHECK_CODE(BLIND_STALE, intel_verify_parts(&m, quote, &parts, cache, &claims, &last),
+                   "another time");
+    }
+    m.now_s = INTEL_NOW + 2 * (int64_t)365 * INTEL_DAY;
+    CHECK_CODE(BLIND_STALE, intel_verify_parts(&m, quote, &parts, cache, &claims, &last),
+               "certificates that ended");
+    m.now_s = INTEL_NOW;
+    m.rules.collateral_age_s = 60;
+    CHECK_CODE(BLIND_STALE, intel_verify_parts(&m, quote, &parts, cache, &claims, &last), "age");
+    m.rules.collateral_age_s = 0;
+    without(&parts, "pck_crl", &some);
+    CHECK_CODE(BLIND_EVIDENCE, intel_verify_parts(&m, quote, &some, cache, &claims, &last),
+               "a part less");
+    intel_plain(&other, true);
+    other.revoked = INTEL_PCK_SERIAL;
+    intel_sign(&other);
+    CHECK_CODE(BLIND_OK,
+               bl_parts_set(&parts, BL_LITERAL("pck_crl"), bl_buf_span(&other.pck_crl), NULL), "");
+    CHECK_CODE(BLIND_REVOKED, intel_verify_parts(&m, quote, &parts, cache, &claims, &last),
+               "another list");
+    intel_parts(&m, &parts);
+    bl_verify_input in = { quote, &parts, INTEL_NOW, bl_tee_tdx.roots, &m.rules, cache, &m.arena };
+    claims = (bl_claims){ 0 };
+    CHECK_CODE(BLIND_CHAIN, bl_tdx_verify(&in, &claims, &last), "Intel's own root");
+    blind_cache_free(cache);
+    intel_done(&m);
+    intel_done(&other);
+}
+
+/* A test root is none of a release. */
+TEST(the_roots_compiled_in_are_intels_alone)
+{
+    assert_ptr_equal(bl_tee_sgx.roots, bl_tee_tdx.roots);
+    assert_int_equal(1, bl_tee_sgx.roots->len);
+    assert_string_equal("intel-sgx-root-ca", bl_tee_sgx.roots->items[0].name);
+    assert_int_equal(91, bl_tee_sgx.roots->items[0].spki.size);
+}
+
 /* ---- what is claimed ---- */
 
 TEST(debug_is_claimed_not_hidden)
@@ -624,5 +680,6 @@ TESTS(RUN(good_quotes_of_every_version_are_accepted), RUN(the_platforms_configur
       RUN(collateral_that_says_something_else), RUN(missing_collateral_is_refused),
       RUN(an_optional_list_that_is_there_still_counts), RUN(collateral_written_anew_is_refused),
       RUN(old_collateral_is_refused_when_the_policy_says_so),
-      RUN(evidence_of_two_machines_is_refused), RUN(debug_is_claimed_not_hidden),
+      RUN(evidence_of_two_machines_is_refused), RUN(a_cache_forgets_no_check),
+      RUN(the_roots_compiled_in_are_intels_alone), RUN(debug_is_claimed_not_hidden),
       RUN(an_updated_module_advises_to_launch_anew), RUN(how_far_behind_is_said))
