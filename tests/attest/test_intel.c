@@ -497,7 +497,7 @@ TEST(collateral_written_anew_is_refused)
     bl_buf_add(&swapped, bl_span(text.data + text.size - 131, 130));
     bl_buf_add_str(&swapped, ",\"tcbInfo\":");
     bl_buf_add(&swapped, body);
-    bl_buf_add_str(&swapped, "}\n");
+    bl_buf_add(&swapped, bl_span("}\n", 3)); /* with its NUL */
     CHECK_CODE(BLIND_OK, bl_parts_set(&parts, BL_LITERAL("tcb_info"), bl_buf_span(&swapped), NULL),
                "");
     CHECK_CODE(BLIND_OK,

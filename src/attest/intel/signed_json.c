@@ -99,6 +99,8 @@ blind_code bl_signed_json_find(blind_span text, const char *name, bl_signed_json
     read_member(&r, name, out, &has_signature);
     expect(&r, '}');
     skip_blanks(&r);
+    if (r.rest.size == 1 && r.rest.data[0] == 0) /* Intel's libraries count the end of a C string */
+        bl_skip(&r, 1);
     if (bl_reader_done(&r))
         return BLIND_OK;
     *out = (bl_signed_json){ 0 };
