@@ -1,4 +1,5 @@
-/* Every bit of a valid quote and of its collateral, flipped; every prefix, and one byte more.
+/* Every bit of a valid quote up to its certificates, and one of each byte of these and of its
+ * collateral, flipped; every prefix, and one byte more.
  *
  * What is accepted in spite of a flip must mean the same: blanks and line ends of PEM, the case of
  * hexadecimal digits, blanks between the members of a wrapper. */
