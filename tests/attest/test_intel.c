@@ -2,6 +2,7 @@
  * its reason. */
 #include "tests/test.h"
 
+#include "base/hex.h"
 #include "tests/attest/make_intel.h"
 
 static blind_error last; /* of the last verification */
@@ -440,13 +441,43 @@ TEST(missing_collateral_is_refused)
     CHECK_CODE(BLIND_OK, intel_verify_parts(&m, bl_buf_span(&m.quote), &some, NULL, &claims, &last),
                "optional list");
     assert_string_equal("no revocation list", found_of(&claims, "PCK CRL"));
-    some = (bl_parts){ 0 };
-    m.rules.no_collateral = true;
-    CHECK_CODE(BLIND_OK, intel_verify_parts(&m, bl_buf_span(&m.quote), &some, NULL, &claims, &last),
-               "none asked for");
-    assert_null(claims.tcb_status);
-    assert_int_equal(BLIND_UNKNOWN, claims.tcb_current);
     intel_done(&m);
+}
+
+/* Without an identity the quoting enclave must be of Intel's known signer: a host may load one of
+ * its own that the PCK certifies as well. */
+TEST(without_collateral_the_quoting_enclave_is_intels)
+{
+    static const char *const signers[] = {
+        "8c4f5775d796503e96137f77c68a829a0056ac8ded70140b081b094490c57bff",
+        "dc9e2a7c6f948f17474e34a7fc43ed030f7c1563f1babddf6340c82e0e54a8c5"
+    };
+    static const struct {
+        const char *name;
+        size_t      at; /* byte of the quoting enclave's report that is changed */
+        uint8_t     by;
+        blind_code  want;
+    } cases[] = { { "as it is", 0, 0, BLIND_OK },
+                  { "another signer", 128, 1, BLIND_EVIDENCE },
+                  { "another product", 256, 4, BLIND_EVIDENCE },
+                  { "in debug mode", 48, 2, BLIND_EVIDENCE } };
+    for (size_t i = 0; i < BL_LEN(cases); i++)
+        for (int tdx = 0; tdx < 2; tdx++) {
+            bl_claims      claims;
+            intel_made     m;
+            const bl_parts none = { 0 };
+            intel_plain(&m, tdx);
+            CHECK(bl_hex_decode(bl_span_str(signers[tdx]), m.qe_report + 128, 32));
+            m.qe_report[cases[i].at] ^= cases[i].by;
+            intel_sign(&m);
+            m.rules.no_collateral = true;
+            CHECK_CODE(cases[i].want,
+                       intel_verify_parts(&m, bl_buf_span(&m.quote), &none, NULL, &claims, &last),
+                       cases[i].name);
+            assert_null(claims.tcb_status);
+            assert_int_equal(BLIND_UNKNOWN, claims.tcb_current);
+            intel_done(&m);
+        }
 }
 
 TEST(an_optional_list_that_is_there_still_counts)
@@ -678,6 +709,7 @@ TEST(how_far_behind_is_said)
 TESTS(RUN(good_quotes_of_every_version_are_accepted), RUN(the_platforms_configuration_is_told),
       RUN(tcb_info_of_version_2_is_read), RUN(each_way_to_be_wrong_has_its_refusal),
       RUN(collateral_that_says_something_else), RUN(missing_collateral_is_refused),
+      RUN(without_collateral_the_quoting_enclave_is_intels),
       RUN(an_optional_list_that_is_there_still_counts), RUN(collateral_written_anew_is_refused),
       RUN(old_collateral_is_refused_when_the_policy_says_so),
       RUN(evidence_of_two_machines_is_refused), RUN(a_cache_forgets_no_check),

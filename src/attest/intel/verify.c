@@ -131,6 +131,39 @@ static void claim_platform(bl_intel_case *c)
                                              : BLIND_UNKNOWN;
 }
 
+/* Signers of Intel's quoting enclaves, as every QE identity since 2018 and every TD_QE identity
+ * names them. */
+static const uint8_t QE_SIGNER[32] = {
+    0x8c, 0x4f, 0x57, 0x75, 0xd7, 0x96, 0x50, 0x3e, 0x96, 0x13, 0x7f, 0x77, 0xc6, 0x8a, 0x82, 0x9a,
+    0x00, 0x56, 0xac, 0x8d, 0xed, 0x70, 0x14, 0x0b, 0x08, 0x1b, 0x09, 0x44, 0x90, 0xc5, 0x7b, 0xff,
+};
+static const uint8_t TD_QE_SIGNER[32] = {
+    0xdc, 0x9e, 0x2a, 0x7c, 0x6f, 0x94, 0x8f, 0x17, 0x47, 0x4e, 0x34, 0xa7, 0xfc, 0x43, 0xed, 0x03,
+    0x0f, 0x7c, 0x15, 0x63, 0xf1, 0xba, 0xbd, 0xdf, 0x63, 0x40, 0xc8, 0x2e, 0x0e, 0x54, 0xa8, 0xc5,
+};
+
+/* Without collateral there is no identity to hold the quoting enclave against, and a PCK signs the
+ * report of any enclave with the provisioning attribute, which a host can load: then the enclave
+ * must be of Intel's known signer and product, and closed to debuggers. */
+static void judge_known_qe(bl_intel_case *c)
+{
+    const uint8_t *signer = c->td ? TD_QE_SIGNER : QE_SIGNER;
+    bool           known = bl_span_equal(c->qe.mrsigner, bl_span(signer, 32)) &&
+                 c->qe.isv_prod_id == (c->td ? 2 : 1) && !(c->qe.flags & BL_SGX_FLAG_DEBUG);
+    bl_find(c->out, "quoting enclave", known, BLIND_EVIDENCE,
+            "Intel's, by its signer and product, not in debug mode",
+            known ? "as expected" : bl_intel_text(c->in->arena, c->qe.mrsigner),
+            SOURCE_LIBRARY("4.1.2.4.15, from the published identities"));
+}
+
+static void skip_collateral(bl_intel_case *c)
+{
+    judge_known_qe(c);
+    bl_find_beside(c->out, "collateral", BLIND_UNKNOWN, BLIND_TCB, "collateral from Intel",
+                   "none asked for: neither revocation nor the TCB was looked at",
+                   "policy: collateral = \"none\"");
+}
+
 void bl_intel_steps(bl_intel_case *c)
 {
     judge_vendor(c);
@@ -141,9 +174,7 @@ void bl_intel_steps(bl_intel_case *c)
     if (c->pck)
         claim_platform(c);
     if (c->in->rules->no_collateral)
-        bl_find_beside(c->out, "collateral", BLIND_UNKNOWN, BLIND_TCB, "collateral from Intel",
-                       "none asked for: neither revocation nor the TCB was looked at",
-                       "policy: collateral = \"none\"");
+        skip_collateral(c);
     else if (!c->pck)
         bl_find_beside(c->out, "collateral", BLIND_UNKNOWN, BLIND_CHAIN, "collateral from Intel",
                        "not looked at without a PCK certificate", SOURCE_LIBRARY("4.1.2.4"));
