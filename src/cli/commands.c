@@ -16,6 +16,8 @@ static const bl_command *const commands[] = {
     &bl_command_key_show,
     &bl_command_run,
     &bl_command_bench,
+    &bl_command_collateral_fetch,
+    &bl_command_collateral_show,
     &bl_command_conformance,
     &bl_command_version,
     &bl_command_help,

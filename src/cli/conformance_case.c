@@ -95,15 +95,16 @@ static void put_list(bl_buf *b, const char *key, const json_t *list)
     bl_buf_add_str(b, "]\n");
 }
 
-/* Where an index asks for no status, none was judged by those who made it. */
-static void put_tcb(bl_buf *b, const bl_tee *tee, const json_t *asked)
+/* Where no TCB information comes with a case, nobody judged a status when it was recorded. */
+static void put_tcb(bl_buf *b, const bl_tee *tee, const json_t *one)
 {
-    const json_t *list = json_object_get(asked, "allow_tcb");
+    const json_t *list = json_object_get(json_object_get(one, "policy"), "allow_tcb");
+    bool          stated = json_object_get(json_object_get(one, "files"), "tcb_info") != NULL;
     if (!tee->tcb_statuses)
         return;
     if (list) {
         put_list(b, "allow_tcb", list);
-    } else if (!tee->has_collateral) {
+    } else if (!stated) {
         bl_buf_add_str(b, "allow_tcb = [");
         for (const char *const *s = tee->tcb_statuses; *s; s++)
             bl_buf_printf(b, "%s\"%s\"", s == tee->tcb_statuses ? "" : ", ", *s);
@@ -180,7 +181,7 @@ blind_code bl_case_policy(const json_t *one, bl_buf *out, blind_error *err)
                       ? "true"
                       : "false",
                   name);
-    put_tcb(out, tee, asked);
+    put_tcb(out, tee, one);
     if (tee->has_collateral && text_of(asked, "collateral"))
         bl_buf_printf(out, "collateral = \"%s\"\n", text_of(asked, "collateral"));
     if (tee->has_crl)

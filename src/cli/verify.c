@@ -5,9 +5,11 @@
 #include "base/limits.h"
 #include "blind/appraise.h"
 #include "blind/client.h"
+#include "cli/collateral.h"
 #include "cli/commands.h"
 #include "cli/ear.h"
 #include "cli/connect.h"
+#include "collateral/plan.h"
 #include "crypto/cert.h"
 
 #include <stdlib.h>
@@ -149,14 +151,46 @@ static blind_code read_parts(const bl_args *args, part_list *list, blind_error *
     return BLIND_OK;
 }
 
+/* From the store, what was not given. */
+static blind_code read_store(const bl_args *args, blind_span evidence, bl_collateral *collateral,
+                             part_list *list, blind_error *err)
+{
+    char        dir[4000];
+    const char *given = bl_args_text(args, "collateral");
+    bl_plan     plan;
+    bl_sources  sources = bl_sources_vendors;
+    sources.product = bl_args_text(args, "product");
+    if (!given)
+        return BLIND_OK;
+    BL_TRY(bl_cli_collateral_dir(*given ? given : NULL, dir, sizeof dir, err));
+    BL_TRY(bl_plan_for(bl_args_text(args, "tee"), evidence, &sources, &plan, err));
+    BL_TRY(bl_collateral_load(collateral, &plan, dir, err));
+    for (size_t i = 0; i < collateral->parts.len && list->len < MAX_PARTS; i++) {
+        const bl_part *part = &collateral->parts.items[i];
+        size_t         at = list->len, same = 0;
+        snprintf(list->names[at], PART_NAME, "%.*s", (int)part->name.size,
+                 (const char *)part->name.data);
+        while (same < at && strcmp(list->names[same], list->names[at]) != 0)
+            same++;
+        if (same < at)
+            continue;
+        list->parts[at] = (blind_part){ list->names[at], part->bytes };
+        list->len++;
+    }
+    return BLIND_OK;
+}
+
 static blind_code appraise_evidence(bl_args *args, blind_span evidence, const blind_expect *expect,
                                     const blind_policy *policy, blind_error *err)
 {
     blind_appraise_options options;
     blind_result          *result = NULL;
     part_list              list = { 0 };
+    bl_auto_collateral     collateral = { 0 };
     BL_TRY(read_options(args, &options, err));
     blind_code code = read_parts(args, &list, err);
+    if (code == BLIND_OK)
+        code = read_store(args, evidence, &collateral, &list, err);
     if (code == BLIND_OK) {
         code = blind_appraise_evidence(bl_args_text(args, "tee"), evidence, list.parts, list.len,
                                        expect, policy, &options, &result, err);
@@ -176,8 +210,8 @@ static blind_code verify_file(bl_args *args, const char *path, const blind_polic
     BL_TRY(bl_file_read(path, BL_MAX_BUNDLE_SIZE, &bundle, err));
     if (bl_args_text(args, "tee"))
         return appraise_evidence(args, bl_buf_span(&bundle), &expect, policy, err);
-    if (bl_args_has(args, "part"))
-        return blind_fail(err, BLIND_USAGE, STAGE, "--part goes with --tee TEE");
+    if (bl_args_has(args, "part") || bl_args_has(args, "collateral"))
+        return blind_fail(err, BLIND_USAGE, STAGE, "--part and --collateral go with --tee TEE");
     return appraise(args, bl_buf_span(&bundle), &expect, policy, err);
 }
 
@@ -249,6 +283,16 @@ static const bl_option options[] = {
       .arg = "NAME=FILE",
       .repeat = true,
       .help = "with --tee: what goes with the evidence: ark, ask, vcek, tcb_info, ..." },
+    { .name = "collateral",
+      .kind = BL_DIR,
+      .arg = "DIR",
+      .help = "with --tee: the parts not given, from where 'blind collateral fetch' put them; "
+              "no network" },
+    { .name = "product",
+      .kind = BL_CHOICE,
+      .choices = "Milan|Genoa|Turin",
+      .arg = "NAME",
+      .help = "with --collateral: of the processor, for SNP reports of version 2" },
     { .name = "at",
       .kind = BL_TEXT,
       .arg = "TIME",
@@ -278,8 +322,8 @@ const bl_command bl_command_verify = {
     .options = options,
     .examples = "blind verify https://localhost:50051 --policy policy.toml --simulation\n"
                 "blind verify bundle.cmw --policy policy.toml --unbound --simulation\n"
-                "blind verify report.bin --tee snp --part vcek=v.der --part ask=a.der "
-                "--policy p.toml --unbound\n"
+                "blind verify report.bin --tee snp --collateral store --policy p.toml --unbound
+"
                 "blind verify https://localhost:50051 --policy policy.toml --ear result.jwt "
                 "--ear-key key.pem",
     .run = run,

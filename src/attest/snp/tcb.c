@@ -34,6 +34,30 @@ static const bl_snp_product products[] = {
       .hwid_size = 8 },
 };
 
+const bl_snp_product *bl_snp_product_at(size_t i)
+{
+    return i < BL_LEN(products) ? &products[i] : NULL;
+}
+
+const bl_snp_product *bl_snp_product_named(const char *name)
+{
+    for (size_t i = 0; i < BL_LEN(products); i++)
+        if (strcmp(products[i].name, name) == 0)
+            return &products[i];
+    return NULL;
+}
+
+const bl_snp_product *bl_snp_product_of_report(const bl_snp_report *report)
+{
+    for (size_t i = 0; report->has_cpuid && i < BL_LEN(products); i++)
+        for (size_t k = 0; k < BL_LEN(products[i].models); k++)
+            if (report->family == products[i].family &&
+                report->model >= products[i].models[k].first &&
+                report->model <= products[i].models[k].last)
+                return &products[i];
+    return NULL;
+}
+
 const bl_snp_product *bl_snp_product_of(const char *authority, bool *vlek)
 {
     for (size_t i = 0; i < BL_LEN(products); i++) {
