@@ -32,6 +32,11 @@ BLIND_MUST_USE blind_code bl_case_judge(const char *dir, const json_t *one, bl_j
 BLIND_MUST_USE blind_code bl_case_judge_other(const char *dir, const json_t *one, const char *what,
                                               bl_judgement *out, blind_error *err);
 
+blind_code bl_case_judge_launch(const char *dir, const json_t *one, bl_judgement *out,
+                                blind_error *err);
+blind_code bl_case_judge_rtmrs(const char *dir, const json_t *one, bl_judgement *out,
+                               blind_error *err);
+
 /* Fills a judgement. */
 void bl_judged_case(bl_judgement *out, bl_judged_as verdict, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -123,7 +123,12 @@ static blind_code judge_tpm_certificate(const char *dir, const json_t *one, bl_j
 static const struct {
     const char *what;
     blind_code (*judge)(const char *dir, const json_t *one, bl_judgement *out, blind_error *err);
-} kinds[] = { { "event_log", judge_event_log }, { "ek_or_ak_cert", judge_tpm_certificate } };
+} kinds[] = {
+    { "event_log", judge_event_log },
+    { "ek_or_ak_cert", judge_tpm_certificate },
+    { "snp_launch_digest", bl_case_judge_launch },
+    { "tdx_rtmr_replay", bl_case_judge_rtmrs },
+};
 
 blind_code bl_case_judge_other(const char *dir, const json_t *one, const char *what,
                                bl_judgement *out, blind_error *err)
