@@ -322,8 +322,7 @@ const bl_command bl_command_verify = {
     .options = options,
     .examples = "blind verify https://localhost:50051 --policy policy.toml --simulation\n"
                 "blind verify bundle.cmw --policy policy.toml --unbound --simulation\n"
-                "blind verify report.bin --tee snp --collateral store --policy p.toml --unbound
-"
+                "blind verify report.bin --tee snp --collateral store --policy p.toml --unbound\n"
                 "blind verify https://localhost:50051 --policy policy.toml --ear result.jwt "
                 "--ear-key key.pem",
     .run = run,
