@@ -29,6 +29,15 @@ const char *blind_result_json(const blind_result *result);
 const char *blind_result_text(const blind_result *result);
 void blind_result_free(blind_result *result);
 
+typedef enum { BLIND_BOUND_REPORT_DATA, BLIND_BOUND_UNBOUND, ... } blind_bound;
+typedef struct { blind_bound to; blind_span report_data; ...; } blind_expect;
+typedef struct { const char *name; blind_span bytes; } blind_part;
+typedef struct blind_cache blind_cache;
+blind_cache *blind_cache_new(size_t max_entries);
+void blind_cache_free(blind_cache *cache);
+typedef struct { bool simulation; bool debug_mode; int64_t now_s; blind_cache *cache; ...; } blind_appraise_options;
+blind_code blind_appraise_evidence(const char *tee, blind_span evidence, const blind_part *parts, size_t parts_len, const blind_expect *expect, const blind_policy *policy, const blind_appraise_options *options, blind_result **out, blind_error *err);
+
 typedef struct {
     const char *host;
     uint16_t port;

@@ -10,12 +10,14 @@ from ._blind import ffi as _ffi
 from ._blind import lib as _lib
 from .client import Client, connect
 from .dial import DEFAULT_PORT, Policy
+from .evidence import Cache, appraise_evidence
 from .errors import *  # noqa: F401,F403  every exception is also blind.NAME
 from .stream import Stream, open_stream
 from .verdict import Verdict
 
 __version__ = _ffi.string(_lib.blind_version()).decode()
 __all__ = ["connect", "Client", "Policy", "Stream", "open_stream", "Verdict", "httpx_transport", "DEFAULT_PORT",
+           "appraise_evidence", "Cache",
            "errors"] + errors.__all__
 
 
