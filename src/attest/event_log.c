@@ -259,7 +259,7 @@ static blind_code extend(uint8_t *reg, bl_hash hash, blind_span digest)
 
 static void start(const bl_event_log *log, size_t size, uint8_t regs[BL_REGISTERS][BL_HASH_MAX])
 {
-    memset(regs, 0, BL_REGISTERS * BL_HASH_MAX);
+    memset(regs, 0, sizeof(uint8_t[BL_REGISTERS][BL_HASH_MAX]));
     regs[0][size - 1] = log->locality;
     for (unsigned pcr = 17; log->kind == BL_LOG_OF_TPM && pcr <= 22; pcr++)
         memset(regs[pcr], 0xff, size);
@@ -289,7 +289,7 @@ blind_code bl_event_log_replay(const bl_event_log *log, bl_hash bank_hash,
     if (code == BLIND_MEMORY)
         blind_fail(err, code, STAGE, "out of memory");
     if (code != BLIND_OK)
-        memset(regs, 0, BL_REGISTERS * BL_HASH_MAX);
+        memset(regs, 0, sizeof(uint8_t[BL_REGISTERS][BL_HASH_MAX]));
     if (touched)
         *touched = code == BLIND_OK ? bits : 0;
     return code;

@@ -65,7 +65,7 @@ static blind_code read_security(bl_pe *pe, size_t directories_at, uint32_t count
 {
     if (count <= SECURITY)
         return BLIND_OK;
-    pe->security_at = directories_at + 8 * SECURITY;
+    pe->security_at = directories_at + (size_t)8 * SECURITY;
     bl_reader r = reader_at(pe->file, pe->security_at);
     uint32_t  at = bl_read_u32le(&r), size = bl_read_u32le(&r);
     if (size == 0)

@@ -53,7 +53,8 @@ static bool read_fields(blind_span raw, bl_sigstruct *out)
     out->prod_id = bl_read_u16le(&r);             /* 1024 */
     out->svn = bl_read_u16le(&r);                 /* 1026 */
     ok &= is_zero(bl_read_bytes(&r, 12));         /* 1028 */
-    bl_skip(&r, 2 * KEY_SIZE); /* 1040 Q1, Q2: help for the processor's division */
+    bl_skip(&r, KEY_SIZE);                        /* 1040 Q1, help for the processor's division */
+    bl_skip(&r, KEY_SIZE);                        /* 1424 Q2 */
     return ok && bl_reader_done(&r) && (out->vendor == 0 || out->vendor == 0x8086);
 }
 

@@ -101,11 +101,12 @@ static void add_hashes(builder *b, const bl_sev_section *s)
         b->code = BLIND_MEMORY;
         return;
     }
-    memcpy(page + at, TABLE_GUID, 16);
-    put_le(page + at + 16, HASH_TABLE, 2);
-    put_row(page + at + 18, LINE_GUID, line);
-    put_row(page + at + 18 + HASH_ROW, INITRD_GUID, initrd);
-    put_row(page + at + 18 + 2 * HASH_ROW, KERNEL_GUID, kernel);
+    uint8_t *table = page + at, *rows = table + 18;
+    memcpy(table, TABLE_GUID, 16);
+    put_le(table + 16, HASH_TABLE, 2);
+    put_row(rows, LINE_GUID, line);
+    put_row(rows + HASH_ROW, INITRD_GUID, initrd);
+    put_row(rows + HASH_ROW + HASH_ROW, KERNEL_GUID, kernel);
     add_pages(b, NORMAL, s->address, bl_span(page, sizeof page));
 }
 

@@ -8,10 +8,10 @@ enum { RECORD = 128, CHUNK = 256 };
 /* ---- MRTD ---- */
 
 /* What the module hashes for each operation: its name and the address, in 128 bytes. */
-static void add_record(bl_hasher *h, const char *name, uint64_t address)
+static void add_record(bl_hasher *h, blind_span name, uint64_t address)
 {
     uint8_t record[RECORD] = { 0 };
-    memcpy(record, name, strlen(name));
+    memcpy(record, name.data, name.size);
     for (size_t i = 0; i < 8; i++)
         record[16 + i] = (uint8_t)(address >> 8 * i);
     bl_hasher_update(h, bl_span(record, sizeof record));
@@ -25,7 +25,7 @@ static void extend_page(bl_hasher *h, blind_span image, const bl_td_section *s, 
         if (piece < s->data_size)
             memcpy(bytes, image.data + s->offset + piece,
                    BL_MIN((size_t)(s->data_size - piece), CHUNK));
-        add_record(h, "MR.EXTEND", s->address + piece);
+        add_record(h, BL_LITERAL("MR.EXTEND"), s->address + piece);
         bl_hasher_update(h, bl_span(bytes, sizeof bytes));
     }
 }
@@ -34,7 +34,7 @@ static void add_section(bl_hasher *h, blind_span image, const bl_td_section *s, 
 {
     bool extend = s->attributes & BL_TD_EXTEND;
     for (uint64_t at = 0; at < s->size; at += BL_GUEST_PAGE) {
-        add_record(h, "MEM.PAGE.ADD", s->address + at);
+        add_record(h, BL_LITERAL("MEM.PAGE.ADD"), s->address + at);
         if (extend && order == BL_TD_PAGE_BY_PAGE)
             extend_page(h, image, s, at);
     }

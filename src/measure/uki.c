@@ -215,7 +215,7 @@ static blind_code predict_7(build *b)
 /* UTF-16 with its NUL, as LoadOptions carry it. */
 static blind_code add_command_line(build *b, blind_span line)
 {
-    bl_auto_buf wide = { .max = 2 * BL_MAX_COMMAND_LINE };
+    bl_auto_buf wide = { .max = (size_t)2 * BL_MAX_COMMAND_LINE };
     for (size_t i = 0; i < line.size; i++)
         bl_buf_add_le(&wide, line.data[i], 2);
     bl_buf_add_le(&wide, 0, 2);
