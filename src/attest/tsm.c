@@ -226,6 +226,9 @@ static blind_code check_provider(const bl_tsm *tsm, const char *want, blind_erro
 {
     char found[MAX_TEXT];
     int  result = read_text(tsm, "provider", found);
+    if (result == -ENOENT)
+        return blind_fail(err, BLIND_UNSUPPORTED, STAGE, "'%s' is no entry of configfs-tsm",
+                          tsm->entry);
     if (result < 0)
         return fail_io(tsm, "read the provider of", result, err);
     if (strcmp(found, want) == 0)

@@ -441,9 +441,21 @@ TEST(outside_a_guest_nothing_opens)
     assert_null(device);
 }
 
+/* The real system calls, in a folder that is no configfs: nothing is left behind. */
+TEST(a_plain_folder_is_no_interface)
+{
+    char           root[] = "/tmp/blind-test-XXXXXX";
+    void          *device;
+    bl_tee_options options = { .tsm_root = root };
+    assert_non_null(mkdtemp(root));
+    CHECK_CODE(BLIND_UNSUPPORTED, bl_tee_snp.open(&options, &device, NULL), "open");
+    assert_null(device);
+    CHECK(rmdir(root) == 0); /* which it could not be with an entry in it */
+}
+
 TESTS(RUN(a_report_is_whole_and_over_what_was_asked), RUN(races_are_seen_and_asked_again),
       RUN(what_stays_busy_is_given_up), RUN(a_report_of_megabytes_is_refused),
       RUN(the_privilege_level_respects_the_floor), RUN(what_is_no_guest_is_said),
       RUN(snp_collects_reports_and_certificates), RUN(a_host_without_certificates_gives_none),
       RUN(older_kernels_are_asked_by_their_device), RUN(an_attester_sends_certificates_along),
-      RUN(outside_a_guest_nothing_opens))
+      RUN(outside_a_guest_nothing_opens), RUN(a_plain_folder_is_no_interface))
