@@ -1,0 +1,155 @@
+/* Blocking sockets, a fresh key, and the contexts that client and server have. */
+#include "tls_alone.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "crypto/cert.h"
+#include "tls/context.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+typedef struct {
+    struct ssl_st *ssl;
+    int            fd;
+} end;
+
+struct tls_alone {
+    size_t         request, answer;
+    bl_tls_server *server;
+    bl_tls_client *client;
+    end            near, far;
+    uint8_t       *heard, *told, *answered; /* a request, its answer, and that at the near end */
+    pthread_t      thread;
+    bool           started;
+};
+
+static blind_code send_all(end *e, const uint8_t *bytes, size_t size, blind_error *err)
+{
+    int wants;
+    for (size_t put; size > 0; bytes += put, size -= put)
+        BL_TRY(bl_tls_write(e->ssl, bytes, size, &put, &wants, err));
+    return BLIND_OK;
+}
+
+static blind_code read_all(end *e, uint8_t *to, size_t size, blind_error *err)
+{
+    int wants;
+    for (size_t got; size > 0; to += got, size -= got)
+        BL_TRY(bl_tls_read(e->ssl, to, size, &got, &wants, err));
+    return BLIND_OK;
+}
+
+static void *answer_all(void *arg)
+{
+    tls_alone *t = arg;
+    int        wants;
+    if (bl_tls_handshake(t->far.ssl, &wants, NULL) != BLIND_OK)
+        return NULL;
+    while (read_all(&t->far, t->heard, t->request, NULL) == BLIND_OK &&
+           send_all(&t->far, t->told, t->answer, NULL) == BLIND_OK)
+        ;
+    return NULL;
+}
+
+/* ---- two ends ---- */
+
+static blind_code connect_both(tls_alone *t, blind_error *err)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr   *any = (struct sockaddr *)&at;
+    socklen_t          size = sizeof at;
+    int                on = 1, listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    t->near.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(listening, any, size) == 0 && listen(listening, 1) == 0 &&
+        getsockname(listening, any, &size) == 0 && connect(t->near.fd, any, size) == 0)
+        t->far.fd = accept(listening, NULL, NULL);
+    close(listening);
+    if (t->far.fd < 0)
+        return blind_fail(err, BLIND_NETWORK, "bench.alone", "no connection on loopback");
+    setsockopt(t->near.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(t->far.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return BLIND_OK;
+}
+
+static blind_code make_contexts(tls_alone *t, blind_error *err)
+{
+    bl_auto_buf           cert = BL_BUF_EMPTY;
+    bl_key               *key = NULL;
+    bl_cert_options       of = { .not_before_s = bl_clock_wall_s() - 60,
+                                 .not_after_s = bl_clock_wall_s() + 3600 };
+    bl_tls_client_options any = { .rule = BLIND_SERVER_ANY };
+    BL_TRY(bl_key_generate(&key, err));
+    blind_code code = bl_cert_make(key, NULL, (blind_span){ 0 }, &of, &cert, err);
+    blind_span chain = bl_buf_span(&cert);
+    if (code == BLIND_OK)
+        code = bl_tls_server_new(key, &chain, 1, &t->server, err);
+    bl_key_free(key);
+    BL_TRY(code);
+    return bl_tls_client_new(&any, &t->client, err);
+}
+
+static blind_code open_ends(tls_alone *t, blind_error *err)
+{
+    int wants;
+    BL_TRY(make_contexts(t, err));
+    BL_TRY(connect_both(t, err));
+    t->far.ssl = bl_tls_server_session(t->server);
+    t->near.ssl = bl_tls_client_session(t->client, t->near.fd);
+    t->heard = calloc(1, t->request);
+    t->told = calloc(1, t->answer);
+    t->answered = calloc(1, t->answer);
+    if (!t->far.ssl || !t->near.ssl || !t->heard || !t->told || !t->answered ||
+        !bl_tls_set_socket(t->far.ssl, t->far.fd))
+        return blind_fail(err, BLIND_MEMORY, "bench.alone", "out of memory");
+    t->started = pthread_create(&t->thread, NULL, answer_all, t) == 0;
+    return bl_tls_handshake(t->near.ssl, &wants, err);
+}
+
+blind_code tls_alone_open(size_t request, size_t answer, tls_alone **out, blind_error *err)
+{
+    *out = NULL;
+    tls_alone *t = calloc(1, sizeof *t);
+    if (!t)
+        return blind_fail(err, BLIND_MEMORY, "bench.alone", "out of memory");
+    t->request = request;
+    t->answer = answer;
+    t->near.fd = t->far.fd = -1;
+    blind_code code = open_ends(t, err);
+    if (code == BLIND_OK)
+        *out = t;
+    else
+        tls_alone_close(t);
+    return code;
+}
+
+blind_code tls_alone_time(tls_alone *t, const void *bytes, double *took_ms, blind_error *err)
+{
+    uint64_t start = bl_clock_ns();
+    BL_TRY(send_all(&t->near, bytes, t->request, err));
+    BL_TRY(read_all(&t->near, t->answered, t->answer, err));
+    *took_ms = (double)(bl_clock_ns() - start) / 1e6;
+    return BLIND_OK;
+}
+
+void tls_alone_close(tls_alone *t)
+{
+    if (!t)
+        return;
+    bl_tls_close(t->near.ssl);
+    bl_close_fd(&t->near.fd);
+    if (t->started)
+        pthread_join(t->thread, NULL);
+    bl_tls_close(t->far.ssl);
+    bl_close_fd(&t->far.fd);
+    bl_tls_server_free(t->server);
+    bl_tls_client_free(t->client);
+    free(t->heard);
+    free(t->told);
+    free(t->answered);
+    free(t);
+}
