@@ -95,7 +95,9 @@ static blind_code certify(void *arg)
 
 static blind_code sign(void *arg)
 {
-    bl_auto_buf sig = BL_BUF_EMPTY;
+    bl_auto_buf sig = BL_BUF_EMPTY, der = BL_BUF_EMPTY;
+    BL_TRY(bl_key_sign(arg, BL_ECDSA_P256_SHA256, BL_LITERAL("x"), &der, NULL));
+    BL_TRY(bl_key_verify(arg, BL_ECDSA_P256_SHA256, BL_LITERAL("x"), bl_buf_span(&der), NULL));
     BL_TRY(bl_key_sign(arg, BL_ECDSA_P256_SHA256_RAW, BL_LITERAL("x"), &sig, NULL));
     BL_TRY(bl_key_verify(arg, BL_ECDSA_P256_SHA256_RAW, BL_LITERAL("x"), bl_buf_span(&sig), NULL));
     sig.data[63] ^= 1;
