@@ -6,19 +6,26 @@
 #include <assert.h>
 #include <openssl/err.h>
 #include <openssl/hmac.h>
+#include <stdatomic.h>
 
+/* Looked up once each: EVP_sha256() and its like search the providers, under a lock, at every
+ * digest, which takes longer than hashing an event of a boot log. */
+static _Atomic(EVP_MD *) fetched[BL_HASH_COUNT];
+
+/* NULL when OpenSSL has no such digest or no memory, and EVP then fails; the next call asks again.
+ */
 static const EVP_MD *md_of(bl_hash hash)
 {
-    switch (hash) {
-    case BL_SHA384:
-        return EVP_sha384();
-    case BL_SHA512:
-        return EVP_sha512();
-    case BL_BANK_SHA1:
-        return EVP_sha1();
-    default:
-        return EVP_sha256();
-    }
+    static const char *const names[BL_HASH_COUNT] = { "SHA256", "SHA384", "SHA512", "SHA1" };
+    bl_hash                  known = hash < BL_HASH_COUNT ? hash : BL_SHA256;
+    EVP_MD                  *md = atomic_load(&fetched[known]), *other = NULL;
+    if (md)
+        return md;
+    md = EVP_MD_fetch(NULL, names[known], NULL);
+    if (!md || atomic_compare_exchange_strong(&fetched[known], &other, md))
+        return md;
+    EVP_MD_free(md); /* another thread was first */
+    return other;
 }
 
 size_t bl_hash_size(bl_hash hash)
