@@ -46,5 +46,8 @@ BLIND_MUST_USE blind_code bl_pem_next(blind_span *text, const char *kind, bl_buf
 BLIND_MUST_USE blind_code bl_signed_verify(blind_span tbs, blind_span algorithm,
                                            blind_span signature, const bl_key *key,
                                            blind_error *err);
+/* Whether this is, byte for byte, a vendor's root of which it is known that its key signed it. */
+bool bl_self_signed_is_known(blind_span der);
+enum { BL_SELF_SIGNED_COUNT = 11 };
 
 #endif
