@@ -51,6 +51,7 @@ typedef struct {
     const char   *server_name;     /* expected in the certificate; NULL: host */
     const char   *client_key_file; /* PEM, unencrypted, on P-256: proved after every verdict */
     blind_span    client_key;      /* the same in memory, copied */
+    const char   *enrolment_dir;   /* keeps TPM keys that answered a challenge; NULL: in memory */
     bool          simulation;      /* accept evidence of the simulated TEE */
     bool          debug_mode;      /* accept an enclave that its host can debug */
     int           timeout_ms;      /* request to verdict, and each step before; 0: 30,000 */

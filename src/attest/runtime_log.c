@@ -4,6 +4,8 @@
 #include "attest/log_record.h"
 #include "attest/wire.h"
 
+#include <unistd.h>
+
 #define X(type, name, named, digest) { name, named, digest },
 const bl_log_form bl_log_forms[BL_LOG_TYPE_COUNT] = { BL_LOG_TYPES(X) };
 #undef X
@@ -36,7 +38,7 @@ blind_code bl_log_extend(bl_log_state *state, blind_span record)
 
 /* Keys in the order of their encoding: shorter first, then by bytes.
  * Source: RFC 8949, section 4.2.1. */
-static void put_record(const bl_log_event *e, bl_buf *out)
+void bl_log_put_record(const bl_log_event *e, bl_buf *out)
 {
     const bl_log_form *form = &bl_log_forms[e->type];
     bool               salted = form->digest && e->salted;
@@ -58,7 +60,7 @@ static void put_record(const bl_log_event *e, bl_buf *out)
 blind_code bl_runtime_log_init(bl_runtime_log *log, blind_error *err)
 {
     *log = (bl_runtime_log){ 0 };
-    if (pthread_mutex_init(&log->lock, NULL))
+    if (pthread_mutex_init(&log->lock, NULL) || pthread_mutex_init(&log->quoting, NULL))
         return blind_fail(err, BLIND_MEMORY, "log.init", "no lock for the runtime log");
     return BLIND_OK;
 }
@@ -66,11 +68,14 @@ blind_code bl_runtime_log_init(bl_runtime_log *log, blind_error *err)
 void bl_runtime_log_done(bl_runtime_log *log)
 {
     bl_buf_done(&log->bytes);
+    if (log->kept)
+        close(log->fd);
     pthread_mutex_destroy(&log->lock);
+    pthread_mutex_destroy(&log->quoting);
 }
 
 /* All or nothing: the state changes last, and a failed buffer loses what was added. */
-static blind_code append(bl_runtime_log *log, blind_span record, blind_error *err)
+blind_code bl_runtime_log_add(bl_runtime_log *log, blind_span record, blind_error *err)
 {
     size_t       before = log->bytes.size;
     bl_log_state next = log->state;
@@ -82,8 +87,12 @@ static blind_code append(bl_runtime_log *log, blind_span record, blind_error *er
                           before);
     bl_cbor_put_bytes(&log->bytes, record);
     if (bl_buf_ok(&log->bytes) && bl_log_extend(&next, record) == BLIND_OK) {
-        log->state = next;
-        return BLIND_OK;
+        blind_code code = bl_runtime_log_store(log, before, record, err);
+        if (code == BLIND_OK)
+            log->state = next;
+        else
+            log->bytes.size = before;
+        return code;
     }
     log->bytes.size = before;
     log->bytes.failed = false;
@@ -98,14 +107,26 @@ blind_code bl_runtime_log_append(bl_runtime_log *log, const bl_log_event *event,
         (bl_log_forms[event->type].named && !bl_log_name_ok(event->name)))
         return blind_fail(err, BLIND_INPUT, "log.append",
                           "a name that is not 1 to %d visible ASCII characters", BL_MAX_MODEL_NAME);
-    put_record(event, &record);
+    bl_log_put_record(event, &record);
     BL_TRY(bl_buf_check(&record, "log.append", err));
+    pthread_mutex_lock(&log->quoting);
     pthread_mutex_lock(&log->lock);
-    blind_code code = append(log, bl_buf_span(&record), err);
+    blind_code code = bl_runtime_log_add(log, bl_buf_span(&record), err);
     if (len_out)
         *len_out = log->state.len;
     pthread_mutex_unlock(&log->lock);
+    pthread_mutex_unlock(&log->quoting);
     return code;
+}
+
+void bl_runtime_log_hold(bl_runtime_log *log)
+{
+    pthread_mutex_lock(&log->quoting);
+}
+
+void bl_runtime_log_release(bl_runtime_log *log)
+{
+    pthread_mutex_unlock(&log->quoting);
 }
 
 uint64_t bl_runtime_log_len(bl_runtime_log *log)

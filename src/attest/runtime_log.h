@@ -36,11 +36,24 @@ typedef struct {
 BLIND_MUST_USE blind_code bl_log_salted(const uint8_t salt[32], const uint8_t sha256[32],
                                         uint8_t out[32]);
 
+/* A register that nothing resets before a reboot: zero then, and SHA-256(register || digest) after
+ * each extend.  Extended with the digest of each record it equals the log's head. */
+typedef struct {
+    blind_code (*read)(void *arg, uint8_t out[32], blind_error *err);
+    blind_code (*extend)(void *arg, const uint8_t digest[32], blind_error *err);
+    void *arg;
+} bl_log_register;
+
 /* Attester's side.  All functions may be called from any thread after _init(). */
 typedef struct bl_runtime_log {
+    pthread_mutex_t quoting; /* outer: held while a quote is made, so that register and log agree */
     pthread_mutex_t lock;
     bl_buf          bytes; /* the sequence as it travels */
     bl_log_state    state;
+    bool            kept;   /* in a file and a register */
+    int             fd;     /* of the file, when it is */
+    bl_log_register reg;    /* arg NULL: out of reach */
+    bool            broken; /* what is on disk or in the register is no longer known */
 } bl_runtime_log;
 
 BLIND_MUST_USE blind_code bl_runtime_log_init(bl_runtime_log *log, blind_error *err);
@@ -50,6 +63,21 @@ void                      bl_runtime_log_done(bl_runtime_log *log);
 BLIND_MUST_USE blind_code bl_runtime_log_append(bl_runtime_log *log, const bl_log_event *event,
                                                 uint64_t *len_out, blind_error *err);
 uint64_t                  bl_runtime_log_len(bl_runtime_log *log);
+
+/* Keeps the log in a file and extends each record into a register: bytes on disk first, the
+ * register then.  A log of this boot is continued, and a last extend that did not happen is made up
+ * for; models that it says are loaded are said to be unloaded, for their process is gone.  What
+ * `log` holds already comes behind.
+ *
+ * Errors: LOG (somebody else extended the register), BUSY (another process keeps this file), IO,
+ * LIMIT, MEMORY, those of the register */
+BLIND_MUST_USE blind_code bl_runtime_log_keep(bl_runtime_log *log, const char *path,
+                                              const bl_log_register *reg, blind_error *err);
+/* The same register, reached by another way; NULL: by none, nothing can be appended then. */
+void bl_runtime_log_reach(bl_runtime_log *log, const bl_log_register *reg);
+/* No record is appended between these two: what is quoted belongs to one moment. */
+void bl_runtime_log_hold(bl_runtime_log *log);
+void bl_runtime_log_release(bl_runtime_log *log);
 /* State and bytes of one moment; either may be NULL; bytes are appended. */
 BLIND_MUST_USE blind_code bl_runtime_log_snapshot(bl_runtime_log *log, bl_log_state *state,
                                                   bl_buf *bytes, blind_error *err);

@@ -28,6 +28,11 @@ typedef struct {
     const struct bl_tsm_fs *gramine_fs;
     const char             *gramine_root;
     const char             *event_log; /* TDX: file of the boot's log; NULL: the firmware's CCEL */
+    /* The TPM, see tpm/device.h; zero: the kernel's, its own boot log, a key made for the purpose. */
+    const char *tpm_tcti;      /* "device:/dev/tpmrm0", "swtpm:host=127.0.0.1,port=2321" */
+    const char *tpm_event_log; /* file; NULL: the kernel's, if there is one */
+    const char *tpm_ek_chain;  /* file: issuers of the endorsement certificate */
+    uint32_t    tpm_ak_handle; /* persistent attestation key */
 } bl_tee_options;
 
 /* A trust anchor: a vendor's key, never a certificate. */
@@ -52,6 +57,10 @@ typedef struct {
     size_t keys_len;
     const uint8_t (*authorities)[32];
     size_t authorities_len;
+    /* Beside the policy: what the caller itself enrolled (attest/tpm/credential.h).  Evidence never
+     * brings any. */
+    const blind_span *enrolments;
+    size_t            enrolments_len;
 } bl_verify_rules;
 
 typedef struct {
@@ -95,6 +104,7 @@ typedef struct bl_tee {
     /* Which of the rules of bl_verify_rules mean something here. */
     bool has_collateral, has_crl, has_pins, has_sha1;
     bool crl_if_given; /* `crl` is "optional" unless the policy says "required" */
+    const char *runtime_register; /* which the runtime log is extended into: "pcr15"; NULL: none */
     /* Evidence says nothing of debugging: only a policy with allow_debug accepts it. */
     bool silent_on_debug;
 
@@ -107,6 +117,12 @@ typedef struct bl_tee {
     /* Appends the parts that go with the evidence collected last, as bl_parts_write() does: what
      * the device or the host hands out.  NULL: none. */
     blind_code (*endorse)(void *device, bl_buf *endorsements, blind_error *err);
+    /* Appends the secret inside a challenge to the device's endorsement key (attest/tpm/credential.h).
+     * Errors: FORMAT, IO.  NULL: it has none. */
+    blind_code (*activate)(void *device, blind_span credential, bl_buf *secret, blind_error *err);
+    /* The runtime register, which the log's head is extended into; NULL: there is none.  Errors: IO */
+    blind_code (*extend)(void *device, const uint8_t digest[32], blind_error *err);
+    blind_code (*extended)(void *device, uint8_t out[32], blind_error *err); /* reads it */
     void (*close)(void *device);
 
     /* Verifier.  Pure: no device, no network; the time is an argument.  `out` comes zeroed.  OK:

@@ -76,6 +76,9 @@ typedef struct {
       .help = "name expected in the server's certificate, when it is not the host" },              \
     { .name = "client-key", .kind = BL_FILE, .arg = "FILE",                                        \
       .help = "PEM key that the server knows (blind key create), proved after the verdict" },      \
+    { .name = "enrolment", .kind = BL_TEXT, .arg = "DIR",                                          \
+      .help = "where TPM keys that proved themselves are kept; ~/.local/state/blind/enrolments "   \
+              "without it, \"\" for nowhere" },                                                    \
     { .name = "timeout-ms", .kind = BL_INTEGER, .arg = "MS", .min = 1, .max = 3600000,             \
       .fallback = "30000", .help = "from the request for evidence to the verdict" }
 /* clang-format on */

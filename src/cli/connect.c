@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "blind/policy.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { MAX_TOKEN = 4096 };
@@ -24,6 +25,22 @@ static blind_code read_token(const bl_args *args, bl_buf *token, const char **ou
     return BLIND_OK;
 }
 
+/* $XDG_STATE_HOME, or what stands for it.  Source: XDG Base Directory Specification. */
+static const char *enrolment_dir(const bl_args *args)
+{
+    static char path[4096];
+    const char *given = bl_args_text(args, "enrolment");
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    int         n = 0;
+    if (given)
+        return *given ? given : NULL;
+    if (state && *state == '/')
+        n = snprintf(path, sizeof path, "%s/blind/enrolments", state);
+    else if (home && *home == '/')
+        n = snprintf(path, sizeof path, "%s/.local/state/blind/enrolments", home);
+    return n > 0 && (size_t)n < sizeof path ? path : NULL;
+}
+
 blind_dial_options bl_cli_dial_options(const bl_args *args, blind_policy *policy)
 {
     return (blind_dial_options){ .policy = policy,
@@ -31,6 +48,7 @@ blind_dial_options bl_cli_dial_options(const bl_args *args, blind_policy *policy
                                  .pin_file = bl_args_text(args, "pin"),
                                  .server_name = bl_args_text(args, "server-name"),
                                  .client_key_file = bl_args_text(args, "client-key"),
+                                 .enrolment_dir = enrolment_dir(args),
                                  .simulation = bl_args_has(args, "simulation"),
                                  .debug_mode = bl_args_has(args, "debug-mode"),
                                  .timeout_ms = (int)bl_args_integer(args, "timeout-ms") };

@@ -88,6 +88,8 @@ static blind_code fill(blind_dialer *d, const blind_dial_options *o, blind_error
     int n = snprintf(d->authority, sizeof d->authority, v6 ? "[%s]:%u" : "%s:%u", o->host, d->port);
     if (n < 0 || (size_t)n >= sizeof d->authority || strpbrk(o->host, "\r\n \t/@"))
         return blind_fail(err, BLIND_USAGE, "client.dialer", "unusable host name '%.64s'", o->host);
+    if (o->enrolment_dir && !(d->enrolment_dir = strdup(o->enrolment_dir)))
+        return blind_fail(err, BLIND_MEMORY, "client.dialer", "out of memory");
     BL_TRY(load_key(d, o, err));
     bl_tls_client_options tls = {
         .rule = blind_policy_server(o->policy),
@@ -108,6 +110,7 @@ blind_code blind_dialer_new(const blind_dial_options *options, blind_dialer **ou
         return blind_fail(err, BLIND_MEMORY, "client.dialer", "out of memory");
     atomic_init(&d->owners, 1);
     pthread_mutex_init(&d->salts_lock, NULL);
+    pthread_mutex_init(&d->enrolments_lock, NULL);
     d->hooks = bl_client_hooks_real;
     blind_code code = fill(d, options, err);
     if (code == BLIND_OK)
@@ -132,6 +135,10 @@ void blind_dialer_free(blind_dialer *d)
     bl_buf_done(&d->client_certificate);
     blind_policy_free(d->policy);
     pthread_mutex_destroy(&d->salts_lock);
+    pthread_mutex_destroy(&d->enrolments_lock);
+    for (size_t i = 0; i < d->enrolments_len; i++)
+        bl_buf_done(&d->enrolments[i]);
+    free(d->enrolment_dir);
     free(d->salts);
     free(d->host);
     free(d);

@@ -10,6 +10,8 @@ void bl_inquiry_done(bl_inquiry *x)
     bl_authenticator_keys_done(&x->keys);
     bl_talk_done(&x->talk);
     bl_buf_done(&x->request);
+    bl_buf_done(&x->bundle);
+    bl_enrolling_done(&x->enrolling);
     *x = (bl_inquiry){ 0 };
 }
 
@@ -100,6 +102,11 @@ static blind_code appraise(blind_stream *s, blind_span bundle, blind_error *err)
     bl_auto_free blind_salt *salts = NULL;
     BL_TRY(bl_dialer_salts(d, &salts, &options.salts_len, err));
     options.salts = salts;
+    bl_auto_buf record = BL_BUF_EMPTY;
+    BL_TRY(bl_enrolment_find(d, bundle, &record, err));
+    blind_span enrolment = bl_buf_span(&record);
+    options.enrolments = &enrolment;
+    options.enrolments_len = record.size > 0;
     blind_result *result = NULL;
     blind_code    code = blind_appraise(bundle, &expect, d->policy, &options, &result, err);
     blind_result_free(s->result);
@@ -110,14 +117,10 @@ static blind_code appraise(blind_stream *s, blind_span bundle, blind_error *err)
     return code;
 }
 
-static blind_code conclude(blind_stream *s, blind_error *err)
+static blind_code finish(blind_stream *s, blind_error *err)
 {
-    bl_auto_buf bundle = { .max = BL_MAX_BUNDLE_SIZE + BL_MAX_CMW_EXTENSION };
     bl_inquiry *x = &s->inquiry;
-    BL_TRY(bl_carriage_open(bl_buf_span(&x->talk.in), bl_buf_span(&x->request), &x->keys,
-                            bl_span(s->spki, s->spki_size), &bundle, err));
-    BL_TRY(appraise(s, bl_buf_span(&bundle), err));
-    int64_t now = s->dialer->hooks.now_ms();
+    int64_t     now = s->dialer->hooks.now_ms();
     if (now >= x->deadline_ms)
         return blind_fail(err, BLIND_TIMEOUT, "client.late",
                           "the verdict came later than %d ms after the request",
@@ -128,6 +131,49 @@ static blind_code conclude(blind_stream *s, blind_error *err)
     return BLIND_OK;
 }
 
+/* A TPM's key for which nobody vouches yet is asked to prove itself; every other refusal stands. */
+static blind_code conclude(blind_stream *s, blind_error *err)
+{
+    bl_inquiry *x = &s->inquiry;
+    x->bundle.max = BL_MAX_BUNDLE_SIZE + BL_MAX_CMW_EXTENSION;
+    BL_TRY(bl_carriage_open(bl_buf_span(&x->talk.in), bl_buf_span(&x->request), &x->keys,
+                            bl_span(s->spki, s->spki_size), &x->bundle, err));
+    blind_code code = appraise(s, bl_buf_span(&x->bundle), err);
+    if (code == BLIND_OK)
+        return finish(s, err);
+    if (code != BLIND_CHAIN || !bl_enrolling_start(s, bl_buf_span(&x->bundle), &x->enrolling))
+        return code;
+    bl_talk_done(&x->talk);
+    bl_enrolling_ask(s, &x->enrolling, &x->talk);
+    x->state = BL_INQUIRY_ENROL;
+    return BLIND_AGAIN;
+}
+
+/* The secret is right: the same evidence is appraised with the new enrolment. */
+static blind_code enrol(blind_stream *s, blind_error *err)
+{
+    bl_inquiry *x = &s->inquiry;
+    blind_code  code = bl_talk_step(s, &x->talk, err);
+    if (code == BLIND_CLOSED)
+        return blind_fail(err, BLIND_CHAIN, "client.enrol",
+                          "the server closed the connection instead of answering the challenge");
+    BL_TRY(code);
+    BL_TRY(bl_enrolling_keep(s, &x->enrolling, bl_buf_span(&x->talk.in), err));
+    BL_TRY(appraise(s, bl_buf_span(&x->bundle), err));
+    return finish(s, err);
+}
+
+static blind_code step(blind_stream *s, blind_error *err)
+{
+    if (s->inquiry.state == BL_INQUIRY_ASK) {
+        BL_TRY(ask(s, err));
+        blind_code code = conclude(s, err);
+        if (code != BLIND_AGAIN)
+            return code;
+    }
+    return enrol(s, err);
+}
+
 blind_code bl_stream_attest(blind_stream *s, blind_error *err)
 {
     bl_inquiry *x = &s->inquiry;
@@ -135,11 +181,9 @@ blind_code bl_stream_attest(blind_stream *s, blind_error *err)
         return BLIND_OK;
     if (x->state == BL_INQUIRY_START)
         BL_TRY(start(s, err));
-    blind_code code = ask(s, err);
-    if (code != BLIND_OK && (code != BLIND_AGAIN || bl_client_left_ms(s->dialer, x->deadline_ms)))
-        return code;
-    if (code == BLIND_AGAIN)
+    blind_code code = step(s, err);
+    if (code == BLIND_AGAIN && !bl_client_left_ms(s->dialer, x->deadline_ms))
         return blind_fail(err, BLIND_TIMEOUT, "client.late", "no evidence within %d ms",
                           s->dialer->timeout_ms);
-    return conclude(s, err);
+    return code;
 }

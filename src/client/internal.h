@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "blind/stream.h"
+#include "client/enrol.h"
 #include "client/talk.h"
 #include "crypto/key.h"
 #include "tls/authenticator.h"
@@ -22,7 +23,7 @@ typedef struct {
 
 extern const bl_client_hooks bl_client_hooks_real;
 
-enum { BL_MAX_SALTS = 4096 };
+enum { BL_MAX_SALTS = 4096, BL_MAX_ENROLMENTS = 64 };
 
 struct blind_dialer {
     atomic_int      owners;
@@ -37,6 +38,10 @@ struct blind_dialer {
     int64_t         verdict_ttl_ms;
     bl_key         *client_key; /* proved on every connection, after its verdict; NULL: none */
     bl_buf          client_certificate;
+    char           *enrolment_dir; /* NULL: in memory alone */
+    pthread_mutex_t enrolments_lock;
+    bl_buf          enrolments[BL_MAX_ENROLMENTS]; /* records, the newest last */
+    size_t          enrolments_len;
     pthread_mutex_t salts_lock;
     blind_salt     *salts; /* of models uploaded by this client */
     size_t          salts_len;
@@ -54,11 +59,15 @@ BLIND_MUST_USE blind_code bl_dialer_salts(blind_dialer *dialer, blind_salt **out
 /* One attestation exchange on a session.
  *
  *     START --keys derived, request made--> ASK --answer whole, verdict--> DONE
+ *                                            |                              ^
+ *                       a TPM's key is not enrolled                      verdict
+ *                                            +--challenge--> ENROL --secret--+
  *
- * Any failure is final. */
+ * Any other failure is final. */
 typedef enum {
     BL_INQUIRY_START,
     BL_INQUIRY_ASK,
+    BL_INQUIRY_ENROL,
     BL_INQUIRY_DONE,
 } bl_inquiry_state;
 
@@ -67,6 +76,8 @@ typedef struct {
     bl_authenticator_keys keys;
     bl_buf                request; /* the RFC 9261 message */
     bl_talk               talk;
+    bl_buf                bundle; /* what is appraised, once more after an enrolment */
+    bl_enrolling          enrolling;
     int64_t               deadline_ms;
 } bl_inquiry;
 

@@ -77,12 +77,15 @@ static blind_code verify(bl_appraisal *a, const bl_tee *tee, blind_error *err)
     static const bl_roots        none = { 0 };
     blind_result                *r = a->result;
     bl_parts                     parts;
+    bl_verify_rules              rules = a->rules ? a->rules->verify : strictest;
     tee_parts(&a->parts, &parts);
+    rules.enrolments = a->options->enrolments;
+    rules.enrolments_len = a->options->enrolments_len;
     bl_verify_input in = { .evidence = a->bundle.evidence,
                            .parts = &parts,
                            .now_s = a->options->now_s,
                            .roots = tee->roots ? tee->roots : &none,
-                           .rules = a->rules ? &a->rules->verify : &strictest,
+                           .rules = &rules,
                            .cache = a->options->cache,
                            .arena = &r->arena };
     blind_code      code = tee->verify(&in, &r->claims, err);
@@ -213,6 +216,25 @@ void bl_judge_binding(bl_appraisal *a)
                   "RFC 9334, section 10.2; formats/bundle.md, binding");
 }
 
+/* A register that nothing but a reboot resets tells more than the report data, which holds the head
+ * that the program says: that nothing was left out since the machine started.  Others may use the
+ * register as well, so it is told and not asked for. */
+static void judge_register(bl_appraisal *a)
+{
+    const bl_tee *tee = bl_tee_find(a->bundle.tee);
+    const char   *name = tee ? tee->runtime_register : NULL;
+    blind_span    value = { 0 };
+    if (name)
+        value = bl_claims_measurement(&a->result->claims, name);
+    if (!value.size || !a->log_proven)
+        return;
+    bool same = bl_span_equal(value, bl_span(a->replay.state.head, 32));
+    bl_result_add(a->result, "log register", same ? BLIND_PROVEN : BLIND_UNKNOWN, false, BLIND_LOG,
+                  bl_result_printf(a->result, "%s holds the log's head", name),
+                  same ? "the whole log since the machine started" : "another value",
+                  "formats/bundle.md, log");
+}
+
 /* Replays the log as received; its head must be the one inside the report data.
  * Source: docs/formats/bundle.md, "log". */
 void bl_judge_log(bl_appraisal *a)
@@ -251,6 +273,7 @@ void bl_judge_log(bl_appraisal *a)
                                    bl_result_hex(r, bl_span(stated->head, 32), 16),
                                    (unsigned long long)stated->len),
                   found, "formats/bundle.md, log");
+    judge_register(a);
 }
 
 /* A session's exporter is fresh by itself; all else shows its age by its own clock.

@@ -12,6 +12,8 @@ enum { MAX_BATCH = 1024, QUICK_NS = 500000 };
 /* One session waiting: the data of its exchange. */
 typedef struct waiting {
     bl_attestation  attestation;
+    bool            activates; /* waits for the answer to a challenge instead */
+    bl_buf          secret;
     bl_exchange    *exchange;
     struct waiting *next;
     blind_code      code;
@@ -57,21 +59,43 @@ static blind_code quote(bl_attest_queue *q, bl_attestation **sessions, size_t n,
     return code;
 }
 
+static void on_secret(bl_exchange *e);
+
+static void activate(bl_attest_queue *q, waiting *w)
+{
+    w->code = bl_attester_activate(q->server->attester, bl_buf_span(&w->exchange->body), &w->secret,
+                                   &w->error);
+}
+
+/* All sessions of the batch, with one quote. */
+static void attest(bl_attest_queue *q, waiting *const *batch, size_t n)
+{
+    bl_attestation *sessions[MAX_BATCH];
+    blind_error     err = { 0 };
+    size_t          m = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!batch[i]->activates)
+            sessions[m++] = &batch[i]->attestation;
+    blind_code code = m ? quote(q, sessions, m, &err) : BLIND_OK;
+    for (size_t i = 0; i < n; i++)
+        if (!batch[i]->activates) {
+            batch[i]->code = code;
+            batch[i]->error = err;
+        }
+}
+
 static void *run(void *arg)
 {
     bl_attest_queue *q = arg;
     waiting         *batch[MAX_BATCH];
-    bl_attestation  *sessions[MAX_BATCH];
     for (size_t n = take_batch(q, batch); n > 0; n = take_batch(q, batch)) {
-        blind_error err = { 0 };
-        for (size_t i = 0; i < n; i++)
-            sessions[i] = &batch[i]->attestation;
-        blind_code code = quote(q, sessions, n, &err);
+        attest(q, batch, n);
         for (size_t i = 0; i < n; i++) {
             bl_exchange *e = batch[i]->exchange;
-            batch[i]->code = code;
-            batch[i]->error = err;
-            bl_exchange_post(e, on_answer);
+            bool         activates = batch[i]->activates;
+            if (activates)
+                activate(q, batch[i]);
+            bl_exchange_post(e, activates ? on_secret : on_answer);
             bl_exchange_release(e);
         }
     }
@@ -214,7 +238,61 @@ static void on_answer(bl_exchange *e)
 void bl_api_attest_done(bl_exchange *e)
 {
     waiting *w = e->data;
-    if (w)
+    if (w) {
         bl_attestation_done(&w->attestation);
+        bl_buf_done(&w->secret);
+    }
     free(w);
+}
+
+/* ---- challenges to the endorsement key ---- */
+
+blind_code bl_api_activate_begin(bl_exchange *e, blind_error *err)
+{
+    static const char   stage[] = "server.activate";
+    const bl_http_head *head = e->head;
+    if (!bl_http_equal(bl_http_media_type(bl_http_field_get(head, "content-type")),
+                       BL_ACTIVATION_TYPE))
+        return blind_fail(err, BLIND_VERSION, stage,
+                          "unknown version or media type of a challenge; supported: %s",
+                          BL_ACTIVATION_TYPE);
+    if (e->conn->challenged)
+        return blind_fail(err, BLIND_DENIED, stage, "one challenge a connection");
+    e->conn->challenged = true;
+    if (!head->has_length)
+        return blind_fail(err, BLIND_PROTOCOL, "server.attest.length",
+                          "a challenge has a Content-Length");
+    if (head->length > BL_MAX_ACTIVATION)
+        return blind_fail(err, BLIND_LIMIT, stage, "a challenge of %llu bytes",
+                          (unsigned long long)head->length);
+    return BLIND_OK;
+}
+
+/* As slow as the TPM, so the thread that quotes asks it. */
+blind_code bl_api_activate(bl_exchange *e, blind_error *err)
+{
+    waiting *w = calloc(1, sizeof *w);
+    if (!w)
+        return blind_fail(err, BLIND_MEMORY, "server.activate", "out of memory");
+    w->exchange = e;
+    w->activates = true;
+    w->secret.secret = true;
+    e->data = w;
+    bl_exchange_retain(e);
+    submit(e->server->attest_queue, w);
+    return BLIND_OK;
+}
+
+static void on_secret(bl_exchange *e)
+{
+    waiting *w = e->data;
+    if (!e->conn || e->replied)
+        return;
+    if (w->code == BLIND_OK) {
+        bl_reply(e, 200, BL_ACTIVATION_ANSWER_TYPE, &w->secret, NULL);
+        return;
+    }
+    e->conn->close_after = true;
+    w->error.code = w->code == BLIND_UNSUPPORTED ? BLIND_NOT_FOUND : BLIND_INPUT;
+    bl_reply_error(e, &w->error);
 }

@@ -226,14 +226,33 @@ static blind_code check_state_dir(const char *dir, blind_error *err)
     return BLIND_OK;
 }
 
+blind_code bl_config_ak_handle(const bl_config *config, uint32_t *out, blind_error *err)
+{
+    char         *end;
+    unsigned long value = strtoul(config->tpm_ak_handle, &end, 16);
+    *out = (uint32_t)value;
+    if (!*config->tpm_ak_handle || (!*end && value >> 24 == 0x81))
+        return BLIND_OK;
+    return blind_fail(err, BLIND_USAGE, "server.config",
+                      "tpm-ak-handle: '%.32s' is no persistent handle, 0x81000000 to 0x81ffffff",
+                      config->tpm_ak_handle);
+}
+
+static blind_code check_tpm(const bl_config *config, blind_error *err)
+{
+    uint32_t handle;
+    BL_TRY(readable("tpm-ek-chain", config->tpm_ek_chain, err));
+    BL_TRY(readable("tpm-event-log", config->tpm_event_log, err));
+    return bl_config_ak_handle(config, &handle, err);
+}
+
 blind_code bl_config_check(bl_config *config, blind_error *err)
 {
     unsigned    lies;
     bl_auto_buf text = BL_BUF_EMPTY;
     if (!*config->tee)
-        return blind_fail(
-            err, BLIND_USAGE, "server.config",
-            "missing --tee: sim is the only one this build has, and protects nothing");
+        return blind_fail(err, BLIND_USAGE, "server.config",
+                          "missing --tee: sim (which protects nothing) or tpm");
     if (!*config->listen)
         return blind_fail(err, BLIND_USAGE, "server.config", "listen must not be empty");
     if (!*config->host_cert != !*config->host_key)
@@ -242,6 +261,7 @@ blind_code bl_config_check(bl_config *config, blind_error *err)
     if (config->uploads_need_token && !*config->tokens)
         return blind_fail(err, BLIND_USAGE, "server.config",
                           "send_model_requires_auth needs a tokens file");
+    BL_TRY(check_tpm(config, err));
     if (*config->sim_lie)
         BL_TRY(bl_sim_lies_parse(config->sim_lie, &lies, err));
     BL_TRY(readable("tokens", config->tokens, err));

@@ -21,7 +21,7 @@
  * enters the digest: what changes the service's answers or rules, not where its files lie. */
 /* clang-format off */
 #define BL_SETTINGS(X)                                                                             \
-    X(tee, "tee", CHOICE, "sim", "", 0, 0, true,                                                   \
+    X(tee, "tee", CHOICE, "sim|tpm", "", 0, 0, true,                                                 \
       "trusted execution environment; sim protects nothing and must be asked for")                 \
     X(listen, "listen", TEXT, "HOST:PORT", "0.0.0.0:50051", 0, 0, false,                           \
       "attested port")                                                                             \
@@ -87,6 +87,14 @@
       "events to log")                                                                             \
     X(port_file, "port-file", FILE, "FILE", "", 0, 0, false,                                       \
       "write the bound ports there as JSON, for port 0")                                           \
+    X(tcti, "tcti", TEXT, "TCTI", "", 0, 0, false,                                                 \
+      "how to reach the TPM, as tpm2-tss names it: device:/dev/tpmrm0 is used without it")         \
+    X(tpm_ek_chain, "tpm-ek-chain", FILE, "FILE", "", 0, 0, false,                                 \
+      "PEM certificates of the authorities over the TPM's endorsement key")                        \
+    X(tpm_event_log, "tpm-event-log", FILE, "FILE", "", 0, 0, false,                               \
+      "boot log to send with the quotes, instead of the kernel's")                                 \
+    X(tpm_ak_handle, "tpm-ak-handle", TEXT, "HANDLE", "", 0, 0, false,                             \
+      "persistent attestation key (0x81...), instead of one made at start")                        \
     X(sim_lie, "sim-lie", TEXT, "LIST", "", 0, 0, true,                                            \
       "for tests: sim misreports measurement, debug, binding, signature, log")
 /* clang-format on */
@@ -170,6 +178,9 @@ BLIND_MUST_USE blind_code bl_config_load(bl_config *config, const char *path, bl
 BLIND_MUST_USE blind_code bl_config_parse(bl_config *config, blind_span text, blind_error *err);
 /* Values against each other and against the machine: files are there and can be read.  Then the
  * digest.  Errors: USAGE, IO, NOT_FOUND, DENIED */
+/* tpm_ak_handle as a number, 0 without one.  Errors: USAGE */
+BLIND_MUST_USE blind_code bl_config_ak_handle(const bl_config *config, uint32_t *out,
+                                              blind_error *err);
 BLIND_MUST_USE blind_code bl_config_check(bl_config *config, blind_error *err);
 /* The values that the digest is of, one "key = value" a line. */
 BLIND_MUST_USE blind_code bl_config_measured(const bl_config *config, bl_buf *out,

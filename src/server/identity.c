@@ -90,12 +90,22 @@ static blind_code load_operator(const bl_config *config, operator_files *o, blin
 static blind_code new_attester(bl_server *s, blind_span certificate, bl_attester **out,
                                blind_error *err)
 {
+    char log_path[4096];
+    int  n = snprintf(log_path, sizeof log_path, "%s/runtime.log", s->config->state_dir);
+    if (n < 0 || (size_t)n >= sizeof log_path)
+        return blind_fail(err, BLIND_USAGE, "server.identity", "state-dir: name too long");
     bl_attester_options options = {
         .tee = s->config->tee,
         .key = s->key,
         .certificate = certificate,
         .log = &s->log,
+        .log_path = log_path,
     };
+    const bl_config *config = s->config;
+    options.tee_options.tpm_tcti = *config->tcti ? config->tcti : NULL;
+    options.tee_options.tpm_ek_chain = *config->tpm_ek_chain ? config->tpm_ek_chain : NULL;
+    options.tee_options.tpm_event_log = *config->tpm_event_log ? config->tpm_event_log : NULL;
+    BL_TRY(bl_config_ak_handle(config, &options.tee_options.tpm_ak_handle, err));
     if (*s->config->sim_lie)
         BL_TRY(bl_sim_lies_parse(s->config->sim_lie, &options.tee_options.sim_lies, err));
     return bl_attester_new(&options, out, err);

@@ -17,6 +17,8 @@
 #define VERSION "/v2/models/{m}/versions/{v}"
 
 #define ATTEST BL_BODY_SMALL, bl_api_attest_begin, NULL, bl_api_attest, bl_api_attest_done, NULL
+#define ACTIVATE                                                                                   \
+    BL_BODY_SMALL, bl_api_activate_begin, NULL, bl_api_activate, bl_api_attest_done, NULL
 #define INFER                                                                                      \
     BL_BODY_INPUT, bl_api_infer_begin, NULL, bl_api_infer, bl_api_infer_done, bl_api_infer_gone
 #define UPLOAD                                                                                     \
@@ -27,6 +29,7 @@
 /* method, pattern, where, right, fenced, resolves, then the body and its handlers */
 const bl_route bl_routes[] = {
     { "POST", BL_AUTHENTICATOR_PATH, ATTESTED, 0, false, false, ATTEST },
+    { "POST", BL_ACTIVATION_PATH, ATTESTED, 0, true, false, ACTIVATE },
     { "GET", BL_CLIENT_AUTHENTICATOR_PATH, ATTESTED, 0, true, false,
       PLAIN(BL_BODY_NONE, bl_api_challenge) },
     { "POST", BL_CLIENT_AUTHENTICATOR_PATH, ATTESTED, 0, true, false, CLIENT },

@@ -58,6 +58,8 @@ void bl_route_methods(unsigned where, blind_span path, char *out, size_t size);
 blind_code bl_api_attest_begin(bl_exchange *e, blind_error *err);
 blind_code bl_api_attest(bl_exchange *e, blind_error *err);
 void       bl_api_attest_done(bl_exchange *e);
+blind_code bl_api_activate_begin(bl_exchange *e, blind_error *err);
+blind_code bl_api_activate(bl_exchange *e, blind_error *err);
 
 blind_code bl_api_challenge(bl_exchange *e, blind_error *err);
 blind_code bl_api_client_begin(bl_exchange *e, blind_error *err);

@@ -15,6 +15,7 @@ struct bl_attester {
     const bl_tee   *tee;
     void           *device;
     unsigned        sim_lies;
+    bool            extends; /* the log's records into the TEE's register */
     const bl_key   *key;
     bl_runtime_log *log;
     bl_buf          certificate; /* DER */
@@ -32,11 +33,36 @@ void bl_attester_free(bl_attester *a)
 {
     if (!a)
         return;
+    if (a->extends)
+        bl_runtime_log_reach(a->log, NULL);
     if (a->device && a->tee->close)
         a->tee->close(a->device);
     bl_buf_done(&a->certificate);
     bl_buf_done(&a->spki);
     free(a);
+}
+
+static blind_code read_register(void *arg, uint8_t out[32], blind_error *err)
+{
+    bl_attester *a = arg;
+    return a->tee->extended(a->device, out, err);
+}
+
+static blind_code extend_register(void *arg, const uint8_t digest[32], blind_error *err)
+{
+    bl_attester *a = arg;
+    return a->tee->extend(a->device, digest, err);
+}
+
+/* The first attester of a log opens the file; a later one only brings another way to the device. */
+static blind_code keep_log(bl_attester *a, const char *path, blind_error *err)
+{
+    const bl_log_register reg = { read_register, extend_register, a };
+    a->extends = true;
+    if (!a->log->kept)
+        return bl_runtime_log_keep(a->log, path, &reg, err);
+    bl_runtime_log_reach(a->log, &reg);
+    return BLIND_OK;
 }
 
 static blind_code attester_fill(bl_attester *a, const bl_attester_options *o, blind_error *err)
@@ -55,7 +81,9 @@ static blind_code attester_fill(bl_attester *a, const bl_attester_options *o, bl
     blind_span own;
     if (!bl_der_spki(o->certificate, &own) || !bl_span_equal(own, bl_buf_span(&a->spki)))
         return blind_fail(err, BLIND_TLS, stage, "the certificate is not the key's");
-    return a->tee->open ? a->tee->open(&o->tee_options, &a->device, err) : BLIND_OK;
+    if (a->tee->open)
+        BL_TRY(a->tee->open(&o->tee_options, &a->device, err));
+    return o->log_path && a->tee->extend ? keep_log(a, o->log_path, err) : BLIND_OK;
 }
 
 blind_code bl_attester_new(const bl_attester_options *options, bl_attester **out, blind_error *err)
@@ -152,8 +180,12 @@ static blind_code answer_all(bl_attester *a, bl_attestation *const *sessions, ui
     bl_bundle   bundle = { .tee = bl_span_str(a->tee->name) };
     bundle.binding.to = BL_BOUND_TO_SESSION;
     bundle.binding.leaves = n;
-    BL_TRY(bl_runtime_log_snapshot(a->log, &bundle.binding.log, &log, err));
-    BL_TRY(quote(a, sessions, n, tree, &bundle.binding.log, &evidence, err));
+    bl_runtime_log_hold(a->log);
+    blind_code code = bl_runtime_log_snapshot(a->log, &bundle.binding.log, &log, err);
+    if (code == BLIND_OK)
+        code = quote(a, sessions, n, tree, &bundle.binding.log, &evidence, err);
+    bl_runtime_log_release(a->log);
+    BL_TRY(code);
     BL_TRY(endorse(a, &endorsements, &bundle, err));
     bl_sim_lie_log(a->sim_lies, &log);
     memcpy(bundle.binding.root, bl_merkle_root(tree), 32);
@@ -177,6 +209,15 @@ blind_code bl_attester_answer(bl_attester *attester, bl_attestation *const *sess
     for (size_t i = 0; code != BLIND_OK && i < n; i++)
         bl_buf_clear(&sessions[i]->response);
     return code;
+}
+
+blind_code bl_attester_activate(bl_attester *a, blind_span credential, bl_buf *secret,
+                                blind_error *err)
+{
+    if (!a->tee->activate)
+        return blind_fail(err, BLIND_UNSUPPORTED, "attester.activate",
+                          "TEE '%s' has no endorsement key", a->tee->name);
+    return a->tee->activate(a->device, credential, secret, err);
 }
 
 blind_code bl_attester_certificate_evidence(bl_attester *a, bl_buf *out, blind_error *err)

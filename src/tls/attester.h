@@ -31,6 +31,7 @@ typedef struct {
     const bl_key   *key;         /* of the TLS certificate; borrowed */
     blind_span      certificate; /* DER leaf; copied */
     bl_runtime_log *log;         /* borrowed */
+    const char     *log_path; /* keeps the log there when the TEE has a register for it; or NULL */
     bl_tee_options  tee_options; /* copied; its strings are borrowed */
 } bl_attester_options;
 
@@ -51,6 +52,11 @@ BLIND_MUST_USE blind_code bl_attester_prepare(bl_attester *attester, struct ssl_
  * response is filled. */
 BLIND_MUST_USE blind_code bl_attester_answer(bl_attester *attester, bl_attestation *const *sessions,
                                              size_t n, blind_error *err);
+
+/* Answers a challenge to the TEE's endorsement key; appends the secret.  Thread-safe.
+ * Errors: UNSUPPORTED (it has none), FORMAT, IO */
+BLIND_MUST_USE blind_code bl_attester_activate(bl_attester *attester, blind_span credential,
+                                               bl_buf *secret, blind_error *err);
 
 /* The key-bound evidence (`blind cert v1`) for certificates and the helper port: a bundle. */
 BLIND_MUST_USE blind_code bl_attester_certificate_evidence(bl_attester *attester, bl_buf *out,

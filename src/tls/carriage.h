@@ -15,6 +15,13 @@
 #define BL_AUTHENTICATOR_REQUEST_TYPE "application/vnd.blind.authenticator-request.v1"
 enum { BL_MAX_AUTHENTICATOR_REQUEST = 1024 };
 
+/* A client that enrols a TPM's attestation key sends a challenge to its endorsement key and gets the
+ * secret back; between evidence and verdict, on the same connection.  docs/concepts/tpm.md. */
+#define BL_ACTIVATION_PATH        "/.well-known/blind/ak-activation"
+#define BL_ACTIVATION_TYPE        "application/vnd.blind.ak-challenge.v1"
+#define BL_ACTIVATION_ANSWER_TYPE "application/vnd.blind.ak-secret.v1"
+enum { BL_MAX_ACTIVATION = 1024, BL_MAX_ACTIVATION_ANSWER = 64 };
+
 BLIND_MUST_USE blind_code bl_carriage_write(blind_span authenticator, blind_span beside,
                                             bl_buf *out, blind_error *err);
 /* Both borrow from `body`.  FORMAT */

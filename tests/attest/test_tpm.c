@@ -372,9 +372,9 @@ TEST(parts_are_read_whole)
     tear_down(&b);
 }
 
-/* Every bit of the quote and its signature means something.  Of the public area a certificate covers
- * the key alone: the algorithm of its name and the attributes that nobody asks for are free (an
- * enrolment covers them, by the name). */
+/* Every bit of the quote and its signature means something.  Of the public area a certificate
+ * covers the key alone: the algorithm of its name and the attributes that nobody asks for are free
+ * (an enrolment covers them, by the name). */
 TEST(no_damaged_bit_is_accepted)
 {
     bench b;
@@ -546,6 +546,75 @@ TEST(recorded_quotes_and_certificates)
     assert_int_equal(41, seen);
 }
 
+/* Nobody but the hardware vouches for the key here; AMD's intermediate is another recording's. */
+static blind_code verify_azure(const recorded *c, blind_span hcl, blind_span ask, bl_claims *claims)
+{
+    static const bl_verify_rules rules = { .crl_optional = true };
+    bl_auto_arena                arena = BL_ARENA_EMPTY;
+    bl_parts                     parts = { 0 };
+    for (size_t i = 0; i < c->parts_len; i++)
+        CHECK_CODE(BLIND_OK,
+                   bl_parts_set(&parts, bl_span_str(c->parts[i].name), c->parts[i].bytes, NULL),
+                   c->id);
+    (void)!bl_parts_set(&parts, BL_LITERAL("hcl_report"), hcl, NULL);
+    (void)!bl_parts_set(&parts, BL_LITERAL("snp_report"), (blind_span){ 0 }, NULL);
+    (void)!bl_parts_set(&parts, BL_LITERAL("ask"), ask, NULL);
+    const bl_verify_input in = { .evidence = c->evidence,
+                                 .parts = &parts,
+                                 .now_s = c->now_s,
+                                 .roots = &bl_tpm_roots,
+                                 .rules = &rules,
+                                 .arena = &arena };
+    *claims = (bl_claims){ 0 };
+    return bl_tee_tpm.verify(&in, claims, NULL);
+}
+
+TEST(azures_hardware_vouches_for_the_key_and_the_memory)
+{
+    /* offsets into the HCL report: of the hardware's report, 32 bytes in */
+    static const struct {
+        const char *name;
+        size_t      at;
+    } flips[] = {
+        { "magic", 0 },
+        { "the report's VMPL", 32 + 0x30 },
+        { "its report data", 32 + 0x50 },
+        { "its measurement", 32 + 0x90 },
+        { "its signature", 32 + 0x2a0 },
+        { "the kind of report", 0x4c8 },
+        { "the runtime claims", 0x4e0 },
+        { "the padding", 2599 },
+    };
+    case_list   list;
+    recorded    c, amd;
+    bl_claims   claims;
+    bl_auto_buf hcl = BL_BUF_EMPTY;
+    if (!cases_open(&list))
+        return;
+    cases_find(&list, "tpm-az-snp-trustee", &c);
+    cases_find(&list, "snp-trustee-az-milan-v3", &amd);
+    blind_span ask = case_file(&amd, "ask");
+    bl_buf_add(&hcl, case_file(&c, "hcl_report"));
+    CHECK_CODE(BLIND_OK, verify_azure(&c, bl_buf_span(&hcl), ask, &claims), "as recorded");
+    assert_int_equal(BLIND_PROVEN, claims.memory_encrypted);
+    assert_int_equal(BLIND_PROVEN, claims.not_debuggable);
+    CHECK(claims.measurements_len == 16 && claims.hardware_id.size > 0);
+    CHECK(verify_azure(&c, bl_buf_span(&hcl), (blind_span){ 0 }, &claims) != BLIND_OK);
+    assert_int_equal(BLIND_UNKNOWN, claims.memory_encrypted);
+    for (size_t i = 0; i < BL_LEN(flips); i++) {
+        hcl.data[flips[i].at] ^= 1;
+        if (verify_azure(&c, bl_buf_span(&hcl), ask, &claims) == BLIND_OK)
+            fail_msg("%s", flips[i].name);
+        CHECK(claims.memory_encrypted != BLIND_PROVEN);
+        hcl.data[flips[i].at] ^= 1;
+    }
+    for (size_t keep = 0; keep < 0x4c0 + 20 + 0x456; keep += 7)
+        CHECK(verify_azure(&c, bl_span(hcl.data, keep), ask, &claims) != BLIND_OK);
+    case_done(&c);
+    case_done(&amd);
+    cases_close(&list);
+}
+
 TEST(recorded_endorsement_keys_fit_a_template)
 {
     case_list     list;
@@ -575,4 +644,5 @@ TESTS(RUN(a_quote_claims_what_the_tpm_signed),
       RUN(parts_are_read_whole), RUN(no_damaged_bit_is_accepted),
       RUN(pcr_values_must_give_the_digest), RUN(pcrs_that_anybody_may_reset_carry_no_meaning),
       RUN(an_event_log_that_does_not_replay_is_refused), RUN(recorded_quotes_and_certificates),
+      RUN(azures_hardware_vouches_for_the_key_and_the_memory),
       RUN(recorded_endorsement_keys_fit_a_template))

@@ -7,6 +7,8 @@ found=0
 for object; do
     case $object in
     */policy_load.c.o | */policy_create.c.o | */collect.c.o | */tsm.c.o) continue ;; # these read files or ask devices
+    */runtime_log_keep.c.o | */tpm/device.c.o) continue ;;                        # the attester's
+    */tpm/credential.c.o) continue ;;                                             # makes challenges, for clients
     esac
     calls=$(nm -u "$object" | awk '{print $2}' | grep -Ex "$forbidden" || true)
     [[ -z $calls ]] || { printf '%s calls %s\n' "$object" "$calls" >&2 && found=1; }

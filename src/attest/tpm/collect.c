@@ -184,8 +184,7 @@ static TSS2_RC activate(bl_tpm_device *d, const TPM2B_ID_OBJECT *object,
                                          ESYS_TR_NONE, object, encrypted, &secret);
     if (rc == TSS2_RC_SUCCESS)
         bl_buf_add(out, bl_span(secret->buffer, secret->size));
-    else
-        (void)d->tss->Esys_FlushContext(d->esys, session);
+    (void)d->tss->Esys_FlushContext(d->esys, session);
     d->tss->Esys_Free(secret);
     return rc;
 }
@@ -224,13 +223,13 @@ blind_code bl_tpm_extend(void *device, const uint8_t digest[32], blind_error *er
     return bl_tss_check(rc, "extend PCR 15", err);
 }
 
-blind_code bl_tpm_read_pcr(void *device, unsigned pcr, uint8_t out[32], blind_error *err)
+blind_code bl_tpm_extended(void *device, uint8_t out[32], blind_error *err)
 {
     bl_tpm_device *d = device;
     bl_tpm_pcrs    pcrs;
     pthread_mutex_lock(&d->lock);
-    blind_code code = read_pcrs(d, 1u << pcr, &pcrs, err);
+    blind_code code = read_pcrs(d, 1u << RUNTIME_PCR, &pcrs, err);
     pthread_mutex_unlock(&d->lock);
-    memcpy(out, pcrs.values[pcr], 32);
+    memcpy(out, pcrs.values[RUNTIME_PCR], 32);
     return code;
 }

@@ -8,6 +8,7 @@
 #include "attest/tpm/credential.h"
 #include "attest/tpm/device_internal.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "crypto/x509.h"
 
 #include <stdlib.h>
@@ -100,12 +101,43 @@ static blind_code find_persistent(bl_tpm_device *d, TPM2_HANDLE handle, ESYS_TR 
 /* ---- the endorsement key ---- */
 
 /* PolicySecret of the endorsement hierarchy.  Source: TCG EK Credential Profile 2.5, annex B.3. */
-static const TPM2B_DIGEST policy_a = {
-    .size = 32,
-    .buffer = { 0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc,
-                0x8d, 0x46, 0xa5, 0xd7, 0x24, 0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52,
-                0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa },
-};
+#define POLICY_A                                                                                   \
+    {                                                                                              \
+        .size = 32, .buffer = {                                                                    \
+            0x83,                                                                                  \
+            0x71,                                                                                  \
+            0x97,                                                                                  \
+            0x67,                                                                                  \
+            0x44,                                                                                  \
+            0x84,                                                                                  \
+            0xb3,                                                                                  \
+            0xf8,                                                                                  \
+            0x1a,                                                                                  \
+            0x90,                                                                                  \
+            0xcc,                                                                                  \
+            0x8d,                                                                                  \
+            0x46,                                                                                  \
+            0xa5,                                                                                  \
+            0xd7,                                                                                  \
+            0x24,                                                                                  \
+            0xfd,                                                                                  \
+            0x52,                                                                                  \
+            0xd7,                                                                                  \
+            0x6e,                                                                                  \
+            0x06,                                                                                  \
+            0x52,                                                                                  \
+            0x0b,                                                                                  \
+            0x64,                                                                                  \
+            0xf2,                                                                                  \
+            0xa1,                                                                                  \
+            0xda,                                                                                  \
+            0x1b,                                                                                  \
+            0x33,                                                                                  \
+            0x14,                                                                                  \
+            0x69,                                                                                  \
+            0xaa                                                                                   \
+        }                                                                                          \
+    }
 #define EK_ATTRIBUTES                                                                              \
     (TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |            \
      TPMA_OBJECT_ADMINWITHPOLICY | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT)
@@ -125,7 +157,7 @@ static const struct {
       { .type = TPM2_ALG_ECC,
         .nameAlg = TPM2_ALG_SHA256,
         .objectAttributes = EK_ATTRIBUTES,
-        .authPolicy = policy_a,
+        .authPolicy = POLICY_A,
         .parameters.eccDetail = { .symmetric = EK_CIPHER,
                                   .scheme = { .scheme = TPM2_ALG_NULL },
                                   .curveID = TPM2_ECC_NIST_P256,
@@ -136,7 +168,7 @@ static const struct {
       { .type = TPM2_ALG_RSA,
         .nameAlg = TPM2_ALG_SHA256,
         .objectAttributes = EK_ATTRIBUTES,
-        .authPolicy = policy_a,
+        .authPolicy = POLICY_A,
         .parameters.rsaDetail = { .symmetric = EK_CIPHER,
                                   .scheme = { .scheme = TPM2_ALG_NULL },
                                   .keyBits = 2048 },
@@ -146,9 +178,9 @@ static const struct {
 /* The certificate is of this key. */
 static bool certifies(blind_span cert, blind_span area)
 {
-    bl_tpm_public         key;
-    uint8_t               spki[BL_TPM_SPKI];
-    bl_auto_x509 bl_x509 *x = NULL;
+    bl_tpm_public key;
+    uint8_t       spki[BL_TPM_SPKI];
+    bl_auto_x509 *x = NULL;
     return bl_tpm_public_parse(area, &key, NULL) == BLIND_OK &&
            bl_x509_parse(bl_tpm_nv_trim(cert), &x, NULL) == BLIND_OK &&
            bl_span_equal(bl_x509_spki(x), bl_span(spki, bl_tpm_public_spki(&key, spki)));

@@ -15,6 +15,6 @@ blind_code bl_tpm_endorse(void *device, bl_buf *parts, blind_error *err);
 blind_code bl_tpm_activate(void *device, blind_span credential, bl_buf *secret, blind_error *err);
 /* Extends a digest into PCR 15; reads it.  Errors: IO */
 blind_code bl_tpm_extend(void *device, const uint8_t digest[32], blind_error *err);
-blind_code bl_tpm_read_pcr(void *device, unsigned pcr, uint8_t out[32], blind_error *err);
+blind_code bl_tpm_extended(void *device, uint8_t out[32], blind_error *err);
 
 #endif

@@ -1,6 +1,8 @@
 /* The TPM's row. */
 #include "attest/tpm/tpm.h"
 
+#include "attest/tpm/device.h"
+
 static const bl_register_row registers[] = {
     { "pcr0", 32, 48 },  { "pcr1", 32, 48 },  { "pcr2", 32, 48 },  { "pcr3", 32, 48 },
     { "pcr4", 32, 48 },  { "pcr5", 32, 48 },  { "pcr6", 32, 48 },  { "pcr7", 32, 48 },
@@ -32,5 +34,15 @@ const bl_tee bl_tee_tpm = {
     .has_pins = true,
     .has_sha1 = true,
     .silent_on_debug = true,
+    .runtime_register = "pcr15",
+#ifdef BLIND_TSS
+    .open = bl_tpm_open,
+    .collect = bl_tpm_collect,
+    .endorse = bl_tpm_endorse,
+    .activate = bl_tpm_activate,
+    .extend = bl_tpm_extend,
+    .extended = bl_tpm_extended,
+    .close = bl_tpm_close,
+#endif
     .verify = bl_tpm_verify,
 };

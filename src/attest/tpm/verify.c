@@ -1,4 +1,5 @@
 /* Who vouches for the attestation key, and what follows from it. */
+#include "attest/tpm/credential.h"
 #include "attest/tpm/internal.h"
 #include "base/hex.h"
 
@@ -70,12 +71,61 @@ static void judge_certificate(const bl_tpm_session *s, bl_claims *out)
     claim_kind(&cert, out);
 }
 
+/* The caller's record of this very key, by its name; a record that cannot be read names nobody. */
+static bool find_enrolment(const bl_tpm_session *s, bl_tpm_enrolment *out)
+{
+    uint8_t name[BL_TPM_NAME];
+    size_t  size;
+    if (!s->ak.type || bl_tpm_public_name(&s->ak, name, &size, NULL) != BLIND_OK)
+        return false;
+    for (size_t i = 0; i < s->in->rules->enrolments_len; i++)
+        if (bl_tpm_enrolment_parse(s->in->rules->enrolments[i], out, NULL) == BLIND_OK &&
+            bl_span_equal(out->ak_name, bl_span(name, size)))
+            return true;
+    return false;
+}
+
+/* A key that answered the caller's challenge to an endorsement key, whose certificate is judged
+ * anew.  Source: TPM 2.0 part 1, section 24. */
+static void judge_enrolment(const bl_tpm_session *s, const bl_tpm_enrolment *enrolment,
+                            bl_claims *out)
+{
+    static const char       expected[] = "an attestation key of the TPM that its maker certifies";
+    static const char       source[] = "TPM 2.0 part 1, section 24; TCG EK Credential Profile 2.5";
+    blind_error             why = { 0 };
+    bl_tpm_public           ek;
+    bl_tpm_cert             cert;
+    const bl_tpm_cert_input anchors = {
+        .roots = s->in->roots, .rules = s->in->rules, .now_s = s->in->now_s, .cache = s->in->cache
+    };
+    blind_code code = bl_tpm_check_endorsement(enrolment, &anchors, &ek, &cert, &why);
+    out->failed |= code == BLIND_MEMORY;
+    if (code != BLIND_OK) {
+        (void)bl_find_step(out, s->in->arena, "ak", code, &why, expected, source);
+        return;
+    }
+    bl_find(out, "ak", true, BLIND_CHAIN, expected,
+            bl_arena_printf(s->in->arena, "%s, enrolled %lld s ago; its TPM is certified under %s",
+                            key_text(s), (long long)(s->in->now_s - enrolment->time_s),
+                            cert.anchor),
+            source);
+    claim_kind(&cert, out);
+    char *id = bl_arena_copy(s->in->arena, bl_span(cert.spki_sha256, 32));
+    out->failed |= !id;
+    out->hardware_id = bl_span(id, id ? 32 : 0);
+}
+
 /* Whether somebody beside the machine's own hardware vouches for the key. */
 static bool judge_voucher(const bl_tpm_session *s, bool has_hcl, bl_claims *out)
 {
     if (is_pinned(s)) {
         bl_find(out, "ak", true, BLIND_CHAIN, "an attestation key that the policy pins",
                 key_text(s), "policy: keys");
+        return true;
+    }
+    bl_tpm_enrolment enrolment;
+    if (find_enrolment(s, &enrolment)) {
+        judge_enrolment(s, &enrolment, out);
         return true;
     }
     if (bl_parts_get(&s->parts, "ak_cert").size) {
