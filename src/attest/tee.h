@@ -140,6 +140,9 @@ extern const bl_tee bl_tee_nvidia;
 extern const bl_tee bl_tee_tpm;
 extern const bl_tee bl_tee_tdx;
 
+/* The TEE that this machine is: the first whose device opens, never one that is simulated; NULL when
+ * there is none.  `why` gets one line: what was looked for, and how that went. */
+const bl_tee *bl_tee_detect(const bl_tee_options *options, bl_buf *why);
 /* NULL when there is no such TEE. */
 const bl_tee *bl_tee_find(blind_span name);
 /* The i-th row of the table, NULL past its end. */
