@@ -38,6 +38,19 @@ blind_code bl_parts_set(bl_parts *parts, blind_span name, blind_span bytes, blin
     return BLIND_OK;
 }
 
+blind_code bl_parts_add(bl_parts *parts, const bl_parts *more, blind_error *err)
+{
+    size_t before = parts->len;
+    for (size_t i = 0; i < more->len; i++) {
+        size_t at = 0;
+        while (at < before && !bl_span_equal(parts->items[at].name, more->items[i].name))
+            at++;
+        if (at == before)
+            BL_TRY(bl_parts_set(parts, more->items[i].name, more->items[i].bytes, err));
+    }
+    return BLIND_OK;
+}
+
 blind_code bl_parts_parse(blind_span cbor, bl_parts *out, blind_error *err)
 {
     bl_reader r = { .rest = cbor };

@@ -26,6 +26,8 @@ BLIND_MUST_USE blind_code bl_parts_write(const bl_parts *parts, bl_buf *out, bli
 /* Adds or replaces; the strings are borrowed.  Errors: LIMIT */
 BLIND_MUST_USE blind_code bl_parts_set(bl_parts *parts, blind_span name, blind_span bytes,
                                        blind_error *err);
+/* Adds those of `more` whose names are not there yet.  Errors: LIMIT */
+BLIND_MUST_USE blind_code bl_parts_add(bl_parts *parts, const bl_parts *more, blind_error *err);
 /* Empty when there is no such part. */
 blind_span bl_parts_get(const bl_parts *parts, const char *name);
 

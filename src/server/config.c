@@ -2,7 +2,9 @@
 #include "server/config.h"
 
 #include "attest/tee.h"
+#include "base/buf.h"
 #include "base/hex.h"
+#include "base/log.h"
 #include "crypto/hash.h"
 
 #include <errno.h>
@@ -246,13 +248,32 @@ static blind_code check_tpm(const bl_config *config, blind_error *err)
     return bl_config_ak_handle(config, &handle, err);
 }
 
+/* auto becomes the TEE that is found: it is what the runtime log and clients are told. */
+static blind_code find_tee(bl_config *config, blind_error *err)
+{
+    bl_auto_buf    why = BL_BUF_EMPTY;
+    bl_tee_options options = { .tpm_tcti = *config->tcti ? config->tcti : NULL };
+    if (strcmp(config->tee, "auto") != 0)
+        return BLIND_OK;
+    const bl_tee *tee = bl_tee_detect(&options, &why);
+    const char   *text = bl_buf_cstr(&why);
+    if (!tee)
+        return blind_fail(err, BLIND_UNSUPPORTED, "server.config", "no TEE here: %s",
+                          text ? text : "");
+    bl_log(BL_LOG_INFO, "tee.found", BL_LOG_NAME("tee", tee->name),
+           BL_LOG_NAME("why", text ? text : ""));
+    config->tee = tee->name;
+    return BLIND_OK;
+}
+
 blind_code bl_config_check(bl_config *config, blind_error *err)
 {
     unsigned    lies;
     bl_auto_buf text = BL_BUF_EMPTY;
     if (!*config->tee)
         return blind_fail(err, BLIND_USAGE, "server.config",
-                          "missing --tee: sim (which protects nothing) or tpm");
+                          "missing --tee: auto, or sim, which protects nothing");
+    BL_TRY(find_tee(config, err));
     if (!*config->listen)
         return blind_fail(err, BLIND_USAGE, "server.config", "listen must not be empty");
     if (!*config->host_cert != !*config->host_key)

@@ -21,8 +21,10 @@
  * enters the digest: what changes the service's answers or rules, not where its files lie. */
 /* clang-format off */
 #define BL_SETTINGS(X)                                                                             \
-    X(tee, "tee", CHOICE, "sim|tpm", "", 0, 0, true,                                                 \
-      "trusted execution environment; sim protects nothing and must be asked for")                 \
+    X(tee, "tee", CHOICE, "auto|snp|tdx|sgx|nitro|tpm|sim", "", 0, 0, true,                        \
+      "trusted execution environment; auto: the one found here, never sim, which protects nothing") \
+    X(collateral_dir, "collateral-dir", DIR, "DIR", "", 0, 0, false,                               \
+      "send what 'blind collateral fetch' keeps there, so that clients need no network to verify") \
     X(listen, "listen", TEXT, "HOST:PORT", "0.0.0.0:50051", 0, 0, false,                           \
       "attested port")                                                                             \
     X(helper_listen, "helper-listen", TEXT, "HOST:PORT", "0.0.0.0:50052", 0, 0, false,             \

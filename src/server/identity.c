@@ -102,6 +102,10 @@ static blind_code new_attester(bl_server *s, blind_span certificate, bl_attester
         .log_path = log_path,
     };
     const bl_config *config = s->config;
+    if (*config->collateral_dir && !s->staple)
+        BL_TRY(bl_staple_new(config->collateral_dir, config->tee, &s->staple, err));
+    options.staple = s->staple ? bl_staple_parts : NULL;
+    options.staple_arg = s->staple;
     options.tee_options.tpm_tcti = *config->tcti ? config->tcti : NULL;
     options.tee_options.tpm_ek_chain = *config->tpm_ek_chain ? config->tpm_ek_chain : NULL;
     options.tee_options.tpm_event_log = *config->tpm_event_log ? config->tpm_event_log : NULL;

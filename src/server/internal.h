@@ -13,6 +13,7 @@
 #include "server/registry.h"
 #include "server/server.h"
 #include "server/worker.h"
+#include "server/staple.h"
 #include "tls/attester.h"
 #include "tls/context.h"
 
@@ -46,6 +47,7 @@ struct bl_server {
     bl_buf               certificate; /* DER leaf */
     bl_runtime_log       log;
     bl_attester         *attester;
+    bl_staple           *staple; /* NULL: no collateral_dir */
     bl_attest_queue     *attest_queue;
     pthread_rwlock_t     tls_lock; /* SIGHUP replaces the context below */
     bl_tls_server       *tls, *helper_tls;

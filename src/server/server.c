@@ -266,6 +266,7 @@ void bl_server_free(bl_server *s)
     bl_executor_free(s->executor);
     bl_principals_free(s->principals);
     bl_attester_free(s->attester);
+    bl_staple_free(s->staple);
     bl_tls_server_free(s->tls);
     bl_tls_server_free(s->helper_tls);
     bl_buf_done(&s->certificate);

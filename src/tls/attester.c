@@ -18,8 +18,10 @@ struct bl_attester {
     bool            extends; /* the log's records into the TEE's register */
     const bl_key   *key;
     bl_runtime_log *log;
-    bl_buf          certificate; /* DER */
-    bl_buf          spki;
+    blind_code (*staple)(void *arg, blind_span evidence, bl_buf *parts, blind_error *err);
+    void  *staple_arg;
+    bl_buf certificate; /* DER */
+    bl_buf spki;
 };
 
 void bl_attestation_done(bl_attestation *a)
@@ -71,6 +73,8 @@ static blind_code attester_fill(bl_attester *a, const bl_attester_options *o, bl
     a->key = o->key;
     a->log = o->log;
     a->sim_lies = o->tee_options.sim_lies;
+    a->staple = o->staple;
+    a->staple_arg = o->staple_arg;
     a->tee = bl_tee_find(bl_span_str(o->tee));
     if (!a->tee || !a->tee->collect)
         return blind_fail(err, BLIND_UNSUPPORTED, stage, "this build cannot run inside TEE '%s'",
@@ -146,12 +150,23 @@ static blind_code quote(bl_attester *a, bl_attestation *const *sessions, uint32_
     return a->tee->collect(a->device, bl_span(value, sizeof value), time(NULL), evidence, err);
 }
 
-/* What the device hands out beside its evidence; nothing here believes it. */
-static blind_code endorse(bl_attester *a, bl_buf *endorsements, bl_bundle *bundle, blind_error *err)
+/* What the device hands out beside its evidence, and what was fetched for it; nothing here believes
+ * either. */
+static blind_code endorse(bl_attester *a, bool staple, bl_buf *endorsements, bl_bundle *bundle,
+                          blind_error *err)
 {
-    if (!a->tee->endorse)
-        return BLIND_OK;
-    BL_TRY(a->tee->endorse(a->device, endorsements, err));
+    bl_auto_buf own = BL_BUF_EMPTY, more = BL_BUF_EMPTY;
+    bl_parts    parts = { 0 }, stapled = { 0 };
+    blind_error ignored;
+    if (a->tee->endorse)
+        BL_TRY(a->tee->endorse(a->device, &own, err));
+    BL_TRY(bl_parts_parse(bl_buf_span(&own), &parts, err));
+    if (staple && a->staple &&
+        (a->staple(a->staple_arg, bundle->evidence, &more, &ignored) != BLIND_OK ||
+         bl_parts_parse(bl_buf_span(&more), &stapled, &ignored) != BLIND_OK))
+        stapled.len = 0;
+    BL_TRY(bl_parts_add(&parts, &stapled, err));
+    BL_TRY(bl_parts_write(&parts, endorsements, err));
     bundle->endorsements = bl_buf_span(endorsements);
     return BLIND_OK;
 }
@@ -186,10 +201,10 @@ static blind_code answer_all(bl_attester *a, bl_attestation *const *sessions, ui
         code = quote(a, sessions, n, tree, &bundle.binding.log, &evidence, err);
     bl_runtime_log_release(a->log);
     BL_TRY(code);
-    BL_TRY(endorse(a, &endorsements, &bundle, err));
+    bundle.evidence = bl_buf_span(&evidence);
+    BL_TRY(endorse(a, true, &endorsements, &bundle, err));
     bl_sim_lie_log(a->sim_lies, &log);
     memcpy(bundle.binding.root, bl_merkle_root(tree), 32);
-    bundle.evidence = bl_buf_span(&evidence);
     bundle.log = bl_buf_span(&log);
     BL_TRY(bl_bundle_write(&bundle, BL_BUNDLE_BESIDE, &beside, err));
     for (uint32_t i = 0; i < n; i++)
@@ -232,7 +247,8 @@ blind_code bl_attester_certificate_evidence(bl_attester *a, bl_buf *out, blind_e
         bl_cert_value(bl_buf_span(&a->spki), &bundle.binding.log, value) != BLIND_OK)
         return blind_fail(err, BLIND_FAILED, stage, "cannot hash the report value");
     BL_TRY(a->tee->collect(a->device, bl_span(value, sizeof value), time(NULL), &evidence, err));
-    BL_TRY(endorse(a, &endorsements, &bundle, err));
+    /* Collateral is too large for a certificate's extension. */
+    BL_TRY(endorse(a, false, &endorsements, &bundle, err));
     bl_sim_lie_log(a->sim_lies, &log);
     bundle.evidence = bl_buf_span(&evidence);
     bundle.log = bl_buf_span(&log);

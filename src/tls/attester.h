@@ -33,6 +33,10 @@ typedef struct {
     bl_runtime_log *log;         /* borrowed */
     const char     *log_path; /* keeps the log there when the TEE has a register for it; or NULL */
     bl_tee_options  tee_options; /* copied; its strings are borrowed */
+    /* Parts from elsewhere to send beside the device's own: appends them as bl_parts_write() does.
+     * Called by whichever thread answers; NULL: none.  When it fails they are left out. */
+    blind_code (*staple)(void *arg, blind_span evidence, bl_buf *parts, blind_error *err);
+    void *staple_arg;
 } bl_attester_options;
 
 BLIND_MUST_USE blind_code bl_attester_new(const bl_attester_options *options, bl_attester **out,

@@ -38,6 +38,18 @@ TEST(parts_have_bounds)
                "blank");
 }
 
+TEST(what_is_there_is_not_replaced_by_more)
+{
+    bl_parts own = { .items = { { BL_LITERAL("vcek"), BL_LITERAL("device") } }, .len = 1 };
+    bl_parts more = { .items = { { BL_LITERAL("vcek"), BL_LITERAL("store") },
+                                 { BL_LITERAL("crl"), BL_LITERAL("list") } },
+                      .len = 2 };
+    CHECK_CODE(BLIND_OK, bl_parts_add(&own, &more, NULL), "add");
+    assert_int_equal(2, own.len);
+    CHECK(bl_span_equal(BL_LITERAL("device"), bl_parts_get(&own, "vcek")));
+    CHECK(bl_span_equal(BL_LITERAL("list"), bl_parts_get(&own, "crl")));
+}
+
 /* ---- the cache ---- */
 
 typedef struct {
@@ -149,6 +161,7 @@ TEST(full_tables_refuse)
 }
 
 TESTS(RUN(parts_come_back_as_they_went), RUN(parts_have_bounds),
+      RUN(what_is_there_is_not_replaced_by_more),
       RUN(the_cache_remembers_the_latest_and_lets_go_of_the_oldest), RUN(no_cache_is_no_cache),
       RUN(keys_depend_on_where_one_span_ends), RUN(nothing_verified_is_refusal),
       RUN(full_tables_refuse))
