@@ -68,6 +68,7 @@ bool bl_clock_parse(const char *text, int64_t *out)
     if (year < 1970 || !bl_clock_is_date(year, month, day) || hour > 23 || minute > 59 ||
         second > 59)
         return false;
-    *out = bl_clock_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    *out = bl_clock_days(year, month, day) * 86400 + INT64_C(3600) * hour + INT64_C(60) * minute +
+           second;
     return true;
 }

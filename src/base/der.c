@@ -126,7 +126,8 @@ int64_t bl_der_read_time(bl_reader *r)
         r->failed = true;
         return 0;
     }
-    return bl_clock_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    return bl_clock_days(year, month, day) * 86400 + INT64_C(3600) * hour + INT64_C(60) * minute +
+           second;
 }
 
 /* ---- object identifiers ---- */

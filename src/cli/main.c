@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 
 /* "InvalidEnclaveCode: " for the refusals, exit statuses 10 to 13; the message says which one. */
 static const char *refusal(blind_code code)
@@ -80,8 +81,8 @@ static int no_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    (void)setenv("TSS2_LOG", "all+NONE", 0); /* tpm2-tss writes to stderr what we say in one line */
     signal(SIGPIPE, SIG_IGN); /* a closed peer is an error code, not a death */
+    (void)setenv("TSS2_LOG", "all+NONE", 0); /* tpm2-tss prints; our one line says it */
     char *version[] = { argv[0], (char[]){ "version" }, NULL };
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         argv = version;

@@ -72,9 +72,10 @@ static blind_code copy_text(const json_t *note, const char *key, char *out, size
 {
     const char *text;
     BL_TRY(bl_json_string(note, key, &text, err));
-    if (strlen(text) >= size)
+    size_t n = strlen(text);
+    if (n >= size)
         return blind_fail(err, BLIND_INPUT, STAGE, "'%s' is too long", key);
-    strcpy(out, text);
+    memcpy(out, text, n + 1);
     return BLIND_OK;
 }
 

@@ -296,7 +296,7 @@ blind_code bl_x509_at(const bl_x509 *cert, int64_t now_s, blind_error *err)
 {
     char name[80];
     if (!bl_x509_common_name(cert, name, sizeof name))
-        strcpy(name, "?");
+        memcpy(name, "?", 2);
     if (now_s <= 0)
         return blind_fail(err, BLIND_STALE, STAGE, "the time is unknown");
     if (now_s < cert->not_before)

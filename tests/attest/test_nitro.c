@@ -315,7 +315,6 @@ TEST(the_signature_is_es384_of_the_leaf)
     world         w;
     bl_auto_buf   payload = BL_BUF_EMPTY, evidence = BL_BUF_EMPTY;
     EVP_PKEY     *p256 = make_key(MAKE_P256);
-    bl_auto_arena arena = BL_ARENA_EMPTY;
     world_init(&w);
     bl_nitro_document_write(&w.document, &payload);
     sign(w.mid, BL_COSE_ES384, bl_buf_span(&payload), &evidence);

@@ -10,6 +10,7 @@ mkdir -p "$scratch/build" "$scratch/examples"
 ln -s "$(dirname "$BLIND")" "$scratch/build/release"
 cp -r "$SOURCE/examples/digits" "$scratch/examples/"
 {
+    # shellcheck disable=SC2016 # the trap expands it when it runs
     echo 'set -euo pipefail; trap '\''kill "${server:-}" 2>/dev/null || true'\'' EXIT'
     awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' "$page" |
         sed "s/50051/$base/g; s/50052/$((base + 1))/g; s/9464/$((base + 2))/g"

@@ -35,7 +35,8 @@ static blind_code replay(const bl_tpm_session *s, const bl_event_log *log, blind
         return blind_fail(err, BLIND_EVIDENCE, "tpm.event_log", "no bank that can be replayed");
     BL_TRY(bl_event_log_replay(log, bank, regs, &touched, err));
     for (unsigned i = 0; i < BL_TPM_PCRS; i++)
-        if (touched & s->pcrs.listed & 1u << i && memcmp(regs[i], s->pcrs.values[i], s->pcrs.size))
+        if (touched & s->pcrs.listed & 1u << i &&
+            memcmp(regs[i], s->pcrs.values[i], s->pcrs.size) != 0)
             return blind_fail(err, BLIND_EVIDENCE, "tpm.event_log",
                               "PCR %u: the log gives another value than the TPM signed", i);
     return check_events(log, bank, err);

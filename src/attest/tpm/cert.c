@@ -3,6 +3,7 @@
 #include "attest/cache.h"
 #include "attest/tpm/tpm.h"
 #include "base/der.h"
+#include "base/hex.h"
 #include "crypto/x509.h"
 
 #include <stdio.h>
@@ -58,16 +59,8 @@ static void copy_printable(blind_span text, char *out, size_t size)
 /* "id:53544D20": four bytes.  Source: EK Credential Profile, section 3.1.2. */
 static bool manufacturer_id(blind_span text, uint8_t out[4])
 {
-    static const char digits[] = "0123456789abcdef";
-    if (text.size != 11 || memcmp(text.data, "id:", 3) != 0)
-        return false;
-    for (size_t i = 0; i < 8; i++) {
-        const char *digit = memchr(digits, text.data[3 + i] | 0x20, 16);
-        if (!digit)
-            return false;
-        out[i / 2] = (uint8_t)(out[i / 2] << 4 | (digit - digits));
-    }
-    return true;
+    return text.size == 11 && memcmp(text.data, "id:", 3) == 0 &&
+           bl_hex_decode(bl_span(text.data + 3, 8), out, 4);
 }
 
 typedef struct {
