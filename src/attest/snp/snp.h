@@ -3,18 +3,35 @@
  *     0x000  4    version: 2, 3, 4 (read as 3) or 5
  *     0x004  4    guest SVN
  *     0x008  8    guest policy: bits below
- *     0x010  16   family id             0x020  16   image id
- *     0x030  4    VMPL, 0 to 3          0x034  4    signature algorithm: 1, ECDSA P-384 with
- * SHA-384 0x038  8    current TCB           0x040  8    platform info: bits below 0x048  4    bit 0
- * author key, bit 1 chip key masked, bits 4:2 signing key 0x04c  4    zero 0x050  64   report data
- * 0x090  48   measurement (launch digest) 0x0c0  32   host data             0x0e0  48   id key
- * digest 0x110  48   author key digest     0x140  32   report id 0x160  32   report id of the
- * migration agent 0x180  8    reported TCB 0x188  3    CPUID family, model, stepping (from version
- * 3; else zero) 0x18b  21   zero 0x1a0  64   chip id; zero: masked.  From Turin on its first 8
- * bytes 0x1e0  8    committed TCB 0x1e8  3    current firmware: build, minor, major; 1 zero 0x1ec
- * 3    committed firmware: the same; 1 zero 0x1f0  8    launch TCB 0x1f8  8    launch mitigation
- * vector (from version 5; else zero) 0x200  8    current mitigation vector (the same) 0x208  152
- * zero 0x2a0  72   signature r, little-endian; 0x2e8 72 s; 0x330 368 zero
+ *     0x010  16   family id
+ *     0x020  16   image id
+ *     0x030  4    VMPL, 0 to 3
+ *     0x034  4    signature algorithm: 1, ECDSA P-384 with SHA-384
+ *     0x038  8    current TCB
+ *     0x040  8    platform info: bits below
+ *     0x048  4    bit 0 author key, bit 1 chip key masked, bits 4:2 signing key
+ *     0x04c  4    zero
+ *     0x050  64   report data
+ *     0x090  48   measurement (launch digest)
+ *     0x0c0  32   host data
+ *     0x0e0  48   id key digest
+ *     0x110  48   author key digest
+ *     0x140  32   report id
+ *     0x160  32   report id of the migration agent
+ *     0x180  8    reported TCB
+ *     0x188  3    CPUID family, model, stepping (from version 3; else zero)
+ *     0x18b  21   zero
+ *     0x1a0  64   chip id; zero: masked.  From Turin on its first 8 bytes
+ *     0x1e0  8    committed TCB
+ *     0x1e8  4    current firmware: build, minor, major, zero
+ *     0x1ec  4    committed firmware: the same
+ *     0x1f0  8    launch TCB
+ *     0x1f8  8    launch mitigation vector (from version 5; else zero)
+ *     0x200  8    current mitigation vector (the same)
+ *     0x208  152  zero
+ *     0x2a0  72   signature r, little-endian
+ *     0x2e8  72   signature s, little-endian
+ *     0x330  368  zero
  *
  * The signature is over bytes 0x000 to 0x29f.  Integers are little-endian.
  * Source: AMD 56860, section 7.3, ATTESTATION_REPORT, and section 4.3, guest policy. */
@@ -125,8 +142,8 @@ typedef struct {
 } bl_snp_certs;
 /* Reads the certificate table that a host hands to its guest: entries of GUID, u32 offset, u32
  * length, ended by a GUID of zeros.  Other GUIDs are skipped; a name twice is refused.  Spans
- * borrow from `table`.  Errors: FORMAT, LIMIT Source: AMD 56421, section 4.1.8.1, SNP Extended
- * Guest Request. */
+ * borrow from `table`.  Errors: FORMAT, LIMIT
+ * Source: AMD 56421, section 4.1.8.1, SNP Extended Guest Request. */
 BLIND_MUST_USE blind_code bl_snp_cert_table_parse(blind_span table, bl_snp_certs *out,
                                                   blind_error *err);
 /* Parts `ark`, `ask`, `vcek`, `vlek`, `crl`, and `cert_table` for those that are not there.  The
