@@ -3,7 +3,7 @@
 
     verify_peers.py PROGRAM [--rounds 3] [--runs 25] [--markdown FILE] [TEE...]
 
-The peers (bench/peers) come from crates.io and the Go module proxy by their ordinary clients, built into
+The peers (bench/peers) come from Rust's and Go's registries by their ordinary clients, built into
 build/peers; one that cannot be built is named and left out.  Every process is pinned to one core, verifies
 every accepted case RUNS times after once that is not counted, and takes turns with the others.  A figure is
 processor time of the process, the median over the cases that both accept, of medians over the rounds; memory is the most the process held.
