@@ -32,6 +32,9 @@ static const char *const ids[] = {
     "snp-openanolis-turin-v5",
     "snp-trustee-milan-v3-vlek-vmpl0",
     "snp-virtee-milan-v2-forged-root",
+    "tpm-gce-cos-85-nonce9009-sha256",
+    "tpm-gce-cos-85-nonce9009-sha256-log-dropped",
+    "tpm-safeboot-t490-flip-sig",
 };
 
 TEST(recorded_evidence_reads_as_recorded)
