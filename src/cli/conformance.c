@@ -156,6 +156,10 @@ static blind_code judge_all(bl_args *args, const char *dir, const json_t *index,
         bl_judgement  judged;
         if (tee && strcmp(tee, text_of(one, "tee")) != 0)
             continue;
+        if (strcmp(text_of(one, "expect"), "ok") != 0 &&
+            strcmp(text_of(one, "expect"), "reject") != 0)
+            return blind_fail(err, BLIND_INPUT, STAGE,
+                              "case '%.80s' expects neither 'ok' nor 'reject'", text_of(one, "id"));
         blind_code code = verifier ? ask_verifier(verifier, dir, one, &judged, err)
                                    : bl_case_judge(dir, one, &judged, err);
         if (code != BLIND_OK)

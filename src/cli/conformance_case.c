@@ -245,8 +245,8 @@ static const char *first_difference(const json_t *one, const json_t *claims)
         strcmp(report_data, text_of(claims, "report_data") ? text_of(claims, "report_data") : "") !=
             0)
         return "report_data";
-    if (text_of(one, "tcb_status") && text_of(claims, "tcb_status") &&
-        !same_status(text_of(one, "tcb_status"), text_of(claims, "tcb_status")))
+    const char *want = text_of(one, "tcb_status"), *found = text_of(claims, "tcb_status");
+    if (want && (!found || !same_status(want, found)))
         return "tcb_status";
     json_object_foreach(measurements, key, value) if (value_differs(claims, key, value)) return key;
     json_object_foreach(json_object_get(measurements, "pcrs"), key, value)

@@ -107,8 +107,7 @@ typedef struct {
     size_t hwid_size; /* bytes of the chip id that certificates name */
 } bl_snp_product;
 
-/* By its place in the table, NULL past the end; by its own name, or NULL. */
-const bl_snp_product *bl_snp_product_at(size_t i);
+/* By its own name, or NULL. */
 const bl_snp_product *bl_snp_product_named(const char *name);
 /* By the CPUID of a report; NULL when it has none or names another line. */
 const bl_snp_product *bl_snp_product_of_report(const bl_snp_report *report);

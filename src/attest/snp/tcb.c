@@ -34,11 +34,6 @@ static const bl_snp_product products[] = {
       .hwid_size = 8 },
 };
 
-const bl_snp_product *bl_snp_product_at(size_t i)
-{
-    return i < BL_LEN(products) ? &products[i] : NULL;
-}
-
 const bl_snp_product *bl_snp_product_named(const char *name)
 {
     for (size_t i = 0; i < BL_LEN(products); i++)

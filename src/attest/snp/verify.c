@@ -91,15 +91,6 @@ static void judge_signer(verification *v)
     bl_find(v->out, "signing key", strcmp(want, found) == 0, BLIND_CHAIN, want, found, REPORT);
 }
 
-static bool model_is(const bl_snp_product *p, const bl_snp_report *r)
-{
-    for (size_t i = 0; i < BL_LEN(p->models); i++)
-        if (r->family == p->family && r->model >= p->models[i].first &&
-            r->model <= p->models[i].last)
-            return true;
-    return false;
-}
-
 /* Which layout the TCB has hangs on this.  Reports of version 2 know no CPUID, and no Turin. */
 static void judge_product(verification *v)
 {
@@ -110,7 +101,7 @@ static void judge_product(verification *v)
     if (code == BLIND_OK && !r->has_cpuid && p->fmc)
         code = blind_fail(&err, BLIND_CHAIN, "snp.product",
                           "a report of version 2, which %s does not make", p->name);
-    if (code == BLIND_OK && r->has_cpuid && !model_is(p, r))
+    if (code == BLIND_OK && r->has_cpuid && bl_snp_product_of_report(r) != p)
         code = blind_fail(&err, BLIND_CHAIN, "snp.product",
                           "CPUID family %02x model %02x, which is no %s", r->family, r->model,
                           p->name);
