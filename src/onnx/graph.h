@@ -121,6 +121,8 @@ int bl_dtype_of_onnx(int64_t onnx_type);
 /* Sets rank, dims and len; false when the size in bytes overflows. */
 bool   bl_tensor_shape(bl_tensor *t, int rank, const int64_t *dim);
 size_t bl_tensor_size(const bl_tensor *t); /* bytes */
+size_t bl_element_size(blind_dtype dtype); /* bytes; a string is a blind_span */
+size_t bl_element_align(blind_dtype dtype);
 
 /* A new value with that name; -1 when out of memory. */
 int32_t bl_graph_value(bl_graph *g, bl_arena *arena, const char *name);

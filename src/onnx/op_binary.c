@@ -159,7 +159,7 @@ static blind_code infer_binary(bl_build *b, bl_node *n, const char *operation, b
 
 static bool has_zero(const bl_tensor *t)
 {
-    size_t size = blind_dtype_size(t->dtype);
+    size_t size = bl_element_size(t->dtype);
     for (size_t i = 0; i < t->len; i++) {
         const char *at = (const char *)t->data + i * size;
         bool        zero = true;
@@ -179,8 +179,8 @@ static blind_code compute(const bl_exec *x, const bl_node *n, const binary *p, c
     if (p->divides && has_zero(b))
         return bl_run_fail(x, n, "division by zero");
     if (p->row) {
-        size_t size = blind_dtype_size(a->dtype);
-        bl_walk_rows(&p->w, p->row, out->data, blind_dtype_size(out->dtype), a->data, size, b->data,
+        size_t size = bl_element_size(a->dtype);
+        bl_walk_rows(&p->w, p->row, out->data, bl_element_size(out->dtype), a->data, size, b->data,
                      size);
         return BLIND_OK;
     }
@@ -293,7 +293,7 @@ blind_code bl_op_where_infer(bl_build *b, bl_node *n)
     BL_TRY(bl_set_out(b, n, 0, out.dtype, out.rank, out.dim));
     BL_TRY(bl_params(b, n, sizeof *p, &p));
     bl_walk_init(&p->w, &out, in, 3);
-    p->size = blind_dtype_size(out.dtype);
+    p->size = bl_element_size(out.dtype);
     return BLIND_OK;
 }
 

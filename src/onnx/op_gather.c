@@ -58,7 +58,7 @@ blind_code bl_op_gather_run(const bl_exec *x, const bl_node *n)
     const bl_tensor *in = bl_arg(x, n, 0), *indices = bl_arg(x, n, 1);
     bl_tensor       *out = bl_result(x, n, 0);
     size_t           outer = bl_dims(in, 0, axis);
-    size_t           size = bl_dims(in, axis + 1, in->rank) * blind_dtype_size(in->dtype);
+    size_t           size = bl_dims(in, axis + 1, in->rank) * bl_element_size(in->dtype);
     int64_t          rows = in->dim[axis], at;
     for (size_t i = 0; i < indices->len; i++) {
         if (!index_at(indices, i, rows, &at))
@@ -107,7 +107,7 @@ blind_code bl_op_gather_elements_run(const bl_exec *x, const bl_node *n)
     int              axis = *(const int *)n->params;
     const bl_tensor *in = bl_arg(x, n, 0), *indices = bl_arg(x, n, 1);
     bl_tensor       *out = bl_result(x, n, 0);
-    size_t           size = blind_dtype_size(in->dtype);
+    size_t           size = bl_element_size(in->dtype);
     int64_t          at;
     for (size_t i = 0; i < indices->len; i++) {
         if (!index_at(indices, i, in->dim[axis], &at))
@@ -157,7 +157,7 @@ blind_code bl_op_scatter_elements_run(const bl_exec *x, const bl_node *n)
     int              axis = *(const int *)n->params;
     const bl_tensor *indices = bl_arg(x, n, 1), *updates = bl_arg(x, n, 2);
     bl_tensor       *out = bl_result(x, n, 0);
-    size_t           size = blind_dtype_size(out->dtype);
+    size_t           size = bl_element_size(out->dtype);
     int64_t          at;
     start_from_input(x, n);
     for (size_t i = 0; i < indices->len; i++) {
@@ -207,7 +207,7 @@ blind_code bl_op_gather_nd_run(const bl_exec *x, const bl_node *n)
     const bl_tensor *in = bl_arg(x, n, 0), *indices = bl_arg(x, n, 1);
     bl_tensor       *out = bl_result(x, n, 0);
     int              width = (int)indices->dim[indices->rank - 1];
-    size_t           element = blind_dtype_size(in->dtype), from;
+    size_t           element = bl_element_size(in->dtype), from;
     size_t           size = bl_dims(in, width, in->rank) * element;
     for (size_t i = 0; size && i < out->len * element / size; i++) {
         if (!slice_at(in, indices, i, width, &from))
@@ -238,7 +238,7 @@ blind_code bl_op_scatter_nd_run(const bl_exec *x, const bl_node *n)
     const bl_tensor *indices = bl_arg(x, n, 1), *updates = bl_arg(x, n, 2);
     bl_tensor       *out = bl_result(x, n, 0);
     int              width = (int)indices->dim[indices->rank - 1];
-    size_t           element = blind_dtype_size(out->dtype), to;
+    size_t           element = bl_element_size(out->dtype), to;
     size_t           size = bl_dims(out, width, out->rank) * element;
     start_from_input(x, n);
     for (size_t i = 0; size && i < updates->len * element / size; i++) {

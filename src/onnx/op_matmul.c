@@ -272,8 +272,8 @@ static void multiply_plain(const bl_matmul *m, const bl_tensor *a, const bl_tens
             }
             size_t at = at_out + r * m->out_row + c;
             if (integer)
-                memcpy((char *)out->data + at * blind_dtype_size(out->dtype), &whole,
-                       blind_dtype_size(out->dtype));
+                memcpy((char *)out->data + at * bl_element_size(out->dtype), &whole,
+                       bl_element_size(out->dtype));
             else
                 bl_tensor_set_number(out, at, sum * (double)m->alpha);
         }

@@ -23,7 +23,7 @@ static void dense_strides(const bl_tensor *t, ptrdiff_t *stride)
 
 static void start_view(bl_copy *c, const bl_tensor *out)
 {
-    c->element_size = blind_dtype_size(out->dtype);
+    c->element_size = bl_element_size(out->dtype);
     c->rank = out->rank;
     for (int i = 0; i < out->rank; i++)
         c->shape[i] = (size_t)out->dim[i];
@@ -135,7 +135,7 @@ blind_code bl_op_slice_infer(bl_build *b, bl_node *n)
         int     axis = (int)(axes[i] < 0 ? axes[i] + x->rank : axes[i]);
         int64_t pace = n_step ? step[i] : 1;
         BL_TRY(slice_axis(b, n, x->dim[axis], start[i], end[i], pace, &first, &dim[axis]));
-        p->from += stride[axis] * (ptrdiff_t)first * (ptrdiff_t)blind_dtype_size(x->dtype);
+        p->from += stride[axis] * (ptrdiff_t)first * (ptrdiff_t)bl_element_size(x->dtype);
         stride[axis] = dim[axis] > 1 ? stride[axis] * (ptrdiff_t)pace : stride[axis];
     }
     BL_TRY(bl_set_out(b, n, 0, x->dtype, x->rank, dim));
@@ -173,7 +173,7 @@ blind_code bl_op_expand_infer(bl_build *b, bl_node *n)
     if (out.len == x->len)
         bl_set_view(b, n, 0, 0);
     bl_walk_init(&w, &out, in, 1);
-    p->element_size = blind_dtype_size(out.dtype);
+    p->element_size = bl_element_size(out.dtype);
     p->rank = w.rank;
     for (int i = 0; i < w.rank; i++) {
         p->shape[i] = w.shape[i];
@@ -228,7 +228,7 @@ blind_code bl_op_concat_run(const bl_exec *x, const bl_node *n)
 {
     int        axis = *(const int *)n->params;
     bl_tensor *out = bl_result(x, n, 0);
-    size_t     outer = bl_dims(out, 0, axis), element = blind_dtype_size(out->dtype);
+    size_t     outer = bl_dims(out, 0, axis), element = bl_element_size(out->dtype);
     size_t     step = bl_dims(out, axis, out->rank) * element, at = 0;
     for (int i = 0; i < n->n_in; i++) {
         const bl_tensor *t = bl_arg(x, n, i);
@@ -269,7 +269,7 @@ blind_code bl_op_split_infer(bl_build *b, bl_node *n)
     BL_TRY(bl_params(b, n, (size_t)n->n_out * sizeof *sizes, &sizes));
     BL_TRY(split_sizes(b, n, x.dim[axis], sizes));
     memcpy(dim, x.dim, sizeof dim);
-    size_t inner = bl_dims(&x, axis + 1, x.rank) * blind_dtype_size(x.dtype), at = 0;
+    size_t inner = bl_dims(&x, axis + 1, x.rank) * bl_element_size(x.dtype), at = 0;
     for (int i = 0; i < n->n_out; i++) {
         dim[axis] = sizes[i];
         BL_TRY(bl_set_out(b, n, i, x.dtype, x.rank, dim));
@@ -286,7 +286,7 @@ blind_code bl_op_split_run(const bl_exec *x, const bl_node *n)
 {
     int              axis = *(const int *)n->params;
     const bl_tensor *in = bl_arg(x, n, 0);
-    size_t           outer = bl_dims(in, 0, axis), element = blind_dtype_size(in->dtype);
+    size_t           outer = bl_dims(in, 0, axis), element = bl_element_size(in->dtype);
     size_t           step = bl_dims(in, axis, in->rank) * element, at = 0;
     for (int i = 0; i < n->n_out; i++) {
         bl_tensor *t = bl_result(x, n, i);
@@ -380,7 +380,7 @@ static blind_code look_up(const bl_exec *x, const bl_node *n, const char *value)
         memcpy(out->data, in->data, bl_tensor_size(out));
     else if (out->len)
         fill(n->params, in, out, 0, in->len ? in->data : NULL, out->data, value,
-             blind_dtype_size(out->dtype));
+             bl_element_size(out->dtype));
     return BLIND_OK;
 }
 

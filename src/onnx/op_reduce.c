@@ -284,8 +284,9 @@ blind_code bl_op_cumsum_infer(bl_build *b, bl_node *n)
     const bl_tensor *x = bl_in(b, n, 0);
     double           axis;
     int             *p;
+    BL_TRY(bl_need_value(b, n, 1));
     if (!bl_const_number(b, n, 1, &axis) || x->dtype >= BLIND_BOOL)
-        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "an axis that depends on values, or %s",
+        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "an axis that is no number, or %s",
                           blind_dtype_name(x->dtype));
     BL_TRY(bl_params(b, n, sizeof *p, &p));
     BL_TRY(bl_axis(b, n, (int64_t)axis, x->rank, p));

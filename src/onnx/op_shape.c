@@ -224,7 +224,7 @@ blind_code bl_op_constant_of_shape_run(const bl_exec *x, const bl_node *n)
 {
     const bl_attr *a = bl_attr_find(n, "value");
     bl_tensor     *out = bl_result(x, n, 0);
-    size_t         size = blind_dtype_size(out->dtype);
+    size_t         size = bl_element_size(out->dtype);
     for (size_t i = 0; i < out->len; i++) {
         if (a)
             memcpy((char *)out->data + i * size, a->t.data, size);
@@ -238,8 +238,10 @@ blind_code bl_op_range_infer(bl_build *b, bl_node *n)
 {
     double v[3];
     for (int i = 0; i < 3; i++)
+        BL_TRY(bl_need_value(b, n, i));
+    for (int i = 0; i < 3; i++)
         if (!bl_const_number(b, n, i, &v[i]))
-            return bl_op_fail(b, n, BLIND_UNSUPPORTED, "input %d depends on values", i);
+            return bl_op_fail(b, n, BLIND_INPUT, "input %d is no number", i);
     double len = v[2] == 0 ? -1 : ceil((v[1] - v[0]) / v[2]);
     if (v[2] == 0 || !(len < (double)(1u << 30)))
         return bl_op_fail(b, n, BLIND_INPUT, "a range without end");

@@ -263,9 +263,9 @@ blind_code bl_op_clip_run(const bl_exec *x, const bl_node *n)
         else if (v == low)
             bl_tensor_set_number(out, i, low);
         else /* unchanged, to the bit */
-            memmove((char *)out->data + i * blind_dtype_size(out->dtype),
-                    (const char *)in->data + i * blind_dtype_size(out->dtype),
-                    blind_dtype_size(out->dtype));
+            memmove((char *)out->data + i * bl_element_size(out->dtype),
+                    (const char *)in->data + i * bl_element_size(out->dtype),
+                    bl_element_size(out->dtype));
     }
     return BLIND_OK;
 }
@@ -357,7 +357,7 @@ static bool is_float(blind_dtype dtype)
 /* Integers keep their low bits when they are narrowed; the bits of one sign-extended. */
 static uint64_t integer_at(const bl_tensor *t, size_t i)
 {
-    size_t   size = blind_dtype_size(t->dtype);
+    size_t   size = bl_element_size(t->dtype);
     uint64_t value = 0;
     memcpy(&value, (const char *)t->data + i * size, size);
     bool is_signed = t->dtype == BLIND_I8 || t->dtype == BLIND_I16 || t->dtype == BLIND_I32;
@@ -370,7 +370,7 @@ blind_code bl_op_cast_run(const bl_exec *x, const bl_node *n)
 {
     const bl_tensor *in = bl_arg(x, n, 0);
     bl_tensor       *out = bl_result(x, n, 0);
-    size_t           size = blind_dtype_size(out->dtype);
+    size_t           size = bl_element_size(out->dtype);
     for (size_t i = 0; i < out->len; i++) {
         if (is_float(in->dtype) || is_float(out->dtype)) {
             save(out, i, load(in, i));

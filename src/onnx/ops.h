@@ -24,6 +24,7 @@ typedef struct {
     size_t            folded;  /* bytes of constants computed so far */
     bool              plain;   /* no fusion */
     bool              opening; /* input shapes are not known: only constants are folded */
+    int               later;   /* the input that bl_need_value asked for in vain */
     blind_error      *err;
 } bl_build;
 
@@ -91,7 +92,14 @@ const char    *bl_attr_str(const bl_node *n, const char *name, const char *other
 BLIND_MUST_USE blind_code bl_attr_ints(bl_build *b, const bl_node *n, const char *name,
                                        int64_t *out, size_t max, size_t *len);
 
-/* The integers of a constant input of one axis or none.  UNSUPPORTED when it is not constant. */
+/* What infer returns when the shape of an output depends on a value that is not known yet: the plan
+ * is cut before this node, and its infer is asked again when the run has computed the value. */
+#define BL_LATER BLIND_AGAIN
+/* OK when the value of input i is known or the input is left out, else BL_LATER.  An operator whose
+ * output takes its shape from data (NonZero, Unique) asks this first, then reads the data of the
+ * input, which may lie unaligned, sets the shape, and fills the output in `run`. */
+BLIND_MUST_USE blind_code bl_need_value(bl_build *b, const bl_node *n, int i);
+/* The integers of a constant input of one axis or none; BL_LATER when it is not known yet. */
 BLIND_MUST_USE blind_code bl_const_ints(bl_build *b, const bl_node *n, int i, int64_t *out,
                                         size_t max, size_t *len);
 /* The single number of a constant input, of any numeric type. */

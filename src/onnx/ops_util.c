@@ -92,7 +92,7 @@ blind_code bl_align_value(bl_build *b, int32_t v)
     size_t     size = bl_tensor_size(t);
     bool       shared = (size_t)v < b->origin->n_values && b->origin->values[v].constant;
     if (!b->graph->values[v].constant || size == 0 ||
-        (uintptr_t)t->data % blind_dtype_size(t->dtype) == 0)
+        (uintptr_t)t->data % bl_element_align(t->dtype) == 0)
         return BLIND_OK;
     void *copy = bl_arena_alloc(shared ? b->origin_arena : b->arena, size);
     if (!copy)
@@ -161,6 +161,14 @@ blind_code bl_attr_ints(bl_build *b, const bl_node *n, const char *name, int64_t
     return BLIND_OK;
 }
 
+blind_code bl_need_value(bl_build *b, const bl_node *n, int i)
+{
+    if (!bl_has_in(n, i) || bl_is_const(b, n, i))
+        return BLIND_OK;
+    b->later = i;
+    return BL_LATER;
+}
+
 blind_code bl_const_ints(bl_build *b, const bl_node *n, int i, int64_t *out, size_t max,
                          size_t *len)
 {
@@ -168,9 +176,7 @@ blind_code bl_const_ints(bl_build *b, const bl_node *n, int i, int64_t *out, siz
     *len = 0;
     if (!t)
         return BLIND_OK;
-    if (!bl_is_const(b, n, i))
-        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "input %d depends on values, not only on shapes",
-                          i);
+    BL_TRY(bl_need_value(b, n, i));
     if (t->rank > 1 || t->len > max || (t->dtype != BLIND_I64 && t->dtype != BLIND_I32))
         return bl_op_fail(b, n, BLIND_INPUT, "input %d is no list of at most %zu integers", i, max);
     for (size_t j = 0; j < t->len; j++) {

@@ -31,7 +31,7 @@ int bl_dtype_of_onnx(int64_t onnx_type)
 
 bool bl_tensor_shape(bl_tensor *t, int rank, const int64_t *dim)
 {
-    size_t len = 1, bytes, element = blind_dtype_size(t->dtype);
+    size_t len = 1, bytes, element = bl_element_size(t->dtype);
     t->rank = rank;
     bool zero = false;
     for (int i = 0; i < rank; i++) {
@@ -42,7 +42,7 @@ bool bl_tensor_shape(bl_tensor *t, int rank, const int64_t *dim)
         if (dim[i] && !bl_mul(len, (size_t)dim[i], &len))
             return false;
     }
-    if (!bl_mul(len, element ? element : 8, &bytes) || bytes > (size_t)1 << 46)
+    if (!bl_mul(len, element, &bytes) || bytes > (size_t)1 << 46)
         return false;
     t->len = zero ? 0 : len;
     return true;
@@ -50,7 +50,17 @@ bool bl_tensor_shape(bl_tensor *t, int rank, const int64_t *dim)
 
 size_t bl_tensor_size(const bl_tensor *t)
 {
-    return t->len * blind_dtype_size(t->dtype);
+    return t->len * bl_element_size(t->dtype);
+}
+
+size_t bl_element_size(blind_dtype dtype)
+{
+    return dtype == BLIND_STRING ? sizeof(blind_span) : blind_dtype_size(dtype);
+}
+
+size_t bl_element_align(blind_dtype dtype)
+{
+    return dtype == BLIND_STRING ? _Alignof(blind_span) : blind_dtype_size(dtype);
 }
 
 typedef struct {

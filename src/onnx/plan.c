@@ -111,7 +111,12 @@ blind_code bl_plan_fold(bl_build *b)
         for (int k = 0; k < n->op->min_in; k++)
             if (!bl_has_in(n, k))
                 return bl_op_fail(b, n, BLIND_INPUT, "input %d is missing", k);
-        BL_TRY(n->op->infer(b, n));
+        blind_code code = n->op->infer(b, n);
+        if (code == BL_LATER)
+            return bl_op_fail(b, n, BLIND_UNSUPPORTED,
+                              "input %d depends on values, not only on shapes", b->later);
+        if (code != BLIND_OK)
+            return code;
         if (constant && !n->dead && !shape_only && n->op->run && !(n->op->flags & BL_OP_NO_FOLD))
             BL_TRY(fold_node(b, n, derived));
     }

@@ -212,7 +212,7 @@ static blind_code set_inputs(bl_onnx_run *run, const bl_tensor *inputs, blind_er
         bl_tensor *t = &run->tensors[m->input_values[i]];
         size_t     size = bl_tensor_size(&inputs[i]);
         t->data = size ? inputs[i].data : run->memory; /* never NULL */
-        if (size && (uintptr_t)t->data % blind_dtype_size(t->dtype) != 0) {
+        if (size && (uintptr_t)t->data % bl_element_align(t->dtype) != 0) {
             run->copies[i] = malloc(size);
             if (!run->copies[i])
                 return blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for an input");
