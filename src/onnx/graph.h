@@ -63,7 +63,8 @@ typedef struct {
     bl_tensor   t;
     int64_t    *ints;
     float      *floats;
-    size_t      len; /* of ints or floats */
+    blind_span *strings;
+    size_t      len; /* of ints, floats or strings */
 } bl_attr;
 
 typedef struct bl_op bl_op;

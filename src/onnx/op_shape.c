@@ -190,6 +190,18 @@ static blind_code constant_list(bl_build *b, bl_node *n, const bl_attr *a)
     return BLIND_OK;
 }
 
+static blind_code constant_strings(bl_build *b, bl_node *n, const bl_attr *a)
+{
+    int64_t    len = (int64_t)a->len;
+    blind_span one = bl_span_str(a->s);
+    BL_TRY(bl_set_out(b, n, 0, BLIND_STRING, a->strings ? 1 : 0, &len));
+    BL_TRY(constant_out(b, n, false));
+    if (bl_out(b, n, 0)->len)
+        memcpy(bl_out(b, n, 0)->data, a->strings ? a->strings : &one,
+               bl_tensor_size(bl_out(b, n, 0)));
+    return BLIND_OK;
+}
+
 blind_code bl_op_constant_infer(bl_build *b, bl_node *n)
 {
     const bl_attr *a = bl_attr_find(n, "value");
@@ -206,6 +218,8 @@ blind_code bl_op_constant_infer(bl_build *b, bl_node *n)
     for (size_t i = 0; i < BL_LEN(names); i++)
         if ((a = bl_attr_find(n, names[i])))
             return constant_list(b, n, a);
+    if ((a = bl_attr_find(n, "value_string")) || (a = bl_attr_find(n, "value_strings")))
+        return constant_strings(b, n, a);
     return bl_op_fail(b, n, BLIND_UNSUPPORTED, "a constant of another kind");
 }
 

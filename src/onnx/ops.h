@@ -34,6 +34,7 @@ typedef struct {
     const bl_kernels *kernels;
     bl_pool          *pool;
     void             *scratch;
+    bl_arena         *strings; /* of the run: see bl_string_room */
     blind_error      *err;
 } bl_exec;
 
@@ -157,6 +158,11 @@ static inline bl_tensor *bl_result(const bl_exec *x, const bl_node *n, int i)
 {
     return i < n->n_out && n->out[i] >= 0 ? &x->tensors[n->out[i]] : NULL;
 }
+
+/* Zeroed bytes for a string that this node makes: its output's element is a blind_span of them.  The
+ * elements of string inputs may be taken over as they are.  Errors: LIMIT */
+BLIND_MUST_USE blind_code bl_string_room(const bl_exec *x, const bl_node *n, size_t size,
+                                         char **out);
 
 blind_code bl_run_fail(const bl_exec *x, const bl_node *n, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -96,6 +96,16 @@ static blind_code read_scalars(parser *p, blind_span message, uint32_t number, b
     return BLIND_OK;
 }
 
+static blind_code read_strings(parser *p, blind_span message, bl_attr *a)
+{
+    bl_reader r = { .rest = message };
+    a->strings = bl_arena_array(p->arena, bl_wire_count(message, 9) + 1, sizeof *a->strings);
+    for (bl_field f; a->strings && bl_wire_next(&r, &f);)
+        if (f.number == 9)
+            a->strings[a->len++] = f.bytes;
+    return a->strings ? BLIND_OK : no_memory(p);
+}
+
 static blind_code read_attr(parser *p, blind_span message, bl_attr *a)
 {
     bl_reader r = { .rest = message };
@@ -143,6 +153,8 @@ static blind_code read_attr(parser *p, blind_span message, bl_attr *a)
         return malformed(p, "attribute");
     if (a->type == BL_ATTR_TENSOR && !has_tensor)
         return malformed(p, "attribute: a tensor without one");
+    if (a->type == BL_ATTR_STRINGS)
+        return read_strings(p, message, a);
     if (has_ints || a->type == BL_ATTR_INTS)
         return read_scalars(p, message, 8, a);
     if (has_floats || a->type == BL_ATTR_FLOATS)

@@ -176,15 +176,24 @@ static void convert(blind_span message, uint32_t number, size_t element, uint8_t
     }
 }
 
+/* The strings stay where they lie in the file. */
+static void read_strings(blind_span message, blind_span *to)
+{
+    bl_reader r = { .rest = message };
+    for (bl_field f; bl_wire_next(&r, &f);)
+        if (f.number == T_STRING)
+            *to++ = f.bytes;
+}
+
 static blind_code read_data(blind_span message, const fields *t, bl_arena *arena, bl_tensor *out,
                             blind_error *err)
 {
-    size_t element = blind_dtype_size(out->dtype);
+    size_t element = bl_element_size(out->dtype);
     if (t->external)
         return blind_fail(err, BLIND_UNSUPPORTED, "onnx.tensor",
                           "weights in another file (external data)");
-    if (out->dtype == BLIND_STRING)
-        return blind_fail(err, BLIND_UNSUPPORTED, "onnx.tensor", "a constant of strings");
+    if (out->dtype == BLIND_STRING && t->has_raw)
+        return blind_fail(err, BLIND_INPUT, "onnx.tensor", "strings as raw data");
     if (t->has_raw) {
         if (t->raw.size != out->len * element)
             return blind_fail(err, BLIND_INPUT, "onnx.tensor",
@@ -200,7 +209,9 @@ static blind_code read_data(blind_span message, const fields *t, bl_arena *arena
     uint8_t *data = bl_arena_array(arena, out->len ? out->len : 1, element);
     if (!data)
         return blind_fail(err, BLIND_MEMORY, "onnx.tensor", "no memory for a constant");
-    if (!t->has_raw)
+    if (out->dtype == BLIND_STRING)
+        read_strings(message, (blind_span *)(void *)data);
+    else if (!t->has_raw)
         convert(message, t->typed, element, data);
     out->data = data;
     return BLIND_OK;

@@ -65,6 +65,7 @@ static blind_code run_now(bl_build *b, bl_node *n)
                   .kernels = b->kernels,
                   .pool = NULL, /* a model may be opened while another one has the pool */
                   .scratch = scratch,
+                  .strings = b->arena,
                   .err = b->err };
     return n->op->run(&x, n);
 }

@@ -1,5 +1,6 @@
 /* Runs: the caller's inputs, one stretch of memory, and the nodes of a plan one after the other. */
 #include "onnx/plan.h"
+#include "onnx/strings.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -11,7 +12,8 @@ struct bl_onnx_run {
     uint8_t      *memory;
     blind_tensor *outputs;
     size_t     wiped;  /* bytes from the start of memory that hold no values, of a run that ended */
-    void     **copies; /* of inputs that lay unaligned; NULL else */
+    void     **copies; /* of inputs that lay unaligned, and spans of strings; NULL else */
+    bl_arena   strings;
     size_t     next;   /* node to run */
     blind_code failed; /* a run that failed stays failed */
 };
@@ -34,6 +36,7 @@ static void free_copies(bl_onnx_run *run)
         free(run->copies[i]);
         run->copies[i] = NULL;
     }
+    bl_arena_done(&run->strings);
 }
 
 void bl_run_destroy(bl_onnx_run *run)
@@ -91,10 +94,9 @@ static blind_code check_input(const bl_onnx_port *port, const blind_tensor *give
             return blind_fail(err, BLIND_INPUT, "onnx.input",
                               "input '%.80s' has %lld elements in axis %d, expected %lld",
                               port->name, (long long)given->shape[i], i, (long long)port->shape[i]);
-    if (given->dtype == BLIND_STRING)
-        return blind_fail(err, BLIND_UNSUPPORTED, "onnx.input", "input '%.80s' of strings",
-                          port->name);
-    if (!bl_tensor_shape(out, given->rank, given->shape) || given->size != bl_tensor_size(out))
+    if (!bl_tensor_shape(out, given->rank, given->shape) ||
+        (given->dtype == BLIND_STRING ? given->size / 4 < out->len
+                                      : given->size != bl_tensor_size(out)))
         return blind_fail(err, BLIND_INPUT, "onnx.input",
                           "input '%.80s' has %zu bytes, which its shape does not take", port->name,
                           given->size);
@@ -205,19 +207,33 @@ static blind_code run_alloc(bl_onnx *m, bl_plan *plan, bl_onnx_run **out, blind_
     return BLIND_OK;
 }
 
-static blind_code set_inputs(bl_onnx_run *run, const bl_tensor *inputs, blind_error *err)
+/* An input that cannot be used where it lies. */
+static blind_code copy_input(bl_onnx_run *run, size_t i, const bl_tensor *input,
+                             const blind_tensor *given, blind_error *err)
+{
+    size_t size = bl_tensor_size(input);
+    run->copies[i] = malloc(size + 1);
+    if (!run->copies[i])
+        return blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for an input");
+    if (input->dtype == BLIND_STRING)
+        return bl_strings_read(given, input->len, run->copies[i], err);
+    memcpy(run->copies[i], input->data, size);
+    return BLIND_OK;
+}
+
+static blind_code set_inputs(bl_onnx_run *run, const bl_tensor *inputs, const blind_tensor *given,
+                             size_t len, blind_error *err)
 {
     const bl_model *m = &run->model->model;
     for (size_t i = 0; i < m->n_inputs; i++) {
         bl_tensor *t = &run->tensors[m->input_values[i]];
         size_t     size = bl_tensor_size(&inputs[i]);
         t->data = size ? inputs[i].data : run->memory; /* never NULL */
-        if (size && (uintptr_t)t->data % bl_element_align(t->dtype) != 0) {
-            run->copies[i] = malloc(size);
-            if (!run->copies[i])
-                return blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for an input");
-            t->data = memcpy(run->copies[i], inputs[i].data, size);
-        }
+        if (t->dtype != BLIND_STRING &&
+            (size == 0 || (uintptr_t)t->data % bl_element_align(t->dtype) == 0))
+            continue;
+        BL_TRY(copy_input(run, i, &inputs[i], find_input(given, len, m->inputs[i].name), err));
+        t->data = run->copies[i];
     }
     return BLIND_OK;
 }
@@ -267,7 +283,7 @@ blind_code bl_onnx_run_new(bl_onnx *m, const blind_tensor *inputs, size_t len, b
     if (!run)
         code = run_alloc(m, plan, &run, err);
     if (code == BLIND_OK)
-        code = set_inputs(run, shapes, err);
+        code = set_inputs(run, shapes, inputs, len, err);
     if (code != BLIND_OK) {
         bl_run_destroy(run);
         return code;
@@ -276,6 +292,7 @@ blind_code bl_onnx_run_new(bl_onnx *m, const blind_tensor *inputs, size_t len, b
     set_outputs(run);
     run->next = 0;
     run->failed = BLIND_OK;
+    run->strings = (bl_arena){ .max = m->options.max_memory, .secret = true };
     plan->runs++;
     *out = run;
     return BLIND_OK;
@@ -290,6 +307,17 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Outputs of strings in the form they leave in. */
+static blind_code write_strings(bl_onnx_run *run, blind_error *err)
+{
+    const bl_model *m = &run->model->model;
+    for (size_t i = 0; i < m->n_outputs; i++)
+        if (run->outputs[i].dtype == BLIND_STRING && run->failed == BLIND_OK)
+            run->failed = bl_strings_write(&run->tensors[m->output_values[i]], &run->strings,
+                                           &run->outputs[i], err);
+    return run->failed;
+}
+
 blind_code bl_onnx_run_step(bl_onnx_run *run, uint64_t budget_ns, blind_error *err)
 {
     bl_onnx  *m = run->model;
@@ -298,6 +326,7 @@ blind_code bl_onnx_run_step(bl_onnx_run *run, uint64_t budget_ns, blind_error *e
                     .kernels = m->kernels,
                     .pool = m->options.pool,
                     .scratch = run->memory + run->plan->scratch_at,
+                    .strings = &run->strings,
                     .err = err };
     bool      timed = budget_ns || m->trace;
     uint64_t  start = timed ? now_ns() : 0, before = start;
@@ -319,7 +348,7 @@ blind_code bl_onnx_run_step(bl_onnx_run *run, uint64_t budget_ns, blind_error *e
         if (budget_ns && now - start >= budget_ns && run->next < g->n_nodes)
             return BLIND_AGAIN;
     }
-    return BLIND_OK;
+    return write_strings(run, err);
 }
 
 const blind_tensor *bl_onnx_run_output(const bl_onnx_run *run, size_t i)
