@@ -154,7 +154,8 @@ static const bl_option fetch_options[] = {
     { .name = "mirror",
       .kind = BL_TEXT,
       .arg = "URL",
-      .help = "an https server with the vendors' own paths, in place of theirs" },
+      .help = "an https server with the vendors' own paths, in place of theirs: the helper port of "
+              "'blind serve --collateral-dir' is one" },
     { .name = "ca",
       .kind = BL_FILE,
       .arg = "FILE",
@@ -189,6 +190,8 @@ const bl_command bl_command_collateral_fetch = {
                     .help = "a report (SNP) or quote (SGX, TDX) as the hardware gave it" } },
     .options = fetch_options,
     .examples = "blind collateral fetch report.bin --tee snp --product Milan\n"
+                "blind collateral fetch quote.bin --tee tdx --mirror https://HOST:50052 --ca "
+                "host_server.pem\n"
                 "blind collateral fetch quote.bin --tee tdx --out collateral",
     .run = run_fetch,
 };

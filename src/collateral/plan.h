@@ -14,8 +14,10 @@ typedef struct {
     /* The body becomes `part`; with `second` too it is a PEM list whose first certificate is the
      * one and whose second is the other. */
     const char *part, *second;
-    /* A header of the answer to keep, and the part it becomes; NULL: none. */
+    /* A header of the answer to keep, and the part it becomes; NULL: none, and a header without a
+     * part is kept for those who are served from the store. */
     const char *header, *header_part;
+    const char *type; /* the body's media type */
 } bl_need;
 
 typedef struct {
@@ -38,11 +40,31 @@ extern const bl_sources bl_sources_vendors;
 BLIND_MUST_USE blind_code bl_plan_for(const char *tee, blind_span evidence,
                                       const bl_sources *sources, bl_plan *out, blind_error *err);
 
-/* Rows of the table: one file each. */
+/* The other way round, for a mirror: the need whose address ends in this path and query.  Of `out`
+ * name, header and type are set.  Names are put together from what was understood, never copied
+ * from the path.  Errors: NOT_FOUND */
+BLIND_MUST_USE blind_code bl_need_at(blind_span path, blind_span query, bl_need *out,
+                                     blind_error *err);
+
+/* Rows of the tables: one file each. */
 blind_code bl_plan_snp(blind_span evidence, const bl_sources *sources, bl_plan *out,
                        blind_error *err);
 blind_code bl_plan_intel(blind_span evidence, const bl_sources *sources, bl_plan *out,
                          blind_error *err);
+bool       bl_need_at_snp(blind_span path, blind_span query, bl_need *out);
+bool       bl_need_at_intel(blind_span path, blind_span query, bl_need *out);
+
+/* Takes `word` off the front of `rest`; false where it does not begin so. */
+bool bl_take_word(blind_span *rest, const char *word);
+
+/* A query's value for a key: letters and digits, "" without. */
+typedef struct {
+    const char *key;
+    char        value[24];
+} bl_query_value;
+/* "a=1&b=2": false for a key that is not among `values` or comes twice, and for any value that is
+ * empty, too long or more than letters and digits. */
+bool bl_query_read(blind_span query, bl_query_value *values, size_t len);
 
 /* Adds a need; `path` begins with '/'. */
 BLIND_MUST_USE blind_code bl_plan_add(bl_plan *plan, const char *base, const char *path,

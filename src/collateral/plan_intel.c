@@ -2,6 +2,7 @@
  * Source: Intel SGX and TDX Provisioning Certification Service API, version 4. */
 #include "attest/intel/pck.h"
 #include "attest/intel/quote.h"
+#include "base/hex.h"
 #include "collateral/plan.h"
 #include "crypto/x509.h"
 
@@ -47,33 +48,117 @@ static blind_code read_quote(blind_span evidence, asked *out, blind_error *err)
     return BLIND_OK;
 }
 
+/* ---- names, as the plan and the mirror put them together ---- */
+
+static void name_tcb(const char *tee, const char *fmspc, bl_need *out)
+{
+    *out = (bl_need){ .part = "tcb_info",
+                      .header = "TCB-Info-Issuer-Chain",
+                      .header_part = "tcb_signing_chain",
+                      .type = "application/json" };
+    snprintf(out->name, sizeof out->name, "intel/%s/tcb-%s.json", tee, fmspc);
+}
+
+/* Its chain is TCB info's; other verifiers want it here too. */
+static void name_qe(const char *tee, bl_need *out)
+{
+    *out = (bl_need){ .part = "qe_identity",
+                      .header = "SGX-Enclave-Identity-Issuer-Chain",
+                      .type = "application/json" };
+    snprintf(out->name, sizeof out->name, "intel/%s/qe-identity.json", tee);
+}
+
+static void name_pck_crl(const char *ca, bl_need *out)
+{
+    *out = (bl_need){ .part = "pck_crl",
+                      .header = "SGX-PCK-CRL-Issuer-Chain",
+                      .header_part = "pck_crl_issuer_chain",
+                      .type = "application/pkix-crl" };
+    snprintf(out->name, sizeof out->name, "intel/pck-crl-%s.der", ca);
+}
+
+static const bl_need root_crl = { .part = "root_ca_crl",
+                                  .name = "intel/root-ca-crl.der",
+                                  .type = "application/pkix-crl" };
+
+/* ---- from evidence ---- */
+
 blind_code bl_plan_intel(blind_span evidence, const bl_sources *sources, bl_plan *out,
                          blind_error *err)
 {
-    asked a;
-    char  path[128];
+    asked   a;
+    bl_need need;
+    char    path[128];
     BL_TRY(read_quote(evidence, &a, err));
     const char *tee = a.tdx ? "tdx" : "sgx", *ca = a.platform ? "platform" : "processor";
 
-    bl_need tcb = { .part = "tcb_info",
-                    .header = "TCB-Info-Issuer-Chain",
-                    .header_part = "tcb_signing_chain" };
-    snprintf(tcb.name, sizeof tcb.name, "intel/%s/tcb-%s.json", tee, a.fmspc);
+    name_tcb(tee, a.fmspc, &need);
     snprintf(path, sizeof path, "/%s/certification/v4/tcb?fmspc=%s", tee, a.fmspc);
-    BL_TRY(bl_plan_add(out, sources->intel, path, &tcb, err));
+    BL_TRY(bl_plan_add(out, sources->intel, path, &need, err));
 
-    bl_need qe = { .part = "qe_identity" };
-    snprintf(qe.name, sizeof qe.name, "intel/%s/qe-identity.json", tee);
+    name_qe(tee, &need);
     snprintf(path, sizeof path, "/%s/certification/v4/qe/identity", tee);
-    BL_TRY(bl_plan_add(out, sources->intel, path, &qe, err));
+    BL_TRY(bl_plan_add(out, sources->intel, path, &need, err));
 
-    bl_need crl = { .part = "pck_crl",
-                    .header = "SGX-PCK-CRL-Issuer-Chain",
-                    .header_part = "pck_crl_issuer_chain" };
-    snprintf(crl.name, sizeof crl.name, "intel/pck-crl-%s.der", ca);
+    name_pck_crl(ca, &need);
     snprintf(path, sizeof path, "/sgx/certification/v4/pckcrl?ca=%s&encoding=der", ca);
-    BL_TRY(bl_plan_add(out, sources->intel, path, &crl, err));
+    BL_TRY(bl_plan_add(out, sources->intel, path, &need, err));
 
-    bl_need root = { .part = "root_ca_crl", .name = "intel/root-ca-crl.der" };
-    return bl_plan_add(out, sources->intel_root, "/IntelSGXRootCA.der", &root, err);
+    return bl_plan_add(out, sources->intel_root, "/IntelSGXRootCA.der", &root_crl, err);
+}
+
+/* ---- from a path ---- */
+
+/* `update` chooses between two editions of one document; the store has the standard one. */
+static bool is_standard(const bl_query_value *update)
+{
+    return !update->value[0] || strcmp(update->value, "standard") == 0;
+}
+
+static bool at_tcb(const char *tee, blind_span query, bl_need *out)
+{
+    bl_query_value values[] = { { .key = "fmspc" }, { .key = "update" } };
+    uint8_t        fmspc[6];
+    char           hex[13];
+    if (!bl_query_read(query, values, BL_LEN(values)) || !is_standard(&values[1]) ||
+        !bl_hex_decode(bl_span_str(values[0].value), fmspc, sizeof fmspc))
+        return false;
+    bl_hex_encode(bl_span(fmspc, sizeof fmspc), hex);
+    name_tcb(tee, hex, out);
+    return true;
+}
+
+static bool at_qe(const char *tee, blind_span query, bl_need *out)
+{
+    bl_query_value values[] = { { .key = "update" } };
+    if (!bl_query_read(query, values, BL_LEN(values)) || !is_standard(&values[0]))
+        return false;
+    name_qe(tee, out);
+    return true;
+}
+
+/* Intel's default is PEM; the store has DER. */
+static bool at_pck_crl(blind_span query, bl_need *out)
+{
+    bl_query_value values[] = { { .key = "ca" }, { .key = "encoding" } };
+    if (!bl_query_read(query, values, BL_LEN(values)) || strcmp(values[1].value, "der") != 0)
+        return false;
+    name_pck_crl(values[0].value, out);
+    return strcmp(values[0].value, "platform") == 0 || strcmp(values[0].value, "processor") == 0;
+}
+
+bool bl_need_at_intel(blind_span path, blind_span query, bl_need *out)
+{
+    *out = root_crl;
+    if (bl_span_equal(path, BL_LITERAL("/IntelSGXRootCA.der")))
+        return query.size == 0;
+    bool        tdx = bl_take_word(&path, "/tdx/certification/v4/");
+    const char *tee = tdx ? "tdx" : "sgx";
+    if (!tdx && !bl_take_word(&path, "/sgx/certification/v4/"))
+        return false;
+    if (bl_span_equal(path, BL_LITERAL("tcb")))
+        return at_tcb(tee, query, out);
+    if (bl_span_equal(path, BL_LITERAL("qe/identity")))
+        return at_qe(tee, query, out);
+    return !tdx && bl_span_equal(path, BL_LITERAL("pckcrl")) && at_pck_crl(query, out);
 }

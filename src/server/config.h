@@ -24,7 +24,8 @@
     X(tee, "tee", CHOICE, "auto|snp|tdx|sgx|nitro|tpm|sim", "", 0, 0, true,                        \
       "trusted execution environment; auto: the one found here, never sim, which protects nothing") \
     X(collateral_dir, "collateral-dir", DIR, "DIR", "", 0, 0, false,                               \
-      "send what 'blind collateral fetch' keeps there, so that clients need no network to verify") \
+      "send what 'blind collateral fetch' keeps there, so that clients need no network to "        \
+      "verify, and offer it on the helper port by the vendors' paths")                             \
     X(listen, "listen", TEXT, "HOST:PORT", "0.0.0.0:50051", 0, 0, false,                           \
       "attested port")                                                                             \
     X(helper_listen, "helper-listen", TEXT, "HOST:PORT", "0.0.0.0:50052", 0, 0, false,             \

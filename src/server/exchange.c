@@ -180,10 +180,13 @@ void bl_reply(bl_exchange *e, int status, const char *type, bl_buf *body, const 
     e->status = status;
     e->body_out = body->size;
     bl_http_write_status(&head, status);
-    bl_buf_add_str(&head, "Server: blind\r\nCache-Control: no-store\r\n");
+    bl_buf_add_str(&head, "Server: blind\r\n");
+    if (!fields || !strstr(fields, "Cache-Control: "))
+        bl_buf_add_str(&head, "Cache-Control: no-store\r\n");
     if (type)
         bl_http_write_field(&head, "Content-Type", type);
-    bl_http_write_number(&head, "Content-Length", body->size);
+    if (status != 304) /* its length would be that of the answer that is not sent */
+        bl_http_write_number(&head, "Content-Length", body->size);
     bl_http_write_number(&head, "X-Request-Id", e->id);
     if (status == 429 || status == 503)
         bl_http_write_number(&head, "Retry-After", 1);

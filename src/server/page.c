@@ -51,6 +51,10 @@ static const char meaning[] =
     "<li>That the model is right or harmless, or that the host keeps the service up.</li>\n"
     "</ul>\n</section>\n";
 
+static const char mirror[] =
+    "<p>Certificates and revocation lists of AMD and Intel are offered here by their own paths: "
+    "<code>blind collateral fetch --mirror</code> takes them, and they prove themselves.</p>\n";
+
 static const char downloads[] =
     "<p><a href=\"/evidence\">Evidence</a> (bound to the key, not to a session) &middot; "
     "<a href=\"/policy\">Policy as claimed</a> (for comparing, not for trusting) &middot; "
@@ -92,6 +96,8 @@ static void how(bl_buf *out, const bl_server *s)
                   "<pre>blind policy create --tee %s --binary ./blind &gt; policy.toml\n"
                   "blind verify https://HOST:%u --policy policy.toml%s</pre>\n",
                   s->config->tee, bl_listeners_port(s, BL_ON_ATTESTED), sim ? " --simulation" : "");
+    if (*s->config->collateral_dir)
+        bl_buf_add_str(out, mirror);
     bl_buf_add_str(out, downloads);
 }
 

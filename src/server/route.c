@@ -25,6 +25,8 @@
     BL_BODY_MODEL, bl_api_upload_begin, bl_api_upload_piece, bl_api_upload, bl_api_upload_done, NULL
 #define CLIENT              BL_BODY_SMALL, bl_api_client_begin, NULL, bl_api_client, NULL, NULL
 #define PLAIN(kind, finish) kind, NULL, NULL, finish, NULL, NULL
+#define COLLATERAL                                                                                 \
+    HELPER, 0, false, false, BL_BODY_NONE, NULL, NULL, bl_api_mirror, bl_api_mirror_done, NULL
 
 /* method, pattern, where, right, fenced, resolves, then the body and its handlers */
 const bl_route bl_routes[] = {
@@ -64,6 +66,16 @@ const bl_route bl_routes[] = {
     { "GET", "/evidence", HELPER, 0, false, false, PLAIN(BL_BODY_NONE, bl_api_evidence) },
     { "GET", "/policy", HELPER, 0, false, false, PLAIN(BL_BODY_NONE, bl_api_policy) },
     { "GET", "/csr", HELPER, 0, false, false, PLAIN(BL_BODY_NONE, bl_api_csr) },
+
+    /* AMD's and Intel's own paths */
+    { "GET", "/vcek/v1/{x}/{x}", COLLATERAL },
+    { "GET", "/vlek/v1/{x}/{x}", COLLATERAL },
+    { "GET", "/sgx/certification/v4/tcb", COLLATERAL },
+    { "GET", "/sgx/certification/v4/qe/identity", COLLATERAL },
+    { "GET", "/sgx/certification/v4/pckcrl", COLLATERAL },
+    { "GET", "/tdx/certification/v4/tcb", COLLATERAL },
+    { "GET", "/tdx/certification/v4/qe/identity", COLLATERAL },
+    { "GET", "/IntelSGXRootCA.der", COLLATERAL },
 };
 const size_t bl_route_count = BL_LEN(bl_routes);
 
@@ -79,6 +91,8 @@ static bool matches(const char *pattern, blind_span path, bl_route_params *param
             return false;
         char  *to = NULL;
         size_t size = 0;
+        if (strcmp(want, "{x}") == 0)
+            continue;
         if (strcmp(want, "{m}") == 0) {
             to = params->model;
             size = sizeof params->model;

@@ -19,7 +19,7 @@ typedef enum {
 
 typedef struct {
     const char  *method;
-    const char  *pattern; /* {m} a model's name, {v} its version */
+    const char  *pattern; /* {m} a model's name, {v} its version, {x} anything */
     unsigned     where;
     unsigned     right;    /* of bl_right, 0: none */
     bool         fenced;   /* needs an attested connection, where the listener is attested */
@@ -91,5 +91,8 @@ blind_code bl_api_page(bl_exchange *e, blind_error *err);
 blind_code bl_api_evidence(bl_exchange *e, blind_error *err);
 blind_code bl_api_policy(bl_exchange *e, blind_error *err);
 blind_code bl_api_csr(bl_exchange *e, blind_error *err);
+
+blind_code bl_api_mirror(bl_exchange *e, blind_error *err);
+void       bl_api_mirror_done(bl_exchange *e);
 
 #endif

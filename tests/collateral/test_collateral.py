@@ -6,6 +6,8 @@ import os
 import pathlib
 import struct
 import subprocess
+import time
+import urllib.parse
 
 import pytest
 
@@ -195,3 +197,92 @@ def test_recorded_evidence_is_verified_from_the_store(fetch, vendor, tmp_path):
     checks = {c["name"]: c for c in json.loads(done.stdout)["checks"]}
     assert checks["report signature"]["state"] == "proven", checks
     assert done.returncode == 10  # the list that was served is none: refused, not ignored
+
+
+# ---- our own server as the mirror ----
+
+@pytest.fixture
+def mirror(tmp_path):
+    """Starts `blind serve` over a store and returns the address of its helper port and its certificate."""
+    running = []
+
+    def start(store):
+        state, ports = tmp_path / "state", tmp_path / "ports.json"
+        log = open(tmp_path / "server.log", "wb")
+        process = subprocess.Popen(
+            [BLIND, "serve", "--tee", "sim", "--listen", "127.0.0.1:0", "--helper-listen", "127.0.0.1:0",
+             "--metrics-listen", "", "--state-dir", state, "--port-file", ports, "--collateral-dir", store,
+             "--drain-s", "1"], stdout=log, stderr=subprocess.STDOUT)
+        running.append(process)
+        deadline = time.monotonic() + 60
+        while not ports.exists():
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "server.log").read_text()
+            time.sleep(0.02)
+        return f"https://localhost:{json.loads(ports.read_text())['helper']}", state / "host_server.pem"
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(20)
+
+
+def fetch_from(url, ca, evidence, tee, store, *more):
+    return subprocess.run(
+        [BLIND, "collateral", "fetch", evidence, "--tee", tee, "--dir", store, "--mirror", url, "--ca", ca,
+         "--attempts", "1", *more], capture_output=True, text=True, timeout=60)
+
+
+def test_our_server_hands_on_what_its_store_holds(fetch, vendor, mirror, tmp_path):
+    assert fetch().returncode == 0
+    url, ca = mirror(tmp_path / "store")
+    evidence, mine = tmp_path / "report.bin", tmp_path / "mine"
+    done = fetch_from(url, ca, evidence, "snp", mine)
+    assert done.returncode == 0, done.stderr
+    assert words(done) == ["fetched"] * 3
+    for item in (tmp_path / "store").glob("snp/Milan/*[!n]"):  # bodies, without their notes
+        assert (mine / "snp/Milan" / item.name).read_bytes() == item.read_bytes()
+    assert words(fetch_from(url, ca, evidence, "snp", mine, "--refresh")) == ["unchanged"] * 3
+
+
+def test_our_server_has_no_more_than_its_store(fetch, mirror, tmp_path):
+    url, ca = mirror(tmp_path / "empty")
+    (tmp_path / "report.bin").write_bytes(report())
+    done = fetch_from(url, ca, tmp_path / "report.bin", "snp", tmp_path / "mine")
+    assert done.returncode == 1 and "404" in done.stderr
+    assert not list((tmp_path / "mine").glob("**/*.der"))
+
+
+INTEL = ["sgx-cmc-spr-2026", "tdx-gotdx-v5-2026"]
+
+
+@pytest.mark.skipif(not (VECTORS / "index.json").is_file(), reason="no recorded vectors")
+@pytest.mark.parametrize("name", INTEL)
+def test_a_recorded_quote_is_accepted_with_what_our_server_handed_on(vendor, mirror, tmp_path, name):
+    case = next(c for c in json.loads((VECTORS / "index.json").read_text()) if c["id"] == name)
+    tee, files = case["tee"], {k: (VECTORS / v).read_bytes() for k, v in case["files"].items()}
+    fmspc = json.loads(files["tcb_info"])["tcbInfo"]["fmspc"].lower()
+    crl_issuer = files["pck_crl_issuer_chain"]
+    ca = "platform" if "platform" in case["files"]["pck_crl_issuer_chain"] else "processor"
+    chain = urllib.parse.quote(files["tcb_signing_chain"], safe="")
+    vendor.answers = {
+        f"/{tee}/certification/v4/tcb?fmspc={fmspc}": ({"TCB-Info-Issuer-Chain": chain}, files["tcb_info"]),
+        f"/{tee}/certification/v4/qe/identity": ({"SGX-Enclave-Identity-Issuer-Chain": chain}, files["qe_identity"]),
+        f"/sgx/certification/v4/pckcrl?ca={ca}&encoding=der":
+            ({"SGX-PCK-CRL-Issuer-Chain": urllib.parse.quote(crl_issuer, safe="")}, files["pck_crl"]),
+        "/IntelSGXRootCA.der": ({}, files["root_ca_crl"])}
+    evidence = VECTORS / case["files"]["evidence"]
+    first = fetch_from(vendor.url, vendor.ca, evidence, tee, tmp_path / "store")
+    assert first.returncode == 0, first.stderr
+    url, trusted = mirror(tmp_path / "store")
+    second = fetch_from(url, trusted, evidence, tee, tmp_path / "mine")
+    assert second.returncode == 0, second.stderr
+    assert words(second) == ["fetched"] * 4
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'version = 1\nserver = "any"\ntees = ["{tee}"]\n[models]\nothers = "allow"\n[{tee}]\n'
+                      f'allow_tcb = ["{case["tcb_status"]}"]\n[[{tee}.reference]]\n'
+                      f'{"mrenclave" if tee == "sgx" else "mrtd"} = "any"\n')
+    done = subprocess.run(
+        [BLIND, "verify", evidence, "--tee", tee, "--collateral", tmp_path / "mine", "--policy", policy,
+         "--report-data", case["report_data_hex"], "--at", case["verify_at"]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ACCEPTED" in done.stdout

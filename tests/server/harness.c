@@ -165,6 +165,25 @@ static void read_code(test_answer *out)
     json_decref(root);
 }
 
+static void read_field(const bl_http_head *head, const char *name, char *out, size_t size)
+{
+    blind_span value = bl_http_field_get(head, name);
+    if (value.size)
+        snprintf(out, size, "%.*s", (int)value.size, (const char *)value.data);
+}
+
+static void read_head(const bl_http_head *head, test_answer *out)
+{
+    uint64_t n;
+    out->status = head->status;
+    out->closes = bl_http_field_has(head, "connection", "close");
+    if (bl_http_number(bl_http_field_get(head, "inference-header-content-length"), &n))
+        out->json_size = (int64_t)n;
+    read_field(head, "content-type", out->type, sizeof out->type);
+    read_field(head, "etag", out->tag, sizeof out->tag);
+    read_field(head, "tcb-info-issuer-chain", out->chain, sizeof out->chain);
+}
+
 void test_peer_read(test_peer *p, test_answer *out)
 {
     bl_http_parser parser;
@@ -175,14 +194,8 @@ void test_peer_read(test_peer *p, test_answer *out)
         size_t     used;
         blind_span body;
         CHECK(bl_http_parse(&parser, bl_buf_span(&p->in), &used, &event, &body, NULL) == BLIND_OK);
-        if (event == BL_HTTP_HEAD) {
-            uint64_t n;
-            out->status = parser.head.status;
-            out->closes = bl_http_field_has(&parser.head, "connection", "close");
-            if (bl_http_number(bl_http_field_get(&parser.head, "inference-header-content-length"),
-                               &n))
-                out->json_size = (int64_t)n;
-        }
+        if (event == BL_HTTP_HEAD)
+            read_head(&parser.head, out);
         if (event == BL_HTTP_BODY)
             bl_buf_add(&out->body, body);
         bl_buf_consume(&p->in, used);

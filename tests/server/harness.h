@@ -33,6 +33,8 @@ typedef struct {
     char    code[32];
     bl_buf  body;
     int64_t json_size;
+    char    type[64], tag[80]; /* Content-Type, ETag */
+    char    chain[256];        /* an issuer chain of Intel's answers */
 } test_answer;
 
 void test_peer_open(test_peer *p, uint16_t port);

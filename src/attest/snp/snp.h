@@ -128,6 +128,7 @@ typedef struct {
     bool    reserved;                 /* a byte that must be zero is not */
 } bl_snp_tcb;
 bl_snp_tcb bl_snp_tcb_of(const bl_snp_product *product, uint64_t raw);
+uint64_t   bl_snp_tcb_raw(const bl_snp_product *product, const bl_snp_tcb *tcb);
 
 /* Compares the reported TCB with the lowest levels that AMD's bulletins ask for: fills tcb_status,
  * tcb_found, advisories and tcb_current. */

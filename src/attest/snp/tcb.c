@@ -93,6 +93,17 @@ bl_snp_tcb bl_snp_tcb_of(const bl_snp_product *product, uint64_t raw)
     return tcb;
 }
 
+uint64_t bl_snp_tcb_raw(const bl_snp_product *product, const bl_snp_tcb *tcb)
+{
+    uint64_t raw = 0;
+    for (size_t i = 0; i < BL_SNP_COMPONENTS; i++) {
+        unsigned at = positions[product->fmc][i];
+        if (at != 255)
+            raw |= (uint64_t)tcb->level[i] << 8 * at;
+    }
+    return raw;
+}
+
 /* ---- floors ---- */
 
 static const char *const component_names[] = {
