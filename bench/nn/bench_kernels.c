@@ -1,6 +1,7 @@
 /* Times each product kernel on the shapes of the models, beside the measured peak of one core.
  *
- *     bench_kernels [--isa avx512] [--threads 1,2] [--seconds 0.3] [word in the shape's name]
+ *     bench_kernels [--isa avx512] [--precision high] [--threads 1,2] [--seconds 0.3] [word in the
+ * shape's name]
  *
  * Prints the best of many runs: neighbours on the machine only make runs slower. */
 #include "nn/kernels.h"
@@ -241,9 +242,10 @@ static double peak_gflops(const bl_kernels *kernels)
 }
 
 typedef struct {
-    bl_isa      isa;
-    const char *threads, *word;
-    double      seconds;
+    bl_isa       isa;
+    bl_precision precision;
+    const char  *threads, *word;
+    double       seconds;
 } options;
 
 static options options_of(int argc, char **argv)
@@ -255,7 +257,10 @@ static options options_of(int argc, char **argv)
             o.threads = argv[++i];
         else if (more && strcmp(argv[i], "--seconds") == 0)
             o.seconds = atof(argv[++i]);
-        else if (more && strcmp(argv[i], "--isa") == 0) {
+        else if (more && strcmp(argv[i], "--precision") == 0) {
+            if (!bl_precision_from_name(argv[++i], &o.precision))
+                exit(2);
+        } else if (more && strcmp(argv[i], "--isa") == 0) {
             i++;
             for (int isa = 0; isa < BL_ISA_COUNT; isa++)
                 if (strcmp(argv[i], bl_isa_name((bl_isa)isa)) == 0 && bl_isa_usable((bl_isa)isa))
@@ -269,7 +274,7 @@ static options options_of(int argc, char **argv)
 int main(int argc, char **argv)
 {
     options           o = options_of(argc, argv);
-    const bl_kernels *kernels = bl_kernels_for(o.isa, BL_PRECISION_HIGHEST);
+    const bl_kernels *kernels = bl_kernels_for(o.isa, o.precision);
     double            peak = peak_gflops(kernels);
     printf("%s, a small product in the first cache: %.0f GFLOP/s on one core\n", bl_isa_name(o.isa),
            peak);

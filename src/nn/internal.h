@@ -8,6 +8,7 @@ extern const bl_kernels bl_kernels_scalar;
 #if defined(__x86_64__)
 extern const bl_kernels bl_kernels_avx2;
 extern const bl_kernels bl_kernels_avx512;
+extern const bl_kernels bl_kernels_amx[BL_PRECISION_COUNT];
 #endif
 
 /* How the floats of a packed matrix are laid out; only the table that packed it knows. */
@@ -16,6 +17,7 @@ typedef enum {
     BL_LAYOUT_COLUMNS,   /* [group][panel of `width` columns][k][width]: columns in the lanes */
     BL_LAYOUT_BROADCAST, /* the same bytes, read as rows of the left factor                   */
     BL_LAYOUT_DEPTHWISE, /* [channel][kernel]                                                 */
+    BL_LAYOUT_TILES,     /* bf16, in the order of amx.h */
 } bl_layout;
 
 struct bl_packed {
@@ -26,6 +28,7 @@ struct bl_packed {
     size_t    group_stride; /* floats from group to group */
     size_t    size;         /* bytes of data */
     float    *data;         /* aligned to 64 bytes */
+    bool      splittable;   /* AMX: every number is a sum of bf16 parts */
 };
 
 /* Memory for a packed matrix, its columns beyond the last cleared.  Errors MEMORY, LIMIT. */

@@ -1,4 +1,6 @@
-/* The kernels for AVX-512: tiles of 14 rows and 32 columns. */
+/* The kernels for AVX-512: tiles of 14 rows and 32 columns.  With AMX products take its tiles, at
+ * each precision, and everything else stays. */
+#include "nn/amx.h"
 #include "nn/micro.h"
 #include "nn/scalar.h"
 #include "nn/vec512.h"
@@ -20,3 +22,46 @@
 #include "nn/rows.inc"
 #include "nn/table.inc"
 /* clang-format on */
+
+/* AMX.  -------------------------------------------------------------------------------------- */
+
+#define AMX(name, PRECISION)                                                                       \
+    static blind_code gemm_pack_##name(const float *b, size_t k, size_t n, size_t row_stride,      \
+                                       size_t col_stride, bl_packed **out, blind_error *err)       \
+    {                                                                                              \
+        return bl_amx_gemm_pack(&micro, bl_amx_parts(PRECISION), b, k, n, row_stride, col_stride,  \
+                                out, err);                                                         \
+    }                                                                                              \
+    static size_t gemm_scratch_##name(const bl_packed *b, size_t rows, int threads)                \
+    {                                                                                              \
+        return bl_amx_gemm_scratch(&micro, bl_amx_parts(PRECISION), b, rows, threads);             \
+    }                                                                                              \
+    static void gemm_##name(const bl_gemm *g, bl_pool *pool)                                       \
+    {                                                                                              \
+        bl_amx_gemm_run(&micro, bl_amx_parts(PRECISION), g, pool);                                 \
+    }
+AMX(highest, BL_PRECISION_HIGHEST)
+AMX(high, BL_PRECISION_HIGH)
+AMX(medium, BL_PRECISION_MEDIUM)
+#undef AMX
+
+#define AMX(name, PRECISION)                                                                       \
+    [PRECISION] = { .isa = BL_ISA_AMX,                                                             \
+                    .precision = PRECISION,                                                        \
+                    .gemm_pack = gemm_pack_##name,                                                 \
+                    .gemm_scratch = gemm_scratch_##name,                                           \
+                    .gemm = gemm_##name,                                                           \
+                    .matmul_scratch = matmul_scratch,                                              \
+                    .matmul = matmul,                                                              \
+                    .attention_scratch = attention_scratch,                                        \
+                    .attention = attention,                                                        \
+                    .conv_pack = conv_pack,                                                        \
+                    .conv_scratch = conv_scratch,                                                  \
+                    .conv = conv,                                                                  \
+                    KERNELS_EXACT }
+const bl_kernels bl_kernels_amx[BL_PRECISION_COUNT] = {
+    AMX(highest, BL_PRECISION_HIGHEST),
+    AMX(high, BL_PRECISION_HIGH),
+    AMX(medium, BL_PRECISION_MEDIUM),
+};
+#undef AMX

@@ -43,7 +43,7 @@ blind_code bl_packed_new(size_t k, size_t n, size_t groups, size_t width, bl_lay
         free(data);
         return blind_fail(err, BLIND_MEMORY, "nn.pack", "no memory for %zu bytes of weights", size);
     }
-    *p = (bl_packed){ layout, k, n, groups, width, stride, size, data };
+    *p = (bl_packed){ layout, k, n, groups, width, stride, size, data, false };
     clear_last_panels(p);
     *out = p;
     return BLIND_OK;
@@ -74,12 +74,13 @@ void bl_packed_free(bl_packed *packed)
 
 const bl_kernels *bl_kernels_for(bl_isa isa, bl_precision precision)
 {
-    (void)precision; /* the HIGHEST kernels keep every promise */
-    if (!bl_isa_usable(isa))
+    if (!bl_isa_usable(isa) || (unsigned)precision >= BL_PRECISION_COUNT)
         return NULL;
     switch (isa) {
 #if defined(__x86_64__)
-    case BL_ISA_AVX512:
+    case BL_ISA_AMX:
+        return &bl_kernels_amx[precision];
+    case BL_ISA_AVX512: /* the HIGHEST kernels keep every promise */
         return &bl_kernels_avx512;
     case BL_ISA_AVX2:
         return &bl_kernels_avx2;

@@ -247,6 +247,72 @@ TEST(gemm_is_the_same_for_any_number_of_threads)
     free(a), free(b);
 }
 
-TESTS(RUN(gemm_agrees_at_every_size), RUN(gemm_applies_every_epilogue),
+/* Root mean square of the error against sums in double, over that of the sums. */
+static double gemm_error(const bl_kernels *kernels, const gemm_case *c)
+{
+    float *a = test_floats(c->rows * c->k, 1), *b = test_floats(c->k * c->n, 2);
+    float *got = test_floats(c->rows * c->n, 3);
+    double wrong = 0, size = 0;
+    run_gemm(kernels, c, a, b, got, NULL);
+    for (size_t r = 0; r < c->rows; r++)
+        for (size_t j = 0; j < c->n; j++) {
+            double want = 0;
+            for (size_t i = 0; i < c->k; i++)
+                want += (double)a[r * c->k + i] * (double)b[i * c->n + j];
+            double off = (double)got[r * c->n + j] - want;
+            wrong += off * off;
+            size += want * want;
+        }
+    free(a), free(b), free(got);
+    return sqrt(wrong / size);
+}
+
+/* What each precision promises, on every instruction set. */
+TEST(gemm_keeps_its_precision)
+{
+    static const gemm_case cases[] = {
+        { .rows = 8, .k = 768, .n = 96 },   { .rows = 49, .k = 768, .n = 96 },
+        { .rows = 128, .k = 768, .n = 96 }, { .rows = 40, .k = 3072, .n = 70 },
+        { .rows = 33, .k = 100, .n = 64 },
+    };
+    static const double most[] = {
+        [BL_PRECISION_HIGHEST] = 4e-7, [BL_PRECISION_HIGH] = 8e-6, [BL_PRECISION_MEDIUM] = 4e-3
+    };
+    for (int isa = BL_ISA_SCALAR + 1; isa < BL_ISA_COUNT; isa++)
+        for (int precision = 0; precision < BL_PRECISION_COUNT; precision++) {
+            const bl_kernels *kernels = bl_kernels_for((bl_isa)isa, (bl_precision)precision);
+            for (size_t i = 0; kernels && i < BL_LEN(cases); i++) {
+                double error = gemm_error(kernels, &cases[i]);
+                print_message("%-7s %-8s %3zux%4zux%2zu  %.2e\n", bl_isa_name((bl_isa)isa),
+                              bl_precision_name((bl_precision)precision), cases[i].rows, cases[i].k,
+                              cases[i].n, error);
+                CHECK(error <= most[precision]);
+            }
+        }
+}
+
+/* Infinities, NaN and numbers near the largest stay what they are, in their rows alone. */
+TEST(gemm_keeps_what_cannot_be_split)
+{
+    static const float odd[] = { INFINITY, -INFINITY, NAN, 3.4e38f, -3.4e38f, 1e-40f };
+    for (size_t i = 0; i < BL_LEN(odd); i++)
+        for (int side = 0; side < 2; side++) {
+            gemm_case c = { .rows = 40, .k = 70, .n = 35 };
+            float    *a = test_floats(c.rows * c.k, 1), *b = test_floats(c.k * c.n, 2);
+            float    *want = test_floats(c.rows * c.n, 3), *got = test_floats(c.rows * c.n, 3);
+            (side ? b : a)[side ? 7 * c.n + 3 : 5 * c.k + 7] = odd[i];
+            run_gemm(test_scalar(), &c, a, b, want, NULL);
+            EACH_ISA(kernels)
+            {
+                run_gemm(kernels, &c, a, b, got, NULL);
+                CHECK_NEAR(want, got, c.rows * c.n, 1e-5f, TOLERANCE, "%s %g on side %d",
+                           bl_isa_name(kernels->isa), (double)odd[i], side);
+            }
+            free(a), free(b), free(want), free(got);
+        }
+}
+
+TESTS(RUN(gemm_agrees_at_every_size), RUN(gemm_keeps_its_precision),
+      RUN(gemm_keeps_what_cannot_be_split), RUN(gemm_applies_every_epilogue),
       RUN(matmul_agrees_for_every_layout), RUN(attention_agrees),
       RUN(gemm_is_the_same_for_any_number_of_threads))

@@ -1,0 +1,283 @@
+/* Matrix products with packed weights on AMX tiles.
+ *
+ * The rows are cut into blocks.  Of each, the left factor is split once into shared memory, by all
+ * threads; then chunks of panels are parts of a job, each computed in full by one thread in one
+ * order, so that results do not depend on the number of threads.  Where more than one bf16 part is
+ * wanted the weights stay fp32 panels, the same that AVX-512 reads: each slice of a panel is split
+ * while the tiles multiply the one before it.  So they take four bytes, and few rows, which are
+ * bound by memory, go to AVX-512. */
+#include "nn/amx.h"
+
+#include <stdatomic.h>
+
+#define FEW_ROWS   16  /* up to here AVX-512 is as fast as memory */
+#define ROW_BLOCK  256 /* split rows stay in the second cache */
+#define MAX_PANELS 12  /* of a chunk */
+
+typedef struct {
+    const bl_micro  *m;
+    const bl_gemm   *g;
+    const bl_packed *b;
+    int              parts;
+    size_t           block_rows, strips; /* of a block */
+    size_t           k_block, k_blocks, panels, chunk, chunks;
+    size_t           left_len, right_len; /* bf16 numbers of one strip or panel of k_block */
+    size_t           left_size, worker_size;
+    size_t           row, rows; /* the block under way */
+    atomic_bool      unfit;     /* some number of it cannot be split */
+} amx_job;
+
+static size_t round_up(size_t len, size_t step)
+{
+    return bl_ceil(len, step) * step;
+}
+
+static bool packed_tiles(const amx_job *j)
+{
+    return j->b->layout == BL_LAYOUT_TILES;
+}
+
+static void plan(amx_job *j, const bl_micro *m, int parts, const bl_packed *b, size_t rows,
+                 int threads)
+{
+    j->m = m;
+    j->b = b;
+    j->parts = parts;
+    j->block_rows = round_up(bl_even(rows, ROW_BLOCK), BL_AMX_ROWS);
+    j->strips = j->block_rows / BL_AMX_ROWS;
+    j->k_block = round_up(bl_even(b->k, BL_AMX_K_BLOCK), BL_AMX_STEP);
+    j->k_blocks = BL_MAX(bl_ceil(b->k, j->k_block), (size_t)1);
+    j->panels = bl_ceil(b->n, BL_AMX_COLS);
+    j->chunk = BL_MIN(bl_ceil(j->panels, 2 * (size_t)threads), (size_t)MAX_PANELS);
+    j->chunk = BL_MAX(j->chunk, (size_t)1);
+    j->chunks = bl_ceil(j->panels, j->chunk);
+    j->left_len = j->right_len = bl_amx_len(j->k_block, parts);
+    j->left_size = j->left_len * j->strips * j->k_blocks * sizeof(uint16_t);
+    j->worker_size = (packed_tiles(j) ? 0 : 2 * j->right_len * sizeof(uint16_t)) +
+                     BL_AMX_SUMS * sizeof(float) * (j->k_blocks > 1 ? j->chunk * j->strips : 1);
+}
+
+static bool on_tiles(const bl_packed *b, size_t rows)
+{
+    return b->layout == BL_LAYOUT_TILES || (rows > FEW_ROWS && b->splittable);
+}
+
+size_t bl_amx_gemm_scratch(const bl_micro *m, int parts, const bl_packed *b, size_t rows,
+                           int threads)
+{
+    size_t  otherwise = b->layout == BL_LAYOUT_TILES ? 0 : bl_gemm_scratch(m, b, rows, threads);
+    amx_job j;
+    if (!on_tiles(b, rows))
+        return otherwise;
+    plan(&j, m, parts, b, rows, threads);
+    return BL_MAX(otherwise, j.left_size + j.worker_size * (size_t)threads);
+}
+
+/* The left factor.  -------------------------------------------------------------------------- */
+
+static uint16_t *left_of(const amx_job *j, size_t k_block, size_t strip)
+{
+    return (uint16_t *)j->g->scratch + (k_block * j->strips + strip) * j->left_len;
+}
+
+static void split_part(void *arg, size_t index, int worker)
+{
+    (void)worker;
+    amx_job       *j = arg;
+    const bl_gemm *g = j->g;
+    size_t         strips = bl_ceil(j->rows, BL_AMX_ROWS);
+    size_t         strip = index % strips, block = index / strips;
+    size_t         row = strip * BL_AMX_ROWS, k0 = block * j->k_block;
+    if (!bl_amx_split_left(left_of(j, block, strip), j->parts,
+                           g->a + (j->row + row) * g->a_stride + k0, g->a_stride,
+                           BL_MIN(j->rows - row, (size_t)BL_AMX_ROWS),
+                           BL_MIN(j->b->k - k0, j->k_block)))
+        atomic_store_explicit(&j->unfit, true, memory_order_relaxed);
+}
+
+/* The product.  ------------------------------------------------------------------------------ */
+
+typedef struct {
+    size_t    first, last; /* panels */
+    uint16_t *right[2];    /* the slice that is multiplied, the one that is split */
+    float    *sums;
+} part;
+
+/* Slices of the part's panels in the order they are multiplied: a block of k after another. */
+typedef struct {
+    size_t panel, block;
+} slice;
+
+static bool next_slice(const amx_job *j, const part *p, slice *s)
+{
+    if (++s->panel < p->last)
+        return true;
+    s->panel = p->first;
+    return ++s->block < j->k_blocks;
+}
+
+static size_t slice_k(const amx_job *j, const slice *s)
+{
+    return BL_MIN(j->b->k - s->block * j->k_block, j->k_block);
+}
+
+static const float *slice_floats(const amx_job *j, const slice *s)
+{
+    return j->b->data + (s->panel * j->b->k + s->block * j->k_block) * BL_AMX_COLS;
+}
+
+/* Of a matrix packed as tiles: the steps of a panel follow each other. */
+static const uint16_t *slice_tiles(const amx_job *j, const slice *s)
+{
+    return (const uint16_t *)j->b->data + s->panel * bl_amx_len(j->b->k, j->parts) +
+           s->block * j->right_len;
+}
+
+static void finish_strip(const amx_job *j, const float *sums, size_t row, size_t rows, size_t panel)
+{
+    const bl_gemm *g = j->g;
+    size_t         col = panel * BL_AMX_COLS, at = row * g->out_stride + col;
+    bl_finish      f = { .out = g->out + at,
+                         .add = g->epilogue.add ? g->epilogue.add + at : NULL,
+                         .mul = g->epilogue.mul ? g->epilogue.mul + at : NULL,
+                         .stride = g->out_stride,
+                         .col_bias = g->epilogue.bias ? g->epilogue.bias + col : NULL,
+                         .act = g->epilogue.act,
+                         .a = g->epilogue.a,
+                         .b = g->epilogue.b };
+    j->m->finish(&f, sums, BL_AMX_COLS, rows, BL_MIN(j->b->n - col, (size_t)BL_AMX_COLS));
+}
+
+static void multiply_slice(const amx_job *j, const part *p, const slice *s, const uint16_t *right,
+                           bl_amx_ahead *ahead)
+{
+    size_t steps = bl_ceil(slice_k(j, s), BL_AMX_STEP);
+    for (size_t row = 0; row < j->rows; row += BL_AMX_ROWS) {
+        size_t strip = row / BL_AMX_ROWS, rows = BL_MIN(j->rows - row, (size_t)BL_AMX_ROWS);
+        size_t at = j->k_blocks > 1 ? (s->panel - p->first) * j->strips + strip : 0;
+        float *sums = p->sums + at * BL_AMX_SUMS;
+        bl_amx_tile(j->parts, sums, left_of(j, s->block, strip), right, rows, steps, s->block > 0,
+                    ahead);
+        if (s->block + 1 == j->k_blocks)
+            finish_strip(j, sums, j->row + row, rows, s->panel);
+    }
+}
+
+static void multiply_tiles(const amx_job *j, const part *p)
+{
+    slice s = { p->first, 0 };
+    do
+        multiply_slice(j, p, &s, slice_tiles(j, &s), NULL);
+    while (next_slice(j, p, &s));
+}
+
+static void multiply_split(const amx_job *j, part *p)
+{
+    slice  s = { p->first, 0 }, next = s;
+    size_t strips = bl_ceil(j->rows, BL_AMX_ROWS);
+    bl_amx_split_panel(p->right[0], j->parts, slice_floats(j, &s), slice_k(j, &s));
+    bool more = true;
+    for (int at = 0; more; at = !at, s = next) {
+        more = next_slice(j, p, &next);
+        if (!more) {
+            multiply_slice(j, p, &s, p->right[at], NULL);
+            break;
+        }
+        size_t       places = strips * bl_ceil(slice_k(j, &s), BL_AMX_STEP);
+        bl_amx_ahead ahead = bl_amx_ahead_of(p->right[!at], slice_floats(j, &next),
+                                             slice_k(j, &next), places * bl_amx_places(j->parts));
+        multiply_slice(j, p, &s, p->right[at], &ahead);
+        bl_amx_finish_ahead(&ahead, j->parts);
+    }
+}
+
+static void multiply_part(void *arg, size_t index, int worker)
+{
+    const amx_job *j = arg;
+    char          *scratch = (char *)j->g->scratch + j->left_size + (size_t)worker * j->worker_size;
+    part           p = { .first = index * j->chunk,
+                         .last = BL_MIN((index + 1) * j->chunk, j->panels),
+                         .sums = (float *)scratch };
+    bl_amx_begin();
+    if (packed_tiles(j)) {
+        multiply_tiles(j, &p);
+    } else {
+        p.right[0] = (uint16_t *)scratch;
+        p.right[1] = p.right[0] + j->right_len;
+        p.sums = (float *)(p.right[1] + j->right_len);
+        multiply_split(j, &p);
+    }
+    bl_amx_end();
+}
+
+/* Rows that cannot be split, or are too few. */
+static void run_otherwise(const bl_micro *m, const bl_gemm *g, size_t row, size_t rows,
+                          bl_pool *pool)
+{
+    bl_gemm few = *g;
+    few.rows = rows;
+    few.a += row * g->a_stride;
+    few.out += row * g->out_stride;
+    if (few.epilogue.add)
+        few.epilogue.add += row * g->out_stride;
+    if (few.epilogue.mul)
+        few.epilogue.mul += row * g->out_stride;
+    bl_gemm_run(m, &few, pool);
+}
+
+void bl_amx_gemm_run(const bl_micro *m, int parts, const bl_gemm *g, bl_pool *pool)
+{
+    if (g->rows == 0 || g->b->n == 0)
+        return;
+    if (!on_tiles(g->b, g->rows)) {
+        bl_gemm_run(m, g, pool);
+        return;
+    }
+    amx_job j = { .g = g };
+    plan(&j, m, parts, g->b, g->rows, bl_pool_threads(pool));
+    for (; j.row < g->rows; j.row += j.block_rows) {
+        j.rows = BL_MIN(j.block_rows, g->rows - j.row);
+        atomic_store_explicit(&j.unfit, false, memory_order_relaxed);
+        bl_pool_run(pool, split_part, &j, bl_ceil(j.rows, BL_AMX_ROWS) * j.k_blocks);
+        if (atomic_load_explicit(&j.unfit, memory_order_relaxed) && !packed_tiles(&j))
+            run_otherwise(m, g, j.row, j.rows, pool);
+        else
+            bl_pool_run(pool, multiply_part, &j, j.chunks);
+    }
+}
+
+/* Packing.  ---------------------------------------------------------------------------------- */
+
+/* One bf16 part: tiles, half as large as floats. */
+static blind_code pack_tiles(const bl_micro *m, const float *b, size_t k, size_t n,
+                             size_t row_stride, size_t col_stride, bl_packed **out,
+                             blind_error *err)
+{
+    bl_packed *floats = NULL;
+    BL_TRY(
+        bl_packed_new(round_up(k, BL_AMX_STEP) / 2, n, 1, BL_AMX_COLS, BL_LAYOUT_TILES, out, err));
+    (*out)->k = k;
+    uint16_t *to = (uint16_t *)(*out)->data;
+    for (size_t col = 0; col < n; col += BL_AMX_COLS, to += bl_amx_len(k, 1)) {
+        blind_code code = bl_gemm_pack(m, b + col * col_stride, k, BL_MIN(n - col, (size_t)32),
+                                       row_stride, col_stride, &floats, err);
+        if (code != BLIND_OK) {
+            bl_packed_free(*out);
+            *out = NULL;
+            return code;
+        }
+        bl_amx_split_panel(to, 1, floats->data, k);
+        bl_packed_free(floats);
+    }
+    return BLIND_OK;
+}
+
+blind_code bl_amx_gemm_pack(const bl_micro *m, int parts, const float *b, size_t k, size_t n,
+                            size_t row_stride, size_t col_stride, bl_packed **out, blind_error *err)
+{
+    if (parts == 1)
+        return pack_tiles(m, b, k, n, row_stride, col_stride, out, err);
+    BL_TRY(bl_gemm_pack(m, b, k, n, row_stride, col_stride, out, err));
+    (*out)->splittable = bl_amx_splittable((*out)->data, (*out)->size / sizeof(float));
+    return BLIND_OK;
+}
