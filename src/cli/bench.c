@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/local.h"
+#include "cli/profile.h"
 
 #include <stdlib.h>
 
@@ -71,20 +72,19 @@ static blind_code measure(bl_args *args, bl_local *local, samples *s, blind_erro
     return BLIND_OK;
 }
 
-/* Time per node of one run, for --profile. */
-static void print_node(void *arg, const char *type, const char *name, uint64_t ns)
+/* One more run, for --profile and --trace. */
+static blind_code profile(const bl_args *args, bl_local *local, blind_error *err)
 {
-    (void)arg;
-    fprintf(stderr, "%10.3f us  %-24s %s\n", (double)ns / 1e3, type, name);
-}
-
-static blind_code profile(bl_local *local, blind_error *err)
-{
-    double ms;
-    bl_onnx_set_trace(local->model, print_node, NULL);
-    BL_TRY(run_once(local, &ms, err));
-    bl_onnx_set_trace(local->model, NULL, NULL);
-    return BLIND_OK;
+    bl_auto_profile p = { 0 };
+    const char     *trace = bl_args_text(args, "trace");
+    double          ms;
+    bl_profile_start(&p, local->model);
+    blind_code code = run_once(local, &ms, err);
+    bl_profile_stop(local->model);
+    BL_TRY(code);
+    if (bl_args_has(args, "profile"))
+        bl_profile_print(&p, stderr);
+    return trace ? bl_profile_write(&p, trace, err) : BLIND_OK;
 }
 
 static blind_code run(bl_args *args, blind_error *err)
@@ -93,8 +93,8 @@ static blind_code run(bl_args *args, blind_error *err)
     samples       s = { 0 };
     BL_TRY(bl_local_open(args, &local, err));
     blind_code code = measure(args, &local, &s, err);
-    if (code == BLIND_OK && bl_args_has(args, "profile"))
-        code = profile(&local, err);
+    if (code == BLIND_OK && (bl_args_has(args, "profile") || bl_args_has(args, "trace")))
+        code = profile(args, &local, err);
     bl_auto_free double *ms = s.ms;
     BL_TRY(code);
     bl_onnx_cost cost = bl_onnx_cost_of(local.model);
@@ -118,7 +118,9 @@ static const bl_option options[] = {
     { .name = "min-seconds", .kind = BL_NUMBER, .arg = "S", .min = 0, .max = 86400,
       .fallback = "0", .help = "go on until so much time has passed" },
     { .name = "profile", .kind = BL_FLAG,
-      .help = "print the time of each node of one more run on stderr" },
+      .help = "print the time of each node of one more run, after fusion, on stderr" },
+    { .name = "trace", .kind = BL_FILE, .arg = "FILE",
+      .help = "write that run as a Chrome trace, for chrome://tracing or Perfetto" },
     BL_OPTIONS_END
 };
 /* clang-format on */

@@ -2,6 +2,7 @@
 #include "base/npy.h"
 #include "cli/commands.h"
 #include "cli/local.h"
+#include "cli/profile.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,6 +40,27 @@ static blind_code write_output(const char *dir, const blind_tensor *t, bl_args *
     return BLIND_OK;
 }
 
+/* The run itself; with --profile a table on stderr and DIR/trace.json beside the outputs. */
+static blind_code compute(const bl_args *args, bl_local *local, const char *dir, bl_onnx_run **out,
+                          blind_error *err)
+{
+    bl_auto_profile p = { 0 };
+    char            path[4096];
+    if (!bl_args_has(args, "profile"))
+        return bl_local_run(local, out, err);
+    if ((size_t)snprintf(path, sizeof path, "%s/trace.json", dir) >= sizeof path)
+        return blind_fail(err, BLIND_USAGE, "run.output", "too long a path: '%.100s'", dir);
+    bl_profile_start(&p, local->model);
+    blind_code code = bl_local_run(local, out, err);
+    bl_profile_stop(local->model);
+    BL_TRY(code);
+    bl_profile_print(&p, stderr);
+    code = bl_profile_write(&p, path, err);
+    if (code != BLIND_OK)
+        bl_onnx_run_free(*out);
+    return code;
+}
+
 static blind_code run(bl_args *args, blind_error *err)
 {
     bl_auto_local local = { 0 };
@@ -48,7 +70,7 @@ static blind_code run(bl_args *args, blind_error *err)
     BL_TRY(bl_local_open(args, &local, err));
     if (mkdir(dir, 0777) != 0 && errno != EEXIST)
         return bl_errno_fail(err, "run.output", "make", dir, errno);
-    BL_TRY(bl_local_run(&local, &done, err));
+    BL_TRY(compute(args, &local, dir, &done, err));
     json_t    *list = json_array();
     blind_code code = BLIND_OK;
     bl_onnx_outputs(local.model, &n);
@@ -66,6 +88,9 @@ static const bl_option options[] = {
     BL_OPTIONS_LOCAL,
     { .name = "output-dir", .kind = BL_DIR, .arg = "DIR", .required = true,
       .help = "where each output goes, as NAME.npy; made when it is not there" },
+    { .name = "profile", .kind = BL_FLAG,
+      .help = "print the time of each node, after fusion, on stderr, and write DIR/trace.json, a "
+              "Chrome trace" },
     BL_OPTIONS_END
 };
 /* clang-format on */
