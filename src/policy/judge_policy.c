@@ -22,18 +22,32 @@ void bl_judge_policy(bl_appraisal *a)
                   "policy: not_after");
 }
 
-/* All registers of one set; a set without registers, or a register without value, matches nothing.
- */
+/* A register that the evidence does not have is no register of any value. */
+static bool register_matches(const bl_claims *claims, const bl_rule_register *reg)
+{
+    blind_span found = bl_claims_measurement(claims, reg->name);
+    if (reg->any)
+        return found.size > 0;
+    return reg->size > 0 && bl_span_equal(found, bl_span(reg->value, reg->size));
+}
+
+/* Nothing but "any": in so many letters, nobody asks for a measurement. */
+static bool is_any(const bl_rule_set *set)
+{
+    for (size_t i = 0; i < set->registers_len; i++)
+        if (!set->registers[i].any)
+            return false;
+    return set->registers_len > 0;
+}
+
+/* All registers of one set; a set without registers matches nothing. */
 static bool set_matches(const bl_claims *claims, const bl_rule_set *set)
 {
-    for (size_t i = 0; i < set->registers_len; i++) {
-        const bl_rule_register *reg = &set->registers[i];
-        blind_span              found = bl_claims_measurement(claims, reg->name);
-        if (reg->any)
-            continue;
-        if (reg->size == 0 || !bl_span_equal(found, bl_span(reg->value, reg->size)))
+    if (is_any(set))
+        return true;
+    for (size_t i = 0; i < set->registers_len; i++)
+        if (!register_matches(claims, &set->registers[i]))
             return false;
-    }
     return set->registers_len > 0;
 }
 
@@ -43,14 +57,6 @@ static const bl_rule_set *match(const bl_claims *claims, const bl_rule_tee *rule
         if (set_matches(claims, &rules->sets[i]))
             return &rules->sets[i];
     return NULL;
-}
-
-static bool is_any(const bl_rule_set *set)
-{
-    for (size_t i = 0; i < set->registers_len; i++)
-        if (!set->registers[i].any)
-            return false;
-    return true;
 }
 
 static const char *expected_sets(bl_appraisal *a, const bl_rule_tee *rules)

@@ -30,8 +30,8 @@ static const bl_register_row *find_register(const bl_tee *row, blind_span name)
     return NULL;
 }
 
-/* Hexadecimal of one of the register's sizes; "any" says in so many letters that it does not
- * matter. */
+/* Hexadecimal of one of the register's sizes; "any" says in so many letters that its
+ * value does not matter. */
 static blind_code load_register(bl_rule_register *out, const bl_tee *row, const bl_toml *at,
                                 blind_error *err)
 {

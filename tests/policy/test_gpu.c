@@ -90,6 +90,32 @@ TEST(a_gpu_of_this_session_is_accepted)
     gpu_done(&gpu);
 }
 
+/* "any" is a value: it takes every one, and asks for none only where the set asks for nothing. */
+TEST(any_takes_every_value_of_a_register_that_is_there)
+{
+    static const struct {
+        const char *set;
+        blind_state state;
+    } rows[] = {
+        { "m1 = \"" SEVENS "\"\nm64 = \"any\"\n", BLIND_PROVEN },
+        { "m1 = \"any\"\n", BLIND_UNKNOWN },
+        { "m1 = \"any\"\nm2 = \"any\"\n", BLIND_UNKNOWN }, /* nothing is asked for */
+    };
+    gpu_world gpu;
+    gpu_init(&gpu);
+    for (size_t i = 0; i < BL_LEN(rows); i++) {
+        blind_result *result;
+        char          top[512];
+        sent          s = { .gpu = &gpu };
+        fixture       f = { .gpu = send_gpu, .gpu_arg = &s };
+        snprintf(top, sizeof top, TOP "[[nvidia.reference]]\n%s", rows[i].set);
+        CHECK_CODE(BLIND_OK, judge(&f, &gpu, top, BLIND_BOUND_SESSION, &result), rows[i].set);
+        assert_int_equal(rows[i].state, state_of(result, "gpu measurement"));
+        blind_result_free(result);
+    }
+    gpu_done(&gpu);
+}
+
 TEST(each_failure_refuses)
 {
     static const struct {
@@ -139,6 +165,15 @@ TEST(each_failure_refuses)
           BLIND_REFUTED },
         { "another state",
           TOP "[[nvidia.reference]]\nm2 = \"" SEVENS "\"\n",
+          "gpu measurement",
+          { 0 },
+          false,
+          false,
+          0,
+          BLIND_MEASUREMENT,
+          BLIND_REFUTED },
+        { "a register of any value that is not there",
+          TOP "[[nvidia.reference]]\nm1 = \"" SEVENS "\"\nm2 = \"any\"\n",
           "gpu measurement",
           { 0 },
           false,
@@ -306,6 +341,7 @@ TEST(the_rule_is_closed_or_refused)
         CHECK_CODE(rows[i].want, load(rows[i].text), rows[i].name);
 }
 
-TESTS(RUN(a_gpu_of_this_session_is_accepted), RUN(each_failure_refuses),
+TESTS(RUN(a_gpu_of_this_session_is_accepted),
+      RUN(any_takes_every_value_of_a_register_that_is_there), RUN(each_failure_refuses),
       RUN(parts_belong_to_one_of_the_two), RUN(a_gpu_that_nobody_asked_for_proves_nothing),
       RUN(evidence_without_a_bundle_has_no_gpu), RUN(the_rule_is_closed_or_refused))
