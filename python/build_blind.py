@@ -36,6 +36,9 @@ typedef struct blind_cache blind_cache;
 blind_cache *blind_cache_new(size_t max_entries);
 void blind_cache_free(blind_cache *cache);
 typedef struct { bool simulation; bool debug_mode; int64_t now_s; blind_cache *cache; ...; } blind_appraise_options;
+typedef enum { BLIND_CASE_UNSUPPORTED, BLIND_CASE_ACCEPT, BLIND_CASE_REJECT, ... } blind_case_verdict;
+typedef struct { blind_case_verdict verdict; char reason[...]; ...; } blind_case_judgement;
+blind_code blind_case_judge(blind_span one_json, const char *folder, blind_case_judgement *out, blind_error *err);
 blind_code blind_appraise_evidence(const char *tee, blind_span evidence, const blind_part *parts, size_t parts_len, const blind_expect *expect, const blind_policy *policy, const blind_appraise_options *options, blind_result **out, blind_error *err);
 
 typedef struct {
@@ -126,6 +129,7 @@ ffibuilder.set_source("blind._blind", """
 #include <stdlib.h>
 #include "blind/appraise.h"
 #include "blind/client.h"
+#include "blind/conformance.h"
 #include "blind/policy.h"
 #include "blind/stream.h"
 #include "blind/version.h"

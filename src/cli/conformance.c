@@ -1,9 +1,10 @@
 /* `blind conformance`: every case of an index, one line each, and a count at the end. */
-#include "cli/conformance.h"
+#include "blind/conformance.h"
 
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/commands.h"
+#include "conformance/case.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -50,7 +51,7 @@ static json_t *question_of(const char *dir, const json_t *one)
 }
 
 /* The first line of what it prints decides: "ok", "reject REASON" or "unsupported". */
-static void read_answer(FILE *from, bl_judgement *out)
+static void read_answer(FILE *from, blind_case_judgement *out)
 {
     char line[320] = "";
     if (!fgets(line, sizeof line, from))
@@ -62,16 +63,16 @@ static void read_answer(FILE *from, bl_judgement *out)
     size_t      word = (size_t)(rest - line);
     rest += strspn(rest, " :");
     if (word == 2 && strncmp(line, "ok", 2) == 0)
-        bl_judged_case(out, BL_JUDGED_ACCEPT, "accepted");
+        bl_judged_case(out, BLIND_CASE_ACCEPT, "accepted");
     else if (word == 6 && strncmp(line, "reject", 6) == 0)
-        bl_judged_case(out, BL_JUDGED_REJECT, "%.300s", *rest ? rest : "no reason given");
+        bl_judged_case(out, BLIND_CASE_REJECT, "%.300s", *rest ? rest : "no reason given");
     else if (word == 11 && strncmp(line, "unsupported", 11) == 0)
-        bl_judged_case(out, BL_JUDGED_UNSUPPORTED, "%.300s", *rest ? rest : "not supported");
+        bl_judged_case(out, BLIND_CASE_UNSUPPORTED, "%.300s", *rest ? rest : "not supported");
     else
-        bl_judged_case(out, BL_JUDGED_UNSUPPORTED, "the verifier answered '%.80s'", line);
+        bl_judged_case(out, BLIND_CASE_UNSUPPORTED, "the verifier answered '%.80s'", line);
 }
 
-static blind_code run_verifier(const char *command, const char *path, bl_judgement *out,
+static blind_code run_verifier(const char *command, const char *path, blind_case_judgement *out,
                                blind_error *err)
 {
     char shell[8192];
@@ -85,12 +86,12 @@ static blind_code run_verifier(const char *command, const char *path, bl_judgeme
     read_answer(from, out);
     int status = pclose(from);
     if (!WIFEXITED(status) || WEXITSTATUS(status) > 125)
-        bl_judged_case(out, BL_JUDGED_UNSUPPORTED, "the verifier did not run");
+        bl_judged_case(out, BLIND_CASE_UNSUPPORTED, "the verifier did not run");
     return BLIND_OK;
 }
 
 static blind_code ask_verifier(const char *command, const char *dir, const json_t *one,
-                               bl_judgement *out, blind_error *err)
+                               blind_case_judgement *out, blind_error *err)
 {
     char          path[] = "/tmp/blind-case-XXXXXX";
     bl_auto_json *question = question_of(dir, one);
@@ -122,15 +123,15 @@ static blind_code read_json(const char *path, json_t **out, blind_error *err)
     return code == BLIND_OK ? code : blind_fail_in(err, code, "'%s'", path);
 }
 
-static const char *const words[] = { [BL_JUDGED_ACCEPT] = "ok",
-                                     [BL_JUDGED_REJECT] = "reject",
-                                     [BL_JUDGED_UNSUPPORTED] = "unsupported" };
+static const char *const words[] = { [BLIND_CASE_ACCEPT] = "ok",
+                                     [BLIND_CASE_REJECT] = "reject",
+                                     [BLIND_CASE_UNSUPPORTED] = "unsupported" };
 
-static void count(bl_args *args, tally *t, const json_t *one, const bl_judgement *j)
+static void count(bl_args *args, tally *t, const json_t *one, const blind_case_judgement *j)
 {
     bool accept = strcmp(text_of(one, "expect"), "ok") == 0;
-    bool pass = j->verdict == (accept ? BL_JUDGED_ACCEPT : BL_JUDGED_REJECT);
-    bool skip = j->verdict == BL_JUDGED_UNSUPPORTED;
+    bool pass = j->verdict == (accept ? BLIND_CASE_ACCEPT : BLIND_CASE_REJECT);
+    bool skip = j->verdict == BLIND_CASE_UNSUPPORTED;
     t->passed += pass;
     t->failed += !pass && !skip;
     t->skipped += skip;
@@ -147,13 +148,21 @@ static void count(bl_args *args, tally *t, const json_t *one, const bl_judgement
                text_of(one, "id"), words[j->verdict], j->reason);
 }
 
+static blind_code judge_here(const char *dir, const json_t *one, blind_case_judgement *out,
+                             blind_error *err)
+{
+    bl_auto_buf text = BL_BUF_EMPTY;
+    BL_TRY(bl_json_write(one, &text, err));
+    return blind_case_judge(bl_buf_span(&text), dir, out, err);
+}
+
 static blind_code judge_all(bl_args *args, const char *dir, const json_t *index, tally *t,
                             blind_error *err)
 {
     const char *verifier = bl_args_text(args, "verifier"), *tee = bl_args_text(args, "tee");
     for (size_t i = 0; i < json_array_size(index); i++) {
-        const json_t *one = json_array_get(index, i);
-        bl_judgement  judged;
+        const json_t        *one = json_array_get(index, i);
+        blind_case_judgement judged;
         if (tee && strcmp(tee, text_of(one, "tee")) != 0)
             continue;
         if (strcmp(text_of(one, "expect"), "ok") != 0 &&
@@ -161,7 +170,7 @@ static blind_code judge_all(bl_args *args, const char *dir, const json_t *index,
             return blind_fail(err, BLIND_INPUT, STAGE,
                               "case '%.80s' expects neither 'ok' nor 'reject'", text_of(one, "id"));
         blind_code code = verifier ? ask_verifier(verifier, dir, one, &judged, err)
-                                   : bl_case_judge(dir, one, &judged, err);
+                                   : judge_here(dir, one, &judged, err);
         if (code != BLIND_OK)
             return blind_fail_in(err, code, "case '%.80s'", text_of(one, "id"));
         count(args, t, one, &judged);
@@ -214,10 +223,10 @@ static blind_code run_index(bl_args *args, const char *path, blind_error *err)
 /* This program as the verifier of another driver: docs/formats/conformance.md. */
 static blind_code run_case(const char *path, blind_error *err)
 {
-    bl_auto_json *one = NULL;
-    bl_judgement  judged;
-    BL_TRY(read_json(path, &one, err));
-    BL_TRY(bl_case_judge("", one, &judged, err));
+    bl_auto_buf          one = BL_BUF_EMPTY;
+    blind_case_judgement judged;
+    BL_TRY(bl_file_read(path, MAX_INDEX, &one, err));
+    BL_TRY(blind_case_judge(bl_buf_span(&one), "", &judged, err));
     printf("%s %s\n", words[judged.verdict], judged.reason);
     return BLIND_OK;
 }

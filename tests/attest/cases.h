@@ -61,11 +61,8 @@ bool case_hex_is(const json_t *object, const char *name, blind_span bytes);
 
 /* ---- what a case asks for ---- */
 
-/* Appends the case's `policy` as policy.toml: `expect_X_hex` becomes a register or a field to
- * equal, `min_X` and `max_X` bounds, `expect_pcrs` registers; a name that the TEE's row does not
- * know aborts.  Vectors of SNP say nothing of TCB statuses: all are allowed there. */
-void case_policy(const recorded *c, bl_buf *toml);
-/* The same loaded, with what the caller expects: report data or a nonce. */
+/* The policy that stands for it (conformance/case.h), with what the evidence must be bound to.  A
+ * rule that it cannot say aborts. */
 typedef struct {
     blind_policy          *policy; /* blind_policy_free() */
     blind_expect           expect; /* borrows from `bytes`: the struct stays where it is */

@@ -33,6 +33,13 @@ for silent in true 'echo okay #' /nonexistent/verifier; do
     [[ $status == 1 && $out == *'1 skipped' ]] || fail "the verifier '$silent': $status $out $err"
 done
 
+for rule in '"min_nothing":1' '"expect_nothing_hex":"00"' '"misspelt":true' '"allow_tcb":"UpToDate"' '"allow_debug":"yes"' \
+    '"expect_pcrs":{"0":"00"}' '"collateral":"none"'; do
+    put_index ",\"expect\":\"reject\",\"policy\":{$rule}"
+    run "$BLIND" conformance "$scratch/index.json"
+    [[ $status == 1 && $out == *'1 skipped' ]] || fail "a rule that SNP does not have, $rule: $status $out $err"
+done
+
 index=${BLIND_VECTORS:-}/index.json
 if [[ -f $index ]]; then
     run "$BLIND" conformance "$index"

@@ -1,6 +1,8 @@
 """Evidence judged offline: a report, quote or document, and what goes with it."""
 
 import datetime
+import json
+import os
 import time
 
 from . import errors
@@ -76,3 +78,20 @@ def appraise_evidence(tee, evidence, parts=None, *, policy, report_data=None, at
     if code != lib.BLIND_OK:
         raise errors.from_error(err, verdict)
     return verdict
+
+
+def judge_case(case, folder):
+    """Judges one recorded case of a conformance index, whatever it expects: docs/formats/conformance.md.
+
+    case     the case, as json.load() of the index gives it
+    folder   what its files are relative to: the index's own
+    returns  ("ok", "reject" or "unsupported", one line of reason); "ok" says too that what was read is what the
+             case says was in the evidence
+    raises   the exception of a case or a file that cannot be read
+    """
+    keep, err, out = _Borrowed(), ffi.new("blind_error *"), ffi.new("blind_case_judgement *")
+    code = lib.blind_case_judge(keep.span(json.dumps(case).encode()), keep.text(os.fspath(folder)), out, err)
+    if code != lib.BLIND_OK:
+        raise errors.from_error(err)
+    words = {lib.BLIND_CASE_ACCEPT: "ok", lib.BLIND_CASE_REJECT: "reject"}
+    return words.get(out.verdict, "unsupported"), ffi.string(out.reason).decode(errors="replace")

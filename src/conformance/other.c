@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/json.h"
-#include "cli/conformance.h"
+#include "conformance/case.h"
 
 #include <stdlib.h>
 
@@ -26,7 +26,7 @@ static bool register_is(const uint8_t *value, size_t size, const char *hex)
 
 /* Every register that is listed, against what the log replays to. */
 static bool registers_match(const json_t *listed, uint8_t regs[BL_REGISTERS][BL_HASH_MAX],
-                            size_t size, bl_judgement *out)
+                            size_t size, blind_case_judgement *out)
 {
     const char *key;
     json_t     *value;
@@ -36,7 +36,7 @@ static bool registers_match(const json_t *listed, uint8_t regs[BL_REGISTERS][BL_
         unsigned long reg = strtoul(key, &end, 10);
         if (*end || reg >= BL_REGISTERS ||
             !register_is(regs[reg], size, json_string_value(value))) {
-            bl_judged_case(out, BL_JUDGED_REJECT, "the log does not replay to PCR %.8s", key);
+            bl_judged_case(out, BLIND_CASE_REJECT, "the log does not replay to PCR %.8s", key);
             return false;
         }
     }
@@ -51,7 +51,7 @@ static const struct {
               { "pcrs_sha384", BL_SHA384 } };
 
 static blind_code judge_bank(const char *dir, const json_t *file, const bl_event_log *log,
-                             bl_hash bank, bl_judgement *out, blind_error *err)
+                             bl_hash bank, blind_case_judgement *out, blind_error *err)
 {
     uint8_t       regs[BL_REGISTERS][BL_HASH_MAX];
     bl_auto_buf   text = BL_BUF_EMPTY;
@@ -61,13 +61,13 @@ static blind_code judge_bank(const char *dir, const json_t *file, const bl_event
     BL_TRY(bl_json_parse(bl_buf_span(&text), BL_MAX_CASE_FILE, &listed, err));
     const json_t *pcrs = json_object_get(listed, "pcrs");
     if (bl_event_log_replay(log, bank, regs, NULL, &why) != BLIND_OK)
-        bl_judged_case(out, BL_JUDGED_REJECT, "%s", why.message);
+        bl_judged_case(out, BLIND_CASE_REJECT, "%s", why.message);
     else
         (void)registers_match(pcrs ? pcrs : listed, regs, bl_hash_size(bank), out);
     return BLIND_OK;
 }
 
-static blind_code judge_event_log(const char *dir, const json_t *one, bl_judgement *out,
+static blind_code judge_event_log(const char *dir, const json_t *one, blind_case_judgement *out,
                                   blind_error *err)
 {
     bl_auto_buf   raw = BL_BUF_EMPTY;
@@ -77,24 +77,24 @@ static blind_code judge_event_log(const char *dir, const json_t *one, bl_judgeme
     size_t        compared = 0;
     BL_TRY(bl_case_read(dir, file_of(one, "evidence"), &raw, err));
     if (bl_event_log_parse(bl_buf_span(&raw), BL_LOG_OF_TPM, &arena, &log, &why) != BLIND_OK) {
-        bl_judged_case(out, BL_JUDGED_REJECT, "%s", why.message);
+        bl_judged_case(out, BLIND_CASE_REJECT, "%s", why.message);
         return BLIND_OK;
     }
-    bl_judged_case(out, BL_JUDGED_ACCEPT, "%zu events replay to the registers listed", log.len);
-    for (size_t i = 0; i < BL_LEN(banks) && out->verdict == BL_JUDGED_ACCEPT; i++)
+    bl_judged_case(out, BLIND_CASE_ACCEPT, "%zu events replay to the registers listed", log.len);
+    for (size_t i = 0; i < BL_LEN(banks) && out->verdict == BLIND_CASE_ACCEPT; i++)
         if (file_of(one, banks[i].file)) {
             compared++;
             BL_TRY(judge_bank(dir, file_of(one, banks[i].file), &log, banks[i].bank, out, err));
         }
     if (compared == 0)
-        bl_judged_case(out, BL_JUDGED_REJECT, "no registers to compare with");
+        bl_judged_case(out, BLIND_CASE_REJECT, "no registers to compare with");
     return BLIND_OK;
 }
 
 /* ---- certificates of endorsement and attestation keys ---- */
 
-static blind_code judge_tpm_certificate(const char *dir, const json_t *one, bl_judgement *out,
-                                        blind_error *err)
+static blind_code judge_tpm_certificate(const char *dir, const json_t *one,
+                                        blind_case_judgement *out, blind_error *err)
 {
     static const bl_verify_rules none;
     bl_auto_buf                  cert = BL_BUF_EMPTY, chain = BL_BUF_EMPTY;
@@ -107,14 +107,14 @@ static blind_code judge_tpm_certificate(const char *dir, const json_t *one, bl_j
     in.cert = bl_buf_span(&cert);
     in.chain = bl_buf_span(&chain);
     if (!at || !bl_clock_parse(at, &in.now_s))
-        return blind_fail(err, BLIND_INPUT, "cli.conformance", "a certificate without a time");
+        return blind_fail(err, BLIND_INPUT, "conformance.case", "a certificate without a time");
     in.role = BL_TPM_EK_CERT;
     if (bl_tpm_cert_verify(&in, (blind_span){ 0 }, &found, NULL) != BLIND_OK)
         in.role = BL_TPM_AK_CERT;
     if (bl_tpm_cert_verify(&in, (blind_span){ 0 }, &found, &why) == BLIND_OK)
-        bl_judged_case(out, BL_JUDGED_ACCEPT, "under %s", found.anchor);
+        bl_judged_case(out, BLIND_CASE_ACCEPT, "under %s", found.anchor);
     else
-        bl_judged_case(out, BL_JUDGED_REJECT, "%s", why.message);
+        bl_judged_case(out, BLIND_CASE_REJECT, "%s", why.message);
     return BLIND_OK;
 }
 
@@ -122,7 +122,8 @@ static blind_code judge_tpm_certificate(const char *dir, const json_t *one, bl_j
 
 static const struct {
     const char *what;
-    blind_code (*judge)(const char *dir, const json_t *one, bl_judgement *out, blind_error *err);
+    blind_code (*judge)(const char *dir, const json_t *one, blind_case_judgement *out,
+                        blind_error *err);
 } kinds[] = {
     { "event_log", judge_event_log },
     { "ek_or_ak_cert", judge_tpm_certificate },
@@ -131,11 +132,11 @@ static const struct {
 };
 
 blind_code bl_case_judge_other(const char *dir, const json_t *one, const char *what,
-                               bl_judgement *out, blind_error *err)
+                               blind_case_judgement *out, blind_error *err)
 {
     for (size_t i = 0; i < BL_LEN(kinds); i++)
         if (strcmp(what, kinds[i].what) == 0)
             return kinds[i].judge(dir, one, out, err);
-    bl_judged_case(out, BL_JUDGED_UNSUPPORTED, "no judging of '%.32s' in this build", what);
+    bl_judged_case(out, BLIND_CASE_UNSUPPORTED, "no judging of '%.32s' in this build", what);
     return BLIND_OK;
 }

@@ -4,10 +4,10 @@
 #include "attest/tdx/tdx.h"
 #include "base/hex.h"
 #include "base/json.h"
-#include "cli/conformance.h"
+#include "conformance/case.h"
 #include "measure/snp.h"
 
-static const char STAGE[] = "cli.conformance";
+static const char STAGE[] = "conformance.case";
 
 static const json_t *file_of(const json_t *one, const char *name)
 {
@@ -80,7 +80,7 @@ static blind_code read_launch(const json_t *inputs, launch_bytes *b, bl_snp_laun
 
 /* A launch that cannot be is a rejection, as is another digest. */
 static void compare_digest(const json_t *one, blind_span image, const bl_snp_launch *launch,
-                           bl_judgement *out)
+                           blind_case_judgement *out)
 {
     const char *want = text_of(json_object_get(one, "measurements"), "measurement");
     uint8_t     digest[48], expected[48];
@@ -88,15 +88,15 @@ static void compare_digest(const json_t *one, blind_span image, const bl_snp_lau
     blind_error why;
     if (bl_ovmf_parse(image, &ovmf, &why) != BLIND_OK ||
         bl_snp_measure(&ovmf, launch, digest, &why) != BLIND_OK)
-        bl_judged_case(out, BL_JUDGED_REJECT, "%s", why.message);
+        bl_judged_case(out, BLIND_CASE_REJECT, "%s", why.message);
     else if (!want || !bl_hex_decode(bl_span_str(want), expected, sizeof expected) ||
              memcmp(digest, expected, sizeof digest) != 0)
-        bl_judged_case(out, BL_JUDGED_REJECT, "another launch digest");
+        bl_judged_case(out, BLIND_CASE_REJECT, "another launch digest");
     else
-        bl_judged_case(out, BL_JUDGED_ACCEPT, "the launch digest recorded");
+        bl_judged_case(out, BLIND_CASE_ACCEPT, "the launch digest recorded");
 }
 
-blind_code bl_case_judge_launch(const char *dir, const json_t *one, bl_judgement *out,
+blind_code bl_case_judge_launch(const char *dir, const json_t *one, blind_case_judgement *out,
                                 blind_error *err)
 {
     bl_auto_buf   image = BL_BUF_EMPTY;
@@ -123,7 +123,7 @@ static blind_code replay(blind_span log_bytes, uint8_t regs[BL_REGISTERS][BL_HAS
     return bl_event_log_replay(&log, BL_SHA384, regs, NULL, err);
 }
 
-static void compare_rtmrs(blind_span log, blind_span quoted, bl_judgement *out)
+static void compare_rtmrs(blind_span log, blind_span quoted, blind_case_judgement *out)
 {
     uint8_t      regs[BL_REGISTERS][BL_HASH_MAX];
     bl_quote     quote;
@@ -132,23 +132,23 @@ static void compare_rtmrs(blind_span log, blind_span quoted, bl_judgement *out)
     if (bl_quote_parse(quoted, &quote, &why) != BLIND_OK ||
         bl_td_report_parse(quote.body, &report, &why) != BLIND_OK ||
         replay(log, regs, &why) != BLIND_OK) {
-        bl_judged_case(out, BL_JUDGED_REJECT, "%s", why.message);
+        bl_judged_case(out, BLIND_CASE_REJECT, "%s", why.message);
         return;
     }
     for (size_t i = 0; i < BL_LEN(report.rtmr); i++)
         if (!bl_span_equal(report.rtmr[i], bl_span(regs[i + 1], 48))) {
-            bl_judged_case(out, BL_JUDGED_REJECT, "the log does not replay to RTMR%zu", i);
+            bl_judged_case(out, BLIND_CASE_REJECT, "the log does not replay to RTMR%zu", i);
             return;
         }
-    bl_judged_case(out, BL_JUDGED_ACCEPT, "the log replays to RTMR0 to RTMR3");
+    bl_judged_case(out, BLIND_CASE_ACCEPT, "the log replays to RTMR0 to RTMR3");
 }
 
-blind_code bl_case_judge_rtmrs(const char *dir, const json_t *one, bl_judgement *out,
+blind_code bl_case_judge_rtmrs(const char *dir, const json_t *one, blind_case_judgement *out,
                                blind_error *err)
 {
     bl_auto_buf log = BL_BUF_EMPTY, quote = BL_BUF_EMPTY;
     if (!file_of(one, "quote")) {
-        bl_judged_case(out, BL_JUDGED_REJECT, "no quote to replay to");
+        bl_judged_case(out, BLIND_CASE_REJECT, "no quote to replay to");
         return BLIND_OK;
     }
     BL_TRY(bl_case_read(dir, file_of(one, "evidence"), &log, err));
