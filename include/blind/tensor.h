@@ -27,7 +27,13 @@ extern "C" {
     X(10, BOOL, 1, "BOOL", "|b1")                                                                  \
     X(11, F16, 2, "FP16", "<f2")                                                                   \
     X(12, BF16, 2, "BF16", "")                                                                     \
-    X(13, STRING, 0, "BYTES", "")
+    X(13, STRING, 0, "BYTES", "")                                                                  \
+    X(14, F8E4M3FN, 1, "FP8E4M3FN", "")                                                            \
+    X(15, F8E4M3FNUZ, 1, "FP8E4M3FNUZ", "")                                                        \
+    X(16, F8E5M2, 1, "FP8E5M2", "")                                                                \
+    X(17, F8E5M2FNUZ, 1, "FP8E5M2FNUZ", "")                                                        \
+    X(18, I4, 1, "INT4", "") /* one element a byte, sign-extended */                               \
+    X(19, U4, 1, "UINT4", "")
 
 #define X(value, name, size, kserve, numpy) BLIND_##name = value,
 typedef enum { BLIND_DTYPES(X) BLIND_DTYPE_COUNT } blind_dtype;

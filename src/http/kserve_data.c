@@ -4,6 +4,12 @@
 #include <inttypes.h>
 #include <math.h>
 
+/* Elements that JSON has no number for. */
+static bool is_binary_only(blind_dtype dtype)
+{
+    return dtype == BLIND_F16 || dtype == BLIND_BF16 || dtype > BLIND_STRING;
+}
+
 bool bl_kserve_dtype(const char *name, blind_dtype *out)
 {
     for (int d = 0; d < BLIND_DTYPE_COUNT; d++)
@@ -174,7 +180,7 @@ static blind_code fill_strings(filler *f, const json_t *data, bl_arena *a, blind
 blind_code bl_kserve_data_parse(const json_t *data, bl_arena *a, blind_tensor *t, blind_error *err)
 {
     filler f = { .t = t, .strings.secret = true };
-    if (t->dtype == BLIND_F16 || t->dtype == BLIND_BF16)
+    if (is_binary_only(t->dtype))
         return blind_fail(err, BLIND_UNSUPPORTED, "kserve.data",
                           "tensor '%s': %s travels as binary data only", t->name,
                           blind_dtype_kserve(t->dtype));
@@ -285,7 +291,7 @@ static blind_code write_real(const blind_tensor *t, const uint8_t *from, bl_buf 
 blind_code bl_kserve_data_write(const blind_tensor *t, bl_buf *out, blind_error *err)
 {
     size_t size = blind_dtype_size(t->dtype);
-    if (t->dtype == BLIND_F16 || t->dtype == BLIND_BF16)
+    if (is_binary_only(t->dtype))
         return blind_fail(err, BLIND_UNSUPPORTED, "kserve.data",
                           "tensor '%s': %s travels as binary data only: ask for binary_data",
                           t->name, blind_dtype_kserve(t->dtype));

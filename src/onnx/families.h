@@ -9,7 +9,9 @@
     /* op_binary.c */                                                                              \
     X(arithmetic) X(compare) X(logical) X(variadic) X(where) X(pow)                                \
     /* op_unary.c */                                                                               \
-    X(unary) X(clip) X(cast) X(not) X(prelu) X(is_nan)                                             \
+    X(unary) X(clip) X(not) X(prelu) X(is_nan)                                             \
+    /* op_cast.c */                                                                                \
+    X(cast)                                                                                        \
     /* op_shape.c */                                                                               \
     X(reshape) X(flatten) X(squeeze) X(unsqueeze) X(identity) X(constant_of_shape) X(range)        \
     /* op_move.c */                                                                                \

@@ -38,6 +38,7 @@ typedef struct {
     bool        shaped;   /* dtype and shape are known */
     int32_t     producer; /* node, or -1 */
     int32_t     uses;     /* readers, graph outputs included */
+    int32_t     wide;     /* 1 + the value that holds the same in F32, or 0: see widen.c */
     bl_place    place;
     int32_t     of;     /* VIEW: the value whose bytes these are; else -1 */
     size_t      offset; /* bytes: VIEW: from the start of that value; ARENA: of the run's memory */
@@ -82,6 +83,7 @@ typedef struct {
     bool         view;    /* every output is bytes of input 0: nothing to run */
     uint32_t     inplace; /* bit i: output 0 may take the place of input i, of equal size */
     uint32_t     raw;     /* bit i: constant input i may lie unaligned */
+    blind_dtype  narrow;  /* of outputs that infer made F32: see widen.c; else 0 */
     void        *params;  /* what the operator prepared */
     size_t       scratch; /* bytes it needs while running */
 } bl_node;
@@ -117,7 +119,8 @@ BLIND_MUST_USE blind_code bl_tensor_parse(blind_span message, bl_arena *arena, b
                                           const char **name, blind_error *err);
 
 /* blind_dtype of an ONNX TensorProto.DataType; -1 for those we have not. */
-int bl_dtype_of_onnx(int64_t onnx_type);
+int     bl_dtype_of_onnx(int64_t onnx_type);
+int64_t bl_onnx_of_dtype(blind_dtype dtype);
 
 /* Sets rank, dims and len; false when the size in bytes overflows. */
 bool   bl_tensor_shape(bl_tensor *t, int rank, const int64_t *dim);

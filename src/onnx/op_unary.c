@@ -1,6 +1,7 @@
 /* Operators of one input, element by element.  Most are one row: an operator, the kernel table's
  * function and where its two parameters come from. */
 #include "onnx/families.h"
+#include "onnx/number.h"
 #include "onnx/rows.h"
 
 #include <math.h>
@@ -270,120 +271,6 @@ blind_code bl_op_clip_run(const bl_exec *x, const bl_node *n)
     return BLIND_OK;
 }
 
-/* Cast.  ------------------------------------------------------------------------------------- */
-
-blind_code bl_op_cast_infer(bl_build *b, bl_node *n)
-{
-    const bl_tensor *x = bl_in(b, n, 0);
-    int              to = strcmp(n->type, "CastLike") == 0 ? (int)bl_in(b, n, 1)->dtype
-                                                           : bl_dtype_of_onnx(bl_attr_int(n, "to", 0));
-    if (to < 0 || to == BLIND_STRING || x->dtype == BLIND_STRING)
-        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "a cast of %s to type %lld",
-                          blind_dtype_name(x->dtype), (long long)bl_attr_int(n, "to", 0));
-    if (to == (int)x->dtype)
-        bl_set_view(b, n, 0, 0);
-    return bl_set_out(b, n, 0, (blind_dtype)to, x->rank, x->dim);
-}
-
-static float half_to_float(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023;
-    float    value = exponent == 31 ? (mantissa ? NAN : INFINITY)
-                     : exponent     ? ldexpf((float)(mantissa + 1024), (int)exponent - 25)
-                                    : ldexpf((float)mantissa, -24);
-    return sign ? -value : value;
-}
-
-/* Round to nearest even.  Source: IEEE 754-2019, section 4.3.1. */
-static uint16_t float_to_half(float f)
-{
-    uint32_t bits;
-    memcpy(&bits, &f, 4);
-    uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
-    float    magnitude = fabsf(f);
-    if (f != f)
-        return (uint16_t)(sign | 0x7e00);
-    if (magnitude >= 65520.0f)
-        return (uint16_t)(sign | 0x7c00);
-    if (magnitude < 0x1p-14f) /* subnormal: in units of 2^-24 */
-        return (uint16_t)(sign | (uint16_t)nearbyintf(magnitude * 0x1p24f));
-    int   exponent;
-    float fraction = frexpf(magnitude, &exponent);
-    int   unit = (int)nearbyintf(fraction * 2048.0f); /* 1024..2048 */
-    return (uint16_t)(sign | (((exponent + 13) << 10) + unit));
-}
-
-static double load(const bl_tensor *t, size_t i)
-{
-    uint16_t h;
-    uint32_t bits;
-    float    f;
-    double   value = 0;
-    if (t->dtype != BLIND_F16 && t->dtype != BLIND_BF16) {
-        bl_tensor_number(t, i, &value);
-        return value;
-    }
-    memcpy(&h, (const char *)t->data + 2 * i, 2);
-    if (t->dtype == BLIND_F16)
-        return (double)half_to_float(h);
-    bits = (uint32_t)h << 16;
-    memcpy(&f, &bits, 4);
-    return (double)f;
-}
-
-static void save(bl_tensor *t, size_t i, double value)
-{
-    uint16_t h;
-    uint32_t bits;
-    float    f = (float)value;
-    memcpy(&bits, &f, 4);
-    if (t->dtype == BLIND_F16)
-        h = float_to_half(f);
-    else if (f != f)
-        h = 0x7fc0;
-    else
-        h = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-    if (t->dtype == BLIND_F16 || t->dtype == BLIND_BF16)
-        memcpy((char *)t->data + 2 * i, &h, 2);
-    else
-        bl_tensor_set_number(t, i, value);
-}
-
-static bool is_float(blind_dtype dtype)
-{
-    return dtype == BLIND_F32 || dtype == BLIND_F64 || dtype == BLIND_F16 || dtype == BLIND_BF16;
-}
-
-/* Integers keep their low bits when they are narrowed; the bits of one sign-extended. */
-static uint64_t integer_at(const bl_tensor *t, size_t i)
-{
-    size_t   size = bl_element_size(t->dtype);
-    uint64_t value = 0;
-    memcpy(&value, (const char *)t->data + i * size, size);
-    bool is_signed = t->dtype == BLIND_I8 || t->dtype == BLIND_I16 || t->dtype == BLIND_I32;
-    if (is_signed && value >> (8 * size - 1) & 1)
-        value |= ~(uint64_t)0 << (8 * size);
-    return value;
-}
-
-blind_code bl_op_cast_run(const bl_exec *x, const bl_node *n)
-{
-    const bl_tensor *in = bl_arg(x, n, 0);
-    bl_tensor       *out = bl_result(x, n, 0);
-    size_t           size = bl_element_size(out->dtype);
-    for (size_t i = 0; i < out->len; i++) {
-        if (is_float(in->dtype) || is_float(out->dtype)) {
-            save(out, i, load(in, i));
-            continue;
-        }
-        uint64_t value = integer_at(in, i);
-        if (out->dtype == BLIND_BOOL)
-            value = value != 0;
-        memcpy((char *)out->data + i * size, &value, size);
-    }
-    return BLIND_OK;
-}
-
 /* Not, IsNaN, IsInf, PRelu.  ----------------------------------------------------------------- */
 
 blind_code bl_op_not_infer(bl_build *b, bl_node *n)
@@ -406,7 +293,7 @@ blind_code bl_op_not_run(const bl_exec *x, const bl_node *n)
 blind_code bl_op_is_nan_infer(bl_build *b, bl_node *n)
 {
     const bl_tensor *x = bl_in(b, n, 0);
-    if (!is_float(x->dtype))
+    if (!bl_is_float(x->dtype))
         return bl_op_fail(b, n, BLIND_INPUT, "elements of type %s", blind_dtype_name(x->dtype));
     return bl_set_out(b, n, 0, BLIND_BOOL, x->rank, x->dim);
 }
@@ -419,7 +306,8 @@ blind_code bl_op_is_nan_run(const bl_exec *x, const bl_node *n)
     bool             up = bl_attr_int(n, "detect_positive", 1) != 0;
     bool             down = bl_attr_int(n, "detect_negative", 1) != 0;
     for (size_t i = 0; i < out->len; i++) {
-        double v = load(in, i);
+        double v = 0;
+        bl_tensor_number(in, i, &v);
         ((uint8_t *)out->data)[i] =
             nan ? v != v : (up && v == INFINITY) || (down && v == -INFINITY);
     }

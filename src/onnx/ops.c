@@ -8,6 +8,17 @@
     {                                                                                              \
         "", #name, since, min, max, out, bl_op_##family##_infer, NULL, bl_op_##family##_run, 0     \
     }
+/* Takes elements of every type as they are; tells types apart by itself. */
+#define MOVES(name, since, min, max, out, family)                                                  \
+    {                                                                                              \
+        "", #name, since, min, max, out, bl_op_##family##_infer, NULL, bl_op_##family##_run,       \
+            BL_OP_MOVES                                                                            \
+    }
+#define TYPED(name, since, min, max, out, family)                                                  \
+    {                                                                                              \
+        "", #name, since, min, max, out, bl_op_##family##_infer, NULL, bl_op_##family##_run,       \
+            BL_OP_TYPED                                                                            \
+    }
 #define HEAVY(name, since, min, max, out, family)                                                  \
     {                                                                                              \
         "", #name, since, min, max, out, bl_op_##family##_infer, bl_op_##family##_prepare,         \
@@ -44,7 +55,7 @@ static const bl_op rows[] = {
     ROW(Or, 7, 2, 2, 1, logical),
     ROW(Xor, 7, 2, 2, 1, logical),
     ROW(Not, 1, 1, 1, 1, not ),
-    ROW(Where, 9, 3, 3, 1, where),
+    MOVES(Where, 9, 3, 3, 1, where),
 
     UNARY(Relu, 6),
     UNARY(LeakyRelu, 6),
@@ -83,17 +94,17 @@ static const bl_op rows[] = {
     UNARY(Acosh, 9),
     UNARY(Atanh, 9),
     ROW(Clip, 6, 1, 3, 1, clip),
-    ROW(Cast, 6, 1, 1, 1, cast),
-    ROW(CastLike, 15, 2, 2, 1, cast),
+    TYPED(Cast, 6, 1, 1, 1, cast),
+    TYPED(CastLike, 15, 2, 2, 1, cast),
     ROW(PRelu, 7, 2, 2, 1, prelu),
     ROW(IsNaN, 9, 1, 1, 1, is_nan),
     ROW(IsInf, 10, 1, 1, 1, is_nan),
 
-    ROW(Reshape, 5, 2, 2, 1, reshape),
-    ROW(Flatten, 1, 1, 1, 1, flatten),
-    ROW(Squeeze, 1, 1, 2, 1, squeeze),
-    ROW(Unsqueeze, 1, 1, 2, 1, unsqueeze),
-    ROW(Identity, 1, 1, 1, 1, identity),
+    MOVES(Reshape, 5, 2, 2, 1, reshape),
+    MOVES(Flatten, 1, 1, 1, 1, flatten),
+    MOVES(Squeeze, 1, 1, 2, 1, squeeze),
+    MOVES(Unsqueeze, 1, 1, 2, 1, unsqueeze),
+    MOVES(Identity, 1, 1, 1, 1, identity),
     ROW(Dropout, 7, 1, 3, 2, identity),
     FOLDED(Shape, 1, 1, 1, BL_OP_SHAPE_ONLY, shape),
     FOLDED(Size, 1, 1, 1, BL_OP_SHAPE_ONLY, size),
@@ -101,16 +112,16 @@ static const bl_op rows[] = {
     ROW(ConstantOfShape, 9, 1, 1, 1, constant_of_shape),
     ROW(Range, 11, 3, 3, 1, range),
 
-    ROW(Transpose, 1, 1, 1, 1, transpose),
-    ROW(Slice, 1, 1, 5, 1, slice),
-    ROW(Expand, 8, 2, 2, 1, expand),
-    ROW(Concat, 4, 1, MANY, 1, concat),
-    ROW(Split, 2, 1, 2, MANY, split),
-    ROW(Tile, 6, 2, 2, 1, tile),
-    ROW(Pad, 2, 1, 4, 1, pad),
-    ROW(Gather, 1, 2, 2, 1, gather),
-    ROW(GatherElements, 11, 2, 2, 1, gather_elements),
-    ROW(GatherND, 11, 2, 2, 1, gather_nd),
+    MOVES(Transpose, 1, 1, 1, 1, transpose),
+    MOVES(Slice, 1, 1, 5, 1, slice),
+    MOVES(Expand, 8, 2, 2, 1, expand),
+    MOVES(Concat, 4, 1, MANY, 1, concat),
+    MOVES(Split, 2, 1, 2, MANY, split),
+    MOVES(Tile, 6, 2, 2, 1, tile),
+    MOVES(Pad, 2, 1, 4, 1, pad),
+    MOVES(Gather, 1, 2, 2, 1, gather),
+    MOVES(GatherElements, 11, 2, 2, 1, gather_elements),
+    MOVES(GatherND, 11, 2, 2, 1, gather_nd),
     ROW(ScatterND, 11, 3, 3, 1, scatter_nd),
     ROW(ScatterElements, 11, 3, 3, 1, scatter_elements),
 

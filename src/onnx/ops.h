@@ -12,6 +12,8 @@
 
 typedef struct bl_store bl_store;
 
+typedef struct bl_insert bl_insert;
+
 /* A plan in the making. */
 typedef struct {
     bl_graph         *graph;
@@ -25,6 +27,8 @@ typedef struct {
     bool              plain;   /* no fusion */
     bool              opening; /* input shapes are not known: only constants are folded */
     int               later;   /* the input that bl_need_value asked for in vain */
+    bl_insert        *first_insert, *last_insert; /* casts that are still to be put in: widen.c */
+    size_t            n_inserts;
     blind_error      *err;
 } bl_build;
 
@@ -44,6 +48,8 @@ typedef blind_code bl_op_run(const bl_exec *x, const bl_node *n);
 enum {
     BL_OP_SHAPE_ONLY = 1, /* reads the shape of its input and not its values */
     BL_OP_NO_FOLD = 2,    /* never computed while planning */
+    BL_OP_MOVES = 4,      /* takes elements of every type as they are */
+    BL_OP_TYPED = 8,      /* tells types apart by itself: 16-bit floats are not made F32 for it */
 };
 
 struct bl_op {
@@ -159,7 +165,7 @@ static inline bl_tensor *bl_result(const bl_exec *x, const bl_node *n, int i)
     return i < n->n_out && n->out[i] >= 0 ? &x->tensors[n->out[i]] : NULL;
 }
 
-/* Zeroed bytes for a string that this node makes: its output's element is a blind_span of them.  The
+/* Zeroed bytes for a string that this node makes: its output's element is a blind_span of them. The
  * elements of string inputs may be taken over as they are.  Errors: LIMIT */
 BLIND_MUST_USE blind_code bl_string_room(const bl_exec *x, const bl_node *n, size_t size,
                                          char **out);

@@ -1,4 +1,5 @@
 /* What every operator's checks are made of. */
+#include "onnx/number.h"
 #include "onnx/ops.h"
 
 #include <stdarg.h>
@@ -200,69 +201,17 @@ blind_code bl_ints_of(bl_build *b, const bl_node *n, const char *name, int i, in
     return bl_attr_ints(b, n, name, out, max, len);
 }
 
-#define NUMBER(dtype_name, type)                                                                   \
-    case dtype_name: {                                                                             \
-        type v;                                                                                    \
-        memcpy(&v, (const char *)t->data + index * sizeof v, sizeof v);                            \
-        *out = (double)v;                                                                          \
-        return true;                                                                               \
-    }
-
 bool bl_tensor_number(const bl_tensor *t, size_t index, double *out)
 {
-    if (index >= t->len || !t->data)
+    if (index >= t->len || !t->data || t->dtype == BLIND_STRING)
         return false;
-    switch (t->dtype) {
-        NUMBER(BLIND_F32, float)
-        NUMBER(BLIND_F64, double)
-        NUMBER(BLIND_I64, int64_t)
-        NUMBER(BLIND_I32, int32_t)
-        NUMBER(BLIND_I16, int16_t)
-        NUMBER(BLIND_I8, int8_t)
-        NUMBER(BLIND_U64, uint64_t)
-        NUMBER(BLIND_U32, uint32_t)
-        NUMBER(BLIND_U16, uint16_t)
-        NUMBER(BLIND_U8, uint8_t)
-        NUMBER(BLIND_BOOL, uint8_t)
-    default:
-        return false;
-    }
+    *out = bl_number_load(t->dtype, (const char *)t->data + index * blind_dtype_size(t->dtype));
+    return true;
 }
-
-#define PUT(dtype_name, type, low, high)                                                           \
-    case dtype_name: {                                                                             \
-        type v = !(value == value)         ? 0                                                     \
-                 : value <= (double)(low)  ? (type)(low)                                           \
-                 : value >= (double)(high) ? (type)(high)                                          \
-                                           : (type)value;                                          \
-        memcpy((char *)t->data + index * sizeof v, &v, sizeof v);                                  \
-        break;                                                                                     \
-    }
 
 void bl_tensor_set_number(bl_tensor *t, size_t index, double value)
 {
-    float narrow = (float)value;
-    switch (t->dtype) {
-        PUT(BLIND_I64, int64_t, INT64_MIN, INT64_MAX)
-        PUT(BLIND_I32, int32_t, INT32_MIN, INT32_MAX)
-        PUT(BLIND_I16, int16_t, INT16_MIN, INT16_MAX)
-        PUT(BLIND_I8, int8_t, INT8_MIN, INT8_MAX)
-        PUT(BLIND_U64, uint64_t, 0, UINT64_MAX)
-        PUT(BLIND_U32, uint32_t, 0, UINT32_MAX)
-        PUT(BLIND_U16, uint16_t, 0, UINT16_MAX)
-        PUT(BLIND_U8, uint8_t, 0, UINT8_MAX)
-    case BLIND_BOOL:
-        ((uint8_t *)t->data)[index] = value != 0;
-        break;
-    case BLIND_F32:
-        memcpy((char *)t->data + index * 4, &narrow, 4);
-        break;
-    case BLIND_F64:
-        memcpy((char *)t->data + index * 8, &value, 8);
-        break;
-    default:
-        break;
-    }
+    bl_number_store(t->dtype, (char *)t->data + index * blind_dtype_size(t->dtype), value, true);
 }
 
 bool bl_const_number(const bl_build *b, const bl_node *n, int i, double *out)

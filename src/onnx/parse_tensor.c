@@ -19,14 +19,43 @@ enum {
     T_LOCATION = 14,
 };
 
+static const int8_t types[] = {
+    -1,
+    BLIND_F32,
+    BLIND_U8,
+    BLIND_I8,
+    BLIND_U16,
+    BLIND_I16,
+    BLIND_I32,
+    BLIND_I64,
+    BLIND_STRING,
+    BLIND_BOOL,
+    BLIND_F16,
+    BLIND_F64,
+    BLIND_U32,
+    BLIND_U64,
+    -1,
+    -1,
+    BLIND_BF16,
+    BLIND_F8E4M3FN,
+    BLIND_F8E4M3FNUZ,
+    BLIND_F8E5M2,
+    BLIND_F8E5M2FNUZ,
+    BLIND_U4,
+    BLIND_I4,
+};
+
 int bl_dtype_of_onnx(int64_t onnx_type)
 {
-    static const int8_t types[] = {
-        -1,        BLIND_F32, BLIND_U8,     BLIND_I8,   BLIND_U16,  BLIND_I16,
-        BLIND_I32, BLIND_I64, BLIND_STRING, BLIND_BOOL, BLIND_F16,  BLIND_F64,
-        BLIND_U32, BLIND_U64, -1,           -1,         BLIND_BF16,
-    };
     return onnx_type > 0 && onnx_type < (int64_t)BL_LEN(types) ? types[onnx_type] : -1;
+}
+
+int64_t bl_onnx_of_dtype(blind_dtype dtype)
+{
+    int64_t type = 1;
+    while (types[type] != (int)dtype)
+        type++;
+    return type;
 }
 
 bool bl_tensor_shape(bl_tensor *t, int rank, const int64_t *dim)
@@ -176,6 +205,29 @@ static void convert(blind_span message, uint32_t number, size_t element, uint8_t
     }
 }
 
+/* Two elements a byte, the first in its low bits, make one a byte. */
+static blind_code read_nibbles(blind_span message, const fields *t, bl_arena *arena, bl_tensor *out,
+                               blind_error *err)
+{
+    size_t packed = out->len / 2 + out->len % 2, found = t->has_raw ? t->raw.size : t->n_typed;
+    if (found != packed || (!t->has_raw && t->typed && t->typed != T_INT32))
+        return blind_fail(err, BLIND_INPUT, "onnx.tensor", "%zu bytes of data, expected %zu", found,
+                          packed);
+    uint8_t *data = bl_arena_alloc(arena, out->len + 1), *last = data + out->len - packed;
+    if (!data)
+        return blind_fail(err, BLIND_MEMORY, "onnx.tensor", "no memory for a constant");
+    if (t->has_raw && packed)
+        memcpy(last, t->raw.data, packed);
+    else if (!t->has_raw)
+        convert(message, t->typed, 1, last);
+    for (size_t i = 0; i < out->len; i++) { /* never past what is still to be read */
+        uint8_t v = last[i / 2] >> (4 * (i % 2)) & 15;
+        data[i] = out->dtype == BLIND_I4 && v & 8 ? v | 0xf0 : v;
+    }
+    out->data = data;
+    return BLIND_OK;
+}
+
 /* The strings stay where they lie in the file. */
 static void read_strings(blind_span message, blind_span *to)
 {
@@ -194,6 +246,8 @@ static blind_code read_data(blind_span message, const fields *t, bl_arena *arena
                           "weights in another file (external data)");
     if (out->dtype == BLIND_STRING && t->has_raw)
         return blind_fail(err, BLIND_INPUT, "onnx.tensor", "strings as raw data");
+    if (out->dtype == BLIND_I4 || out->dtype == BLIND_U4)
+        return read_nibbles(message, t, arena, out, err);
     if (t->has_raw) {
         if (t->raw.size != out->len * element)
             return blind_fail(err, BLIND_INPUT, "onnx.tensor",

@@ -1,5 +1,6 @@
 /* Makes plans: infer and fold, fuse, drop, prepare, place. */
 #include "onnx/fuse.h"
+#include "onnx/widen.h"
 
 #include <stdlib.h>
 
@@ -107,12 +108,14 @@ blind_code bl_plan_fold(bl_build *b)
         bl_node *n = &b->graph->nodes[i];
         bool     derived, constant = !n->dead && inputs_constant(b, n, &derived);
         bool     shape_only = n->op->flags & BL_OP_SHAPE_ONLY;
+        if (b->opening && !n->dead)
+            BL_TRY(bl_widen_constants(b, n));
         if (n->dead || (b->opening && !constant) || !inputs_shaped(b, n))
             continue;
         for (int k = 0; k < n->op->min_in; k++)
             if (!bl_has_in(n, k))
                 return bl_op_fail(b, n, BLIND_INPUT, "input %d is missing", k);
-        blind_code code = n->op->infer(b, n);
+        blind_code code = bl_infer_widened(b, n, i);
         if (code == BL_LATER)
             return bl_op_fail(b, n, BLIND_UNSUPPORTED,
                               "input %d depends on values, not only on shapes", b->later);
@@ -120,8 +123,9 @@ blind_code bl_plan_fold(bl_build *b)
             return code;
         if (constant && !n->dead && !shape_only && n->op->run && !(n->op->flags & BL_OP_NO_FOLD))
             BL_TRY(fold_node(b, n, derived));
+        BL_TRY(bl_narrow_outputs(b, n, i));
     }
-    return BLIND_OK;
+    return bl_insert_casts(b);
 }
 
 /* The stages of a plan.  --------------------------------------------------------------------- */

@@ -59,7 +59,7 @@ static void check_round_trip(blind_dtype dtype, int rank, int64_t a, int64_t b)
 TEST(npy_keeps_every_type_and_shape)
 {
     for (int d = 0; d < BLIND_DTYPE_COUNT; d++) {
-        if (d == BLIND_BF16 || d == BLIND_STRING)
+        if (!*blind_dtype_numpy((blind_dtype)d))
             continue;
         check_round_trip((blind_dtype)d, 0, 0, 0);
         check_round_trip((blind_dtype)d, 1, 0, 0);

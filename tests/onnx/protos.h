@@ -11,7 +11,8 @@ typedef enum { CASE_TENSOR, CASE_SEQUENCE, CASE_OPTIONAL, CASE_MAP } case_kind;
 typedef struct case_type case_type;
 struct case_type {
     case_kind  kind;
-    case_type *of; /* SEQUENCE, OPTIONAL: of what; NULL else */
+    uint64_t   element; /* of a tensor, in ONNX's numbers */
+    case_type *of;      /* SEQUENCE, OPTIONAL: of what; NULL else */
 };
 
 /* A tensor, or the items of a sequence, or of an optional, which has one or none. */
