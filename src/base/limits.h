@@ -50,5 +50,7 @@
 #define BL_MAX_GRAPH_DEPTH 16
 #define BL_MAX_NODE_EDGES  (1u << 16)   /* inputs, outputs or attributes of one node */
 #define BL_MAX_FOLDED      (256u << 20) /* bytes of constants computed while planning */
+#define BL_MAX_DFT         (1 << 24)        /* points of one transform */
+#define BL_MAX_BOX_PAIRS   (1ull << 32)     /* boxes compared by one NonMaxSuppression */
 
 #endif

@@ -15,7 +15,17 @@
     /* op_shape.c */                                                                               \
     X(reshape) X(flatten) X(squeeze) X(unsqueeze) X(identity) X(constant_of_shape) X(range)        \
     /* op_move.c */                                                                                \
-    X(transpose) X(slice) X(expand) X(concat) X(split) X(tile) X(pad)                              \
+    X(transpose) X(slice) X(expand) X(concat) X(split)                                             \
+    /* op_pad.c, op_fold.c */                                                                      \
+    X(tile) X(pad) X(center_crop_pad) X(col2im) X(depth_to_space) X(reverse_sequence)              \
+    /* op_select.c, op_boxes.c */                                                                  \
+    X(non_zero) X(compress) X(unique) X(boxes)                                                     \
+    /* op_resize.c, op_grid.c, op_roi.c */                                                         \
+    X(resize) X(upsample) X(grid_sample) X(affine_grid) X(roi_align) X(max_roi_pool)               \
+    /* op_signal.c */                                                                              \
+    X(dft) X(stft) X(mel) X(window)                                                                \
+    /* op_conv_transpose.c, op_deform_conv.c, op_lrn.c, op_pool.c */                               \
+    X(conv_transpose) X(deform_conv) X(lrn) X(max_unpool)                                          \
     /* op_gather.c */                                                                              \
     X(gather) X(gather_elements) X(gather_nd) X(scatter_nd) X(scatter_elements)                    \
     /* op_reduce.c */                                                                              \
@@ -35,6 +45,8 @@ BL_OP_FUNCTIONS(X)
 #undef X
 
 bl_op_infer bl_op_shape_infer, bl_op_size_infer, bl_op_constant_infer; /* folded when inferred */
+bl_op_infer bl_op_dft_prepare, bl_op_stft_prepare, bl_op_conv_transpose_prepare;
+bl_op_infer bl_op_deform_conv_prepare;
 bl_op_infer bl_op_matmul_prepare, bl_op_gemm_prepare, bl_op_conv_prepare;
 
 /* The unary of a node whose output is act(x) alone, with its parameters; false for others. */

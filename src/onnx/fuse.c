@@ -55,7 +55,7 @@ static void absorb(bl_build *b, size_t at, bl_node *from)
 static bl_conv_params *conv_of(const bl_build *b, const bl_node *n)
 {
     bool conv = n && n->op->run == bl_op_conv_run && bl_is_const(b, n, 1);
-    return conv && bl_in(b, n, 1)->len > 0 ? n->params : NULL;
+    return conv && bl_in(b, n, 1)->len > 0 && bl_in(b, n, 1)->dtype == BLIND_F32 ? n->params : NULL;
 }
 
 /* A product whose epilogue can grow: packed, and without a C of another shape. */

@@ -1,5 +1,6 @@
 /* Conv.  Constant weights are packed once, with the BatchNormalization that follows folded in;
  * others run plain loops. */
+#include "onnx/conv_plain.h"
 #include "onnx/heavy.h"
 #include "onnx/window.h"
 
@@ -12,9 +13,8 @@ blind_code bl_op_conv_infer(bl_build *b, bl_node *n)
     int64_t          dim[BL_ONNX_RANK];
     bl_conv_params  *p;
     BL_TRY(bl_params(b, n, sizeof *p, &p));
-    if (x->dtype != BLIND_F32 || w->dtype != BLIND_F32)
-        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "elements of type %s",
-                          blind_dtype_name(x->dtype));
+    for (int i = 0; i < 3; i++)
+        BL_TRY(bl_need_real(b, n, i));
     if (x->rank < 3 || w->rank != x->rank)
         return bl_op_fail(b, n, BLIND_INPUT, "an input of %d axes and weights of %d", x->rank,
                           w->rank);
@@ -24,17 +24,16 @@ blind_code bl_op_conv_infer(bl_build *b, bl_node *n)
         return bl_op_fail(
             b, n, BLIND_INPUT, "weights [%lld, %lld] for %lld channels in %lld groups",
             (long long)w->dim[0], (long long)w->dim[1], (long long)x->dim[1], (long long)groups);
-    if (bl_has_in(n, 2) &&
-        (bl_in(b, n, 2)->len != (size_t)w->dim[0] || bl_in(b, n, 2)->dtype != BLIND_F32))
+    if (bl_has_in(n, 2) && bl_in(b, n, 2)->len != (size_t)w->dim[0])
         return bl_op_fail(b, n, BLIND_INPUT, "a bias that is not one number per channel");
     BL_TRY(bl_window_of(b, n, w->dim + 2, &p->window, dim, NULL));
     p->window.channels_out = (size_t)w->dim[0];
     p->window.groups = (size_t)groups;
     p->add_in = -1;
-    n->raw = bl_is_const(b, n, 1) ? 2 : 0;
+    n->raw = bl_is_const(b, n, 1) && x->dtype == BLIND_F32 ? 2 : 0;
     dim[0] = x->dim[0];
     dim[1] = w->dim[0];
-    return bl_set_out(b, n, 0, BLIND_F32, x->rank, dim);
+    return bl_set_out(b, n, 0, x->dtype, x->rank, dim);
 }
 
 /* Packing.  ---------------------------------------------------------------------------------- */
@@ -91,7 +90,7 @@ static blind_code pack(bl_build *b, bl_node *n, bl_conv_params *p)
 blind_code bl_op_conv_prepare(bl_build *b, bl_node *n)
 {
     bl_conv_params *p = n->params;
-    if (!bl_is_const(b, n, 1) || bl_in(b, n, 1)->len == 0)
+    if (!bl_is_const(b, n, 1) || bl_in(b, n, 1)->len == 0 || bl_in(b, n, 1)->dtype != BLIND_F32)
         return BLIND_OK;
     BL_TRY(pack(b, n, p));
     n->scratch = b->kernels->conv_scratch(&p->window, p->weights->packed, bl_pool_threads(b->pool));
@@ -99,42 +98,6 @@ blind_code bl_op_conv_prepare(bl_build *b, bl_node *n)
 }
 
 /* Running.  ---------------------------------------------------------------------------------- */
-
-/* One output element: the sum over a window, plain. */
-static float sum_at(const bl_window *w, const float *x, const float *weights, size_t o,
-                    const size_t *at)
-{
-    size_t channels = w->channels_in / w->groups, group = o / (w->channels_out / w->groups);
-    double sum = 0;
-    for (size_t c = 0; c < channels; c++)
-        for (size_t i = 0; i < w->kernel[0]; i++)
-            for (size_t j = 0; j < w->kernel[1]; j++)
-                for (size_t k = 0; k < w->kernel[2]; k++) {
-                    size_t z = at[0] * w->stride[0] + i * w->dilation[0] - w->pad[0];
-                    size_t y = at[1] * w->stride[1] + j * w->dilation[1] - w->pad[1];
-                    size_t v = at[2] * w->stride[2] + k * w->dilation[2] - w->pad[2];
-                    size_t tap = (i * w->kernel[1] + j) * w->kernel[2] + k;
-                    size_t taps = w->kernel[0] * w->kernel[1] * w->kernel[2];
-                    if (z >= w->in[0] || y >= w->in[1] || v >= w->in[2])
-                        continue; /* negative ones wrapped around */
-                    size_t in = (group * channels + c) * w->in[0];
-                    sum += (double)x[((in + z) * w->in[1] + y) * w->in[2] + v] *
-                           (double)weights[(o * channels + c) * taps + tap];
-                }
-    return (float)sum;
-}
-
-static void conv_plain(const bl_window *w, const float *x, const float *weights, const float *bias,
-                       float *out)
-{
-    size_t in = w->channels_in * w->in[0] * w->in[1] * w->in[2], at[3];
-    for (size_t z = 0; z < w->batch; z++, x += in)
-        for (size_t o = 0; o < w->channels_out; o++)
-            for (at[0] = 0; at[0] < w->out[0]; at[0]++)
-                for (at[1] = 0; at[1] < w->out[1]; at[1]++)
-                    for (at[2] = 0; at[2] < w->out[2]; at[2]++)
-                        *out++ = sum_at(w, x, weights, o, at) + (bias ? bias[o] : 0);
-}
 
 blind_code bl_op_conv_run(const bl_exec *x, const bl_node *n)
 {
@@ -144,8 +107,8 @@ blind_code bl_op_conv_run(const bl_exec *x, const bl_node *n)
     if (out->len == 0)
         return BLIND_OK;
     if (!p->weights) {
-        conv_plain(&p->window, bl_arg(x, n, 0)->data, bl_arg(x, n, 1)->data,
-                   bias ? bias->data : NULL, out->data);
+        bl_conv_plain(&p->window, out->dtype, bl_arg(x, n, 0)->data, bl_arg(x, n, 1)->data,
+                      bias ? bias->data : NULL, out->data, x->pool);
         return BLIND_OK;
     }
     bl_conv c = { .window = p->window,

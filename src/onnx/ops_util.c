@@ -1,6 +1,5 @@
 /* What every operator's checks are made of. */
-#include "onnx/number.h"
-#include "onnx/ops.h"
+#include "onnx/element.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +26,15 @@ blind_code bl_run_fail(const bl_exec *x, const bl_node *n, const char *format, .
     va_end(args);
     return blind_fail(x->err, BLIND_INPUT, "onnx.run", "node '%.50s' (%.30s): %s", n->name, n->type,
                       text);
+}
+
+blind_code bl_need_real(bl_build *b, const bl_node *n, int i)
+{
+    const bl_tensor *x = bl_in(b, n, 0), *t = bl_in(b, n, i);
+    if (!t || (bl_is_real(t->dtype) && t->dtype == x->dtype))
+        return BLIND_OK;
+    return bl_op_fail(b, n, BLIND_UNSUPPORTED, "input %d has elements of type %s", i,
+                      blind_dtype_name(t->dtype));
 }
 
 bool bl_has_in(const bl_node *n, int i)

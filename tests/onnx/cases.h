@@ -50,10 +50,15 @@ static inline bool case_next(bl_reader *r, bl_arena *arena, onnx_case *out)
     return true;
 }
 
+static inline void cases_open_file(const char *path, bl_buf *file, bl_reader *r)
+{
+    CHECK_CODE(BLIND_OK, bl_file_read(path, 64u << 20, file, NULL), path);
+    *r = (bl_reader){ .rest = bl_span(file->data, file->size) };
+}
+
 static inline void cases_open(bl_buf *file, bl_reader *r)
 {
-    CHECK_CODE(BLIND_OK, bl_file_read("tests/onnx/data/cases.bin", 64u << 20, file, NULL), "cases");
-    *r = (bl_reader){ .rest = bl_span(file->data, file->size) };
+    cases_open_file("tests/onnx/data/cases.bin", file, r);
 }
 
 /* The model of one case, copied; the test fails when there is none. */

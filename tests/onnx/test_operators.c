@@ -15,6 +15,16 @@ static bool equal_floats(const blind_tensor *want, const blind_tensor *got)
     return true;
 }
 
+static bool equal_doubles(const blind_tensor *want, const blind_tensor *got)
+{
+    const double *a = want->data, *b = got->data;
+    for (size_t i = 0; i < want->size / sizeof *a; i++)
+        if (!(fabs(a[i] - b[i]) <= 1e-6 + 1e-6 * fabs(a[i])) && !(isnan(a[i]) && isnan(b[i])) &&
+            a[i] != b[i])
+            return false;
+    return true;
+}
+
 static bool equal(const blind_tensor *want, const blind_tensor *got)
 {
     if (want->dtype != got->dtype || want->rank != got->rank || want->size != got->size)
@@ -24,6 +34,8 @@ static bool equal(const blind_tensor *want, const blind_tensor *got)
             return false;
     if (want->dtype == BLIND_F32)
         return equal_floats(want, got);
+    if (want->dtype == BLIND_F64)
+        return equal_doubles(want, got);
     return want->size == 0 || memcmp(want->data, got->data, want->size) == 0;
 }
 
@@ -49,12 +61,12 @@ static void run_case(const onnx_case *c, const bl_onnx_options *options)
     bl_onnx_close(model);
 }
 
-static void run_all(bl_isa isa, int threads)
+static void run_file(const char *path, bl_isa isa, int threads)
 {
     bl_auto_buf file = BL_BUF_EMPTY;
     bl_reader   r;
     bl_pool    *pool;
-    cases_open(&file, &r);
+    cases_open_file(path, &file, &r);
     CHECK_CODE(BLIND_OK, bl_pool_new(threads, &pool, NULL), "pool");
     for (bool more = true; more;) {
         bl_auto_arena arena = BL_ARENA_EMPTY;
@@ -64,6 +76,12 @@ static void run_all(bl_isa isa, int threads)
             run_case(&c, &(bl_onnx_options){ .pool = pool, .isa = isa, .plain = plain != 0 });
     }
     bl_pool_free(pool);
+}
+
+static void run_all(bl_isa isa, int threads)
+{
+    run_file("tests/onnx/data/cases.bin", isa, threads);
+    run_file("tests/onnx/data/vision.bin", isa, threads);
 }
 
 TEST(every_case_on_every_instruction_set)
