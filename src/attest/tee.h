@@ -28,7 +28,8 @@ typedef struct {
     const struct bl_tsm_fs *gramine_fs;
     const char             *gramine_root;
     const char             *event_log; /* TDX: file of the boot's log; NULL: the firmware's CCEL */
-    /* The TPM, see tpm/device.h; zero: the kernel's, its own boot log, a key made for the purpose. */
+    /* The TPM, see tpm/device.h; zero: the kernel's, its own boot log, a key made for the purpose.
+     */
     const char *tpm_tcti;      /* "device:/dev/tpmrm0", "swtpm:host=127.0.0.1,port=2321" */
     const char *tpm_event_log; /* file; NULL: the kernel's, if there is one */
     const char *tpm_ek_chain;  /* file: issuers of the endorsement certificate */
@@ -91,6 +92,16 @@ typedef struct {
     blind_code code; /* of its failure; OK stands for MEASUREMENT */
 } bl_fact_row;
 
+/* Rows without a fallback, as most are. */
+/* clang-format off */
+#define BL_FACT_ROW(field, is, many, why) { .name = (field), .kind = (is), .size = (many), .code = (why) }
+/* clang-format on */
+#define BL_NUMBER(field, why)      BL_FACT_ROW(field, BL_FACT_NUMBER, 0, why)
+#define BL_FLAG(field, why)        BL_FACT_ROW(field, BL_FACT_FLAG, 0, why)
+#define BL_TEXT(field)             BL_FACT_ROW(field, BL_FACT_TEXT, 0, BLIND_OK)
+#define BL_BYTES(field, many, why) BL_FACT_ROW(field, BL_FACT_BYTES, many, why)
+#define BL_NO_MORE_FACTS           BL_FACT_ROW(NULL, BL_FACT_NUMBER, 0, BLIND_OK)
+
 typedef struct bl_tee {
     const char *name;             /* "sim", as on the command line and in policies */
     size_t      report_data_size; /* bytes the hardware signs for us */
@@ -102,8 +113,8 @@ typedef struct bl_tee {
     const char *const     *tcb_statuses; /* NULL: it has none; the first is the best */
     const bl_roots        *roots;        /* NULL: none */
     /* Which of the rules of bl_verify_rules mean something here. */
-    bool has_collateral, has_crl, has_pins, has_sha1;
-    bool crl_if_given; /* `crl` is "optional" unless the policy says "required" */
+    bool        has_collateral, has_crl, has_pins, has_sha1;
+    bool        crl_if_given;     /* `crl` is "optional" unless the policy says "required" */
     const char *runtime_register; /* which the runtime log is extended into: "pcr15"; NULL: none */
     /* Evidence says nothing of debugging: only a policy with allow_debug accepts it. */
     bool silent_on_debug;
@@ -117,10 +128,11 @@ typedef struct bl_tee {
     /* Appends the parts that go with the evidence collected last, as bl_parts_write() does: what
      * the device or the host hands out.  NULL: none. */
     blind_code (*endorse)(void *device, bl_buf *endorsements, blind_error *err);
-    /* Appends the secret inside a challenge to the device's endorsement key (attest/tpm/credential.h).
-     * Errors: FORMAT, IO.  NULL: it has none. */
+    /* Appends the secret inside a challenge to the device's endorsement key
+     * (attest/tpm/credential.h). Errors: FORMAT, IO.  NULL: it has none. */
     blind_code (*activate)(void *device, blind_span credential, bl_buf *secret, blind_error *err);
-    /* The runtime register, which the log's head is extended into; NULL: there is none.  Errors: IO */
+    /* The runtime register, which the log's head is extended into; NULL: there is none.  Errors: IO
+     */
     blind_code (*extend)(void *device, const uint8_t digest[32], blind_error *err);
     blind_code (*extended)(void *device, uint8_t out[32], blind_error *err); /* reads it */
     void (*close)(void *device);
@@ -140,8 +152,8 @@ extern const bl_tee bl_tee_nvidia;
 extern const bl_tee bl_tee_tpm;
 extern const bl_tee bl_tee_tdx;
 
-/* The TEE that this machine is: the first whose device opens, never one that is simulated; NULL when
- * there is none.  `why` gets one line: what was looked for, and how that went. */
+/* The TEE that this machine is: the first whose device opens, never one that is simulated; NULL
+ * when there is none.  `why` gets one line: what was looked for, and how that went. */
 const bl_tee *bl_tee_detect(const bl_tee_options *options, bl_buf *why);
 /* NULL when there is no such TEE. */
 const bl_tee *bl_tee_find(blind_span name);

@@ -184,6 +184,34 @@ static void revoke(X509_CRL *crl, uint64_t serial, const ASN1_TIME *at)
     ASN1_INTEGER_free(number);
 }
 
+make_cert_options make_root_options(EVP_PKEY *key, int64_t not_before_s, int64_t not_after_s)
+{
+    return (make_cert_options){ .key = key,
+                                .common_name = "root",
+                                .not_before_s = not_before_s,
+                                .not_after_s = not_after_s,
+                                .ca = true };
+}
+
+make_cert_options make_issued_options(EVP_PKEY *key, const char *name,
+                                      const make_cert_options *issuer, int64_t not_before_s,
+                                      int64_t not_after_s)
+{
+    return (make_cert_options){ .key = key,
+                                .issuer_key = issuer->key,
+                                .common_name = name,
+                                .issuer_name = issuer->common_name,
+                                .not_before_s = not_before_s,
+                                .not_after_s = not_after_s };
+}
+
+void make_trusted(EVP_PKEY *root, bl_buf *spki, bl_root *anchor, bl_roots *roots)
+{
+    make_spki(root, spki);
+    *anchor = (bl_root){ "test root", bl_buf_span(spki) };
+    *roots = (bl_roots){ anchor, 1 };
+}
+
 void make_crl(const make_crl_options *o, bl_buf *out)
 {
     X509_CRL  *crl = X509_CRL_new();

@@ -5,6 +5,7 @@
 #ifndef MAKE_CERT_H
 #define MAKE_CERT_H
 
+#include "attest/tee.h"
 #include "base/buf.h"
 
 #include <openssl/evp.h>
@@ -53,6 +54,15 @@ typedef struct {
 } make_cert_options;
 /* Appends a certificate, DER. */
 void make_cert(const make_cert_options *options, bl_buf *out);
+
+/* The usual options: an authority that certifies itself, and what it or another issues.  All of
+ * them may be changed before make_cert(). */
+make_cert_options make_root_options(EVP_PKEY *key, int64_t not_before_s, int64_t not_after_s);
+make_cert_options make_issued_options(EVP_PKEY *key, const char *name,
+                                      const make_cert_options *issuer, int64_t not_before_s,
+                                      int64_t not_after_s);
+/* `root` as the only one that is trusted; `spki` and `anchor` must outlive `roots`. */
+void make_trusted(EVP_PKEY *root, bl_buf *spki, bl_root *anchor, bl_roots *roots);
 
 typedef struct {
     EVP_PKEY       *issuer_key;

@@ -11,21 +11,11 @@ void gpu_certify(gpu_world *w)
 void gpu_init(gpu_world *w)
 {
     *w = (gpu_world){ .root = make_key(MAKE_P384), .leaf = make_key(MAKE_P384) };
-    w->root_options = (make_cert_options){ .key = w->root,
-                                           .common_name = "root",
-                                           .not_before_s = GPU_NOW - 1000,
-                                           .not_after_s = GPU_NOW + 1000,
-                                           .ca = true };
-    w->leaf_options = (make_cert_options){ .key = w->leaf,
-                                           .issuer_key = w->root,
-                                           .common_name = "gpu",
-                                           .issuer_name = "root",
-                                           .serial = 0x1234,
-                                           .not_before_s = GPU_NOW - 100,
-                                           .not_after_s = GPU_NOW + 100 };
-    make_spki(w->root, &w->spki);
-    w->anchor = (bl_root){ "test root", bl_buf_span(&w->spki) };
-    w->roots = (bl_roots){ &w->anchor, 1 };
+    w->root_options = make_root_options(w->root, GPU_NOW - 1000, GPU_NOW + 1000);
+    w->leaf_options =
+        make_issued_options(w->leaf, "gpu", &w->root_options, GPU_NOW - 100, GPU_NOW + 100);
+    w->leaf_options.serial = 0x1234;
+    make_trusted(w->root, &w->spki, &w->anchor, &w->roots);
     memset(w->digest, 7, 48);
     memset(w->fwid, 9, 48);
     memcpy(w->nonce, GPU_NONCE, 32);

@@ -1,4 +1,5 @@
 /* Simulated reports: what was signed is claimed, everything else is refused, each lie is seen. */
+#include "tests/attest/damage.h"
 #include "tests/test.h"
 
 #include "attest/sim/sim.h"
@@ -40,22 +41,23 @@ TEST(a_report_claims_what_it_was_made_from)
     CHECK(claims.simulated && claims.trusts_host);
 }
 
+/* Damaged or not, it names itself. */
+static blind_code verify_damaged(void *arg, blind_span evidence)
+{
+    bl_claims  claims;
+    blind_code code = verify(evidence, &claims);
+    (void)arg;
+    CHECK(code == BLIND_OK || code == BLIND_FORMAT || code == BLIND_SIGNATURE);
+    CHECK(claims.simulated);
+    return code;
+}
+
 TEST(no_damaged_report_is_authentic)
 {
     bl_auto_buf report = BL_BUF_EMPTY;
-    bl_claims   claims;
     collect(0, &report);
-    for (size_t bit = 0; bit < 8 * report.size; bit++) {
-        report.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        blind_code code = verify(bl_buf_span(&report), &claims);
-        CHECK(code == BLIND_FORMAT || code == BLIND_SIGNATURE);
-        CHECK(claims.simulated);
-        report.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
-    }
-    for (size_t keep = 0; keep < report.size; keep++)
-        CHECK_CODE(BLIND_FORMAT, verify(bl_span(report.data, keep), &claims), "a prefix");
-    bl_buf_add_u8(&report, 0);
-    CHECK_CODE(BLIND_FORMAT, verify(bl_buf_span(&report), &claims), "one byte more");
+    damage_bits(&report, verify_damaged, NULL);
+    damage_length(&report, verify_damaged, NULL);
 }
 
 TEST(a_report_of_another_key_is_refused)

@@ -17,11 +17,11 @@ static const bl_register_row registers[] = {
 };
 
 static const bl_fact_row facts[] = {
-    { .name = "module_id", .kind = BL_FACT_TEXT },
-    { .name = "nonce", .kind = BL_FACT_BYTES, .code = BLIND_BINDING },
-    { .name = "user_data", .kind = BL_FACT_BYTES, .code = BLIND_BINDING },
-    { .name = "public_key", .kind = BL_FACT_BYTES },
-    { .name = NULL },
+    BL_TEXT("module_id"),
+    BL_BYTES("nonce", 0, BLIND_BINDING),
+    BL_BYTES("user_data", 0, BLIND_BINDING),
+    BL_BYTES("public_key", 0, BLIND_OK),
+    BL_NO_MORE_FACTS,
 };
 
 const bl_tee bl_tee_nitro = {

@@ -21,16 +21,16 @@ static const bl_register_row registers[] = {
 };
 
 static const bl_fact_row facts[] = {
-    { .name = "nonce", .kind = BL_FACT_BYTES, .size = 32, .code = BLIND_BINDING },
-    { .name = "driver_branch", .kind = BL_FACT_NUMBER },
-    { .name = "driver_version", .kind = BL_FACT_TEXT },
-    { .name = "vbios_version", .kind = BL_FACT_TEXT },
-    { .name = "chip_sku", .kind = BL_FACT_TEXT },
-    { .name = "project", .kind = BL_FACT_TEXT },
-    { .name = "project_sku", .kind = BL_FACT_TEXT },
-    { .name = "board_id", .kind = BL_FACT_NUMBER },
-    { .name = "fwid", .kind = BL_FACT_BYTES, .size = 48 },
-    { .name = NULL },
+    BL_BYTES("nonce", 32, BLIND_BINDING),
+    BL_NUMBER("driver_branch", BLIND_OK),
+    BL_TEXT("driver_version"),
+    BL_TEXT("vbios_version"),
+    BL_TEXT("chip_sku"),
+    BL_TEXT("project"),
+    BL_TEXT("project_sku"),
+    BL_NUMBER("board_id", BLIND_OK),
+    BL_BYTES("fwid", 48, BLIND_OK),
+    BL_NO_MORE_FACTS,
 };
 
 const bl_tee bl_tee_nvidia = {

@@ -1,4 +1,5 @@
 /* SGX's row of the table of TEEs. */
+#include "attest/intel/row.h"
 #include "attest/intel/verify.h"
 
 static const bl_register_row registers[] = {
@@ -7,48 +8,26 @@ static const bl_register_row registers[] = {
     { NULL, 0, 0 },
 };
 
-#define NUMBER(name)                                                                               \
-    {                                                                                              \
-        name, BL_FACT_NUMBER, 0, BL_FREE, 0, BLIND_OK                                              \
-    }
-#define BYTES(name, size)                                                                          \
-    {                                                                                              \
-        name, BL_FACT_BYTES, size, BL_FREE, 0, BLIND_OK                                            \
-    }
-#define TCB(name)                                                                                  \
-    {                                                                                              \
-        name, BL_FACT_NUMBER, 0, BL_FREE, 0, BLIND_TCB                                             \
-    }
-
 static const bl_fact_row facts[] = {
-    NUMBER("quote_version"),
-    BYTES("cpu_svn", 16),
-    NUMBER("misc_select"),
-    NUMBER("attributes_flags"),
-    NUMBER("attributes_xfrm"),
-    NUMBER("isv_prod_id"),
-    NUMBER("isv_svn"),
-    BYTES("isv_ext_prod_id", 16),
-    BYTES("isv_family_id", 16),
-    BYTES("config_id", 64),
-    NUMBER("config_svn"),
-    BYTES("fmspc", 6),
-    BYTES("tcb_components", 16),
-    TCB("pce_svn"),
-    TCB("qe_isv_svn"),
-    TCB("tcb_eval"),
-    { NULL, BL_FACT_NUMBER, 0, BL_FREE, 0, BLIND_OK },
+    BL_NUMBER("quote_version", BLIND_OK),
+    BL_BYTES("cpu_svn", 16, BLIND_OK),
+    BL_NUMBER("misc_select", BLIND_OK),
+    BL_NUMBER("attributes_flags", BLIND_OK),
+    BL_NUMBER("attributes_xfrm", BLIND_OK),
+    BL_NUMBER("isv_prod_id", BLIND_OK),
+    BL_NUMBER("isv_svn", BLIND_OK),
+    BL_BYTES("isv_ext_prod_id", 16, BLIND_OK),
+    BL_BYTES("isv_family_id", 16, BLIND_OK),
+    BL_BYTES("config_id", 64, BLIND_OK),
+    BL_NUMBER("config_svn", BLIND_OK),
+    BL_INTEL_PLATFORM_FACTS,
+    BL_NO_MORE_FACTS,
 };
 
 /* The best first.  "NotSupported" is not among them: no policy can allow it. */
 static const char *const tcb_statuses[] = {
-    "UpToDate",
-    "SWHardeningNeeded",
-    "ConfigurationNeeded",
-    "ConfigurationAndSWHardeningNeeded",
-    "OutOfDate",
-    "OutOfDateConfigurationNeeded",
-    "Revoked",
+    BL_INTEL_GOOD_STATUSES,
+    BL_INTEL_BAD_STATUSES,
     NULL,
 };
 

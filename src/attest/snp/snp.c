@@ -6,68 +6,51 @@ static const bl_register_row registers[] = {
     { "author_key_digest", 48, 0 }, { NULL, 0, 0 },
 };
 
-#define NUMBER(fact)                                                                               \
-    {                                                                                              \
-        .name = (fact), .kind = BL_FACT_NUMBER, .code = BLIND_ISOLATION                            \
-    }
-#define LEVEL(fact)                                                                                \
-    {                                                                                              \
-        .name = (fact), .kind = BL_FACT_NUMBER, .code = BLIND_TCB                                  \
-    }
-#define FLAG(fact)                                                                                 \
-    {                                                                                              \
-        .name = (fact), .kind = BL_FACT_FLAG, .code = BLIND_ISOLATION                              \
-    }
-#define BYTES(fact, many)                                                                          \
-    {                                                                                              \
-        .name = (fact), .kind = BL_FACT_BYTES, .size = (many)                                      \
-    }
-
 static const bl_fact_row facts[] = {
-    NUMBER("version"),
-    { .name = "guest_svn", .kind = BL_FACT_NUMBER, .code = BLIND_CODE },
+    BL_NUMBER("version", BLIND_ISOLATION),
+    BL_NUMBER("guest_svn", BLIND_CODE),
     { .name = "vmpl", .kind = BL_FACT_NUMBER, .fallback = BL_AT_MOST, .code = BLIND_VMPL },
-    NUMBER("policy"),
-    NUMBER("abi_minor"),
-    NUMBER("abi_major"),
-    NUMBER("platform_info"),
-    LEVEL("firmware_major"),
-    LEVEL("firmware_minor"),
-    LEVEL("firmware_build"),
-    NUMBER("cpuid_family"),
-    NUMBER("cpuid_model"),
-    NUMBER("cpuid_stepping"),
-    LEVEL("launch_mitigations"),
-    LEVEL("current_mitigations"),
-    LEVEL("tcb_fmc"),
-    LEVEL("tcb_bootloader"),
-    LEVEL("tcb_tee"),
-    LEVEL("tcb_snp"),
-    LEVEL("tcb_microcode"),
-    FLAG("smt_allowed"),
-    FLAG("migration_allowed"),
-    FLAG("debug_allowed"),
-    FLAG("single_socket"),
-    FLAG("cxl_allowed"),
-    FLAG("aes_256_xts_required"),
-    FLAG("rapl_off_required"),
-    FLAG("ciphertext_hiding_required"),
-    FLAG("page_swap_off"),
-    FLAG("smt"),
-    FLAG("tsme"),
-    FLAG("ecc"),
-    FLAG("rapl_off"),
-    FLAG("ciphertext_hiding"),
-    FLAG("alias_check"),
-    FLAG("tio"),
-    FLAG("author_key"),
-    BYTES("family_id", 16),
-    BYTES("image_id", 16),
-    BYTES("report_id", 32),
-    BYTES("report_id_ma", 32),
-    BYTES("chip_id", 64),
-    BYTES("csp", 0),
-    { .name = NULL },
+    BL_NUMBER("policy", BLIND_ISOLATION),
+    BL_NUMBER("abi_minor", BLIND_ISOLATION),
+    BL_NUMBER("abi_major", BLIND_ISOLATION),
+    BL_NUMBER("platform_info", BLIND_ISOLATION),
+    BL_NUMBER("firmware_major", BLIND_TCB),
+    BL_NUMBER("firmware_minor", BLIND_TCB),
+    BL_NUMBER("firmware_build", BLIND_TCB),
+    BL_NUMBER("cpuid_family", BLIND_ISOLATION),
+    BL_NUMBER("cpuid_model", BLIND_ISOLATION),
+    BL_NUMBER("cpuid_stepping", BLIND_ISOLATION),
+    BL_NUMBER("launch_mitigations", BLIND_TCB),
+    BL_NUMBER("current_mitigations", BLIND_TCB),
+    BL_NUMBER("tcb_fmc", BLIND_TCB),
+    BL_NUMBER("tcb_bootloader", BLIND_TCB),
+    BL_NUMBER("tcb_tee", BLIND_TCB),
+    BL_NUMBER("tcb_snp", BLIND_TCB),
+    BL_NUMBER("tcb_microcode", BLIND_TCB),
+    BL_FLAG("smt_allowed", BLIND_ISOLATION),
+    BL_FLAG("migration_allowed", BLIND_ISOLATION),
+    BL_FLAG("debug_allowed", BLIND_ISOLATION),
+    BL_FLAG("single_socket", BLIND_ISOLATION),
+    BL_FLAG("cxl_allowed", BLIND_ISOLATION),
+    BL_FLAG("aes_256_xts_required", BLIND_ISOLATION),
+    BL_FLAG("rapl_off_required", BLIND_ISOLATION),
+    BL_FLAG("ciphertext_hiding_required", BLIND_ISOLATION),
+    BL_FLAG("page_swap_off", BLIND_ISOLATION),
+    BL_FLAG("smt", BLIND_ISOLATION),
+    BL_FLAG("tsme", BLIND_ISOLATION),
+    BL_FLAG("ecc", BLIND_ISOLATION),
+    BL_FLAG("rapl_off", BLIND_ISOLATION),
+    BL_FLAG("ciphertext_hiding", BLIND_ISOLATION),
+    BL_FLAG("alias_check", BLIND_ISOLATION),
+    BL_FLAG("tio", BLIND_ISOLATION),
+    BL_FLAG("author_key", BLIND_ISOLATION),
+    BL_BYTES("family_id", 16, BLIND_OK),
+    BL_BYTES("image_id", 16, BLIND_OK),
+    BL_BYTES("report_id", 32, BLIND_OK),
+    BL_BYTES("report_id_ma", 32, BLIND_OK),
+    BL_BYTES("chip_id", 64, BLIND_OK),
+    BL_BYTES("csp", 0, BLIND_OK),
+    BL_NO_MORE_FACTS,
 };
 
 const bl_tee bl_tee_snp = {

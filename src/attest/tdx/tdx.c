@@ -1,4 +1,5 @@
 /* TDX's row of the table of TEEs. */
+#include "attest/intel/row.h"
 #include "attest/intel/verify.h"
 
 static const bl_register_row registers[] = {
@@ -8,54 +9,28 @@ static const bl_register_row registers[] = {
     { "mrsignerseam", 48, 0 }, { "mrservicetd", 48, 0 },   { NULL, 0, 0 },
 };
 
-#define NUMBER(name)                                                                               \
-    {                                                                                              \
-        name, BL_FACT_NUMBER, 0, BL_FREE, 0, BLIND_OK                                              \
-    }
-#define FLAG(name)                                                                                 \
-    {                                                                                              \
-        name, BL_FACT_FLAG, 0, BL_FREE, 0, BLIND_ISOLATION                                         \
-    }
-#define BYTES(name, size)                                                                          \
-    {                                                                                              \
-        name, BL_FACT_BYTES, size, BL_FREE, 0, BLIND_OK                                            \
-    }
-#define TCB(name)                                                                                  \
-    {                                                                                              \
-        name, BL_FACT_NUMBER, 0, BL_FREE, 0, BLIND_TCB                                             \
-    }
-
 static const bl_fact_row facts[] = {
-    NUMBER("quote_version"),
-    BYTES("tee_tcb_svn", 16),
-    BYTES("tee_tcb_svn_2", 16),
-    NUMBER("seam_attributes"),
-    NUMBER("td_attributes"),
-    NUMBER("xfam"),
-    FLAG("sept_ve_disable"),
-    FLAG("migratable"),
-    FLAG("pks"),
-    FLAG("key_locker"),
-    FLAG("perfmon"),
-    BYTES("fmspc", 6),
-    BYTES("tcb_components", 16),
-    TCB("pce_svn"),
-    TCB("qe_isv_svn"),
-    TCB("tcb_eval"),
-    { NULL, BL_FACT_NUMBER, 0, BL_FREE, 0, BLIND_OK },
+    BL_NUMBER("quote_version", BLIND_OK),
+    BL_BYTES("tee_tcb_svn", 16, BLIND_OK),
+    BL_BYTES("tee_tcb_svn_2", 16, BLIND_OK),
+    BL_NUMBER("seam_attributes", BLIND_OK),
+    BL_NUMBER("td_attributes", BLIND_OK),
+    BL_NUMBER("xfam", BLIND_OK),
+    BL_FLAG("sept_ve_disable", BLIND_ISOLATION),
+    BL_FLAG("migratable", BLIND_ISOLATION),
+    BL_FLAG("pks", BLIND_ISOLATION),
+    BL_FLAG("key_locker", BLIND_ISOLATION),
+    BL_FLAG("perfmon", BLIND_ISOLATION),
+    BL_INTEL_PLATFORM_FACTS,
+    BL_NO_MORE_FACTS,
 };
 
 /* The best first.  "NotSupported" is not among them: no policy can allow it. */
 static const char *const tcb_statuses[] = {
-    "UpToDate",
-    "SWHardeningNeeded",
-    "ConfigurationNeeded",
-    "ConfigurationAndSWHardeningNeeded",
+    BL_INTEL_GOOD_STATUSES,
     "TDRelaunchAdvised",
     "TDRelaunchAdvisedConfigurationNeeded",
-    "OutOfDate",
-    "OutOfDateConfigurationNeeded",
-    "Revoked",
+    BL_INTEL_BAD_STATUSES,
     NULL,
 };
 

@@ -12,15 +12,15 @@ static const bl_register_row registers[] = {
 };
 
 static const bl_fact_row facts[] = {
-    { .name = "clock_ms", .kind = BL_FACT_NUMBER },
-    { .name = "clock_safe", .kind = BL_FACT_FLAG },
-    { .name = "reset_count", .kind = BL_FACT_NUMBER },
-    { .name = "restart_count", .kind = BL_FACT_NUMBER },
-    { .name = "firmware_version", .kind = BL_FACT_NUMBER },
-    { .name = "discrete", .kind = BL_FACT_FLAG },
-    { .name = "firmware", .kind = BL_FACT_FLAG },
-    { .name = "virtual", .kind = BL_FACT_FLAG },
-    { .name = NULL },
+    BL_NUMBER("clock_ms", BLIND_OK),
+    BL_FLAG("clock_safe", BLIND_OK),
+    BL_NUMBER("reset_count", BLIND_OK),
+    BL_NUMBER("restart_count", BLIND_OK),
+    BL_NUMBER("firmware_version", BLIND_OK),
+    BL_FLAG("discrete", BLIND_OK),
+    BL_FLAG("firmware", BLIND_OK),
+    BL_FLAG("virtual", BLIND_OK),
+    BL_NO_MORE_FACTS,
 };
 
 const bl_tee bl_tee_tpm = {
