@@ -100,10 +100,11 @@ static blind_code run(bl_args *args, blind_error *err)
     bl_onnx_cost cost = bl_onnx_cost_of(local.model);
     return bl_args_print_json(
         args,
-        json_pack("{s:i,s:f,s:f,s:f,s:f,s:f,s:I,s:I,s:s,s:I,s:I}", "version", 1, "median_ms",
+        json_pack("{s:i,s:f,s:f,s:f,s:f,s:f,s:I,s:I,s:s,s:s,s:I,s:I}", "version", 1, "median_ms",
                   ms[s.len / 2], "min_ms", ms[0], "p95_ms", ms[(s.len - 1) * 95 / 100], "load_ms",
                   local.load_ms, "rss_peak_mb", rss_peak_mb(), "runs", (json_int_t)s.len, "threads",
                   (json_int_t)bl_args_integer(args, "threads"), "isa", bl_isa_name(bl_isa_best()),
+                  "precision", bl_args_text(args, "precision"),
                   "packed_bytes", (json_int_t)cost.packed, "run_bytes", (json_int_t)cost.run),
         err);
 }

@@ -69,6 +69,7 @@ blind_code bl_local_open(const bl_args *args, bl_local *l, blind_error *err)
     bl_onnx_options options = {
         .pool = l->pool, .isa = bl_isa_best(), .unneeded = drop_pages, .unneeded_arg = &l->file
     };
+    (void)bl_precision_from_name(bl_args_text(args, "precision"), &options.precision);
     blind_code   code = bl_onnx_open(l->file.bytes, &options, &l->model, err);
     bl_onnx_run *run = NULL;
     if (code == BLIND_OK && l->n_inputs) /* plans for these shapes */

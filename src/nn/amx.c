@@ -116,6 +116,8 @@ static inline __attribute__((always_inline)) void next_pair(bl_amx_ahead *s, con
     split_pair(s->to, parts, _mm512_maskz_loadu_epi32(one, u), _mm512_maskz_loadu_epi32(two, v));
     split_pair(s->to + TILE, parts, _mm512_maskz_loadu_epi32(one, u + (one ? 16 : 0)),
                _mm512_maskz_loadu_epi32(two, v + (two ? 16 : 0)));
+    for (int line = 0; line < 4; line++, s->far += 64)
+        _mm_prefetch(s->far, _MM_HINT_T1);
     size_t taken = BL_MIN(s->k, (size_t)2);
     s->from += taken * BL_AMX_COLS;
     s->k -= taken;
@@ -125,14 +127,15 @@ static inline __attribute__((always_inline)) void next_pair(bl_amx_ahead *s, con
         s->to += (size_t)(2 * parts - 1) * TILE;
 }
 
-bl_amx_ahead bl_amx_ahead_of(uint16_t *to, const float *panel, size_t k, size_t places)
+void bl_amx_ahead_split(bl_amx_ahead *s, uint16_t *to, const float *panel, size_t k,
+                        const float *far, size_t places)
 {
-    size_t pairs = bl_ceil(k, BL_AMX_STEP) * (BL_AMX_STEP / 2);
-    return (bl_amx_ahead){ .from = panel,
-                           .to = to,
-                           .k = k,
-                           .pairs = pairs,
-                           .each = bl_ceil(pairs, BL_MAX(places, (size_t)1)) };
+    s->from = panel;
+    s->far = (const char *)(far ? far : panel);
+    s->to = to;
+    s->k = k;
+    s->pairs = bl_ceil(k, BL_AMX_STEP) * (BL_AMX_STEP / 2);
+    s->each = bl_ceil(s->pairs, BL_MAX(places, (size_t)1));
 }
 
 void bl_amx_finish_ahead(bl_amx_ahead *s, int parts)
@@ -150,9 +153,36 @@ void bl_amx_finish_ahead(bl_amx_ahead *s, int parts)
         }
 }
 
+/* The next row of sums. */
+static void next_row(bl_amx_ahead *s)
+{
+    if (s->more) {
+        for (size_t i = 0; i < BL_AMX_COLS; i += 16)
+            _mm512_storeu_ps(s->sums + i, _mm512_add_ps(_mm512_loadu_ps(s->sums + i),
+                                                        _mm512_loadu_ps(s->more + i)));
+        s->more += BL_AMX_COLS;
+    }
+    if (s->finish) {
+        s->finish(&s->f, s->sums, BL_AMX_COLS, 1, s->cols);
+        s->f.out += s->f.stride;
+        s->f.add += s->f.add ? s->f.stride : 0;
+        s->f.mul += s->f.mul ? s->f.stride : 0;
+        s->f.row_bias += s->f.row_bias ? 1 : 0;
+    }
+    s->sums += BL_AMX_COLS;
+    s->rows--;
+}
+
+void bl_amx_finish_sums(bl_amx_ahead *s)
+{
+    while (s->rows > 0)
+        next_row(s);
+}
+
 void bl_amx_split_panel(uint16_t *to, int parts, const float *panel, size_t k)
 {
-    bl_amx_ahead all = bl_amx_ahead_of(to, panel, k, 1);
+    bl_amx_ahead all = { 0 };
+    bl_amx_ahead_split(&all, to, panel, k, NULL, 1);
     bl_amx_finish_ahead(&all, parts);
 }
 
@@ -181,6 +211,8 @@ void bl_amx_split_panel(uint16_t *to, int parts, const float *panel, size_t k)
         }                                                                                          \
         for (size_t n = BL_MIN(each, s.pairs); n > 0; n--)                                         \
             next_pair(&s, parts);                                                                  \
+        for (size_t n = BL_MIN(each_row, s.rows); n > 0; n--)                                      \
+            next_row(&s);                                                                          \
     } while (0)
 
 /* Each pair of parts is loaded as seldom as can be. */
@@ -233,7 +265,7 @@ static void store_sums(float *sums, size_t rows, bool more)
         const int    parts = count;                                                                \
         const bool   two = both;                                                                   \
         bl_amx_ahead s = ahead ? *ahead : (bl_amx_ahead){ 0 };                                     \
-        const size_t each = s.each;                                                                \
+        const size_t each = s.each, each_row = s.each_row;                                         \
         _tile_zero(0);                                                                             \
         _tile_zero(1);                                                                             \
         _tile_zero(2);                                                                             \

@@ -20,7 +20,7 @@
 #define BL_AMX_COLS    32 /* of a panel: the width of AVX-512's panels */
 #define BL_AMX_STEP    32 /* products that two tiles take at once */
 #define BL_AMX_SUMS    ((size_t)BL_AMX_ROWS * BL_AMX_COLS)
-#define BL_AMX_K_BLOCK 384 /* products summed at once: longer sums lose more to rounding */
+#define BL_AMX_K_BLOCK 192 /* products summed at once: longer sums lose more to rounding */
 
 /* bf16 numbers of one strip or panel of k products. */
 static inline size_t bl_amx_len(size_t k, int parts)
@@ -48,19 +48,34 @@ bool bl_amx_split_left(uint16_t *to, int parts, const float *a, size_t a_row, si
 void bl_amx_split_panel(uint16_t *to, int parts, const float *panel, size_t k);
 bool bl_amx_splittable(const float *x, size_t len);
 
-/* A panel that is split while tiles are multiplied: the vector units are idle then. */
+/* What is done while tiles are multiplied, a little at a time, since the vector units are idle
+ * then: a panel that comes next is split, and the sums of the product before go through its
+ * epilogue. */
 typedef struct {
+    /* The panel. */
     const float *from; /* [k][32], the next pair of rows */
+    const char  *far;  /* as many bytes that are fetched into the second cache */
     uint16_t    *to;
     size_t       k;     /* products left */
     size_t       pairs; /* the same with the zeros that fill the last step */
     size_t       each;  /* pairs that are split at one place of the loop */
+
+    /* The sums. */
+    float          *sums;       /* [rows left][32] */
+    const float    *more;       /* as many that are added first; or NULL */
+    bl_finish_rows *finish;     /* NULL: sums keep the result */
+    bl_finish       f;          /* of the next row */
+    size_t          rows, cols; /* left; in each */
+    size_t          each_row;   /* rows at one place of the loop */
 } bl_amx_ahead;
 
-/* places  where to split that will come: steps of bl_amx_tile times bl_amx_places(parts) */
-bl_amx_ahead bl_amx_ahead_of(uint16_t *to, const float *panel, size_t k, size_t places);
-/* Splits what is left. */
+/* far     what will be split after it, as long; or NULL
+ * places  where to split that will come: steps of bl_amx_tile times bl_amx_places(parts) */
+void bl_amx_ahead_split(bl_amx_ahead *ahead, uint16_t *to, const float *panel, size_t k,
+                        const float *far, size_t places);
+/* Does what is left: of the panel, of the sums. */
 void bl_amx_finish_ahead(bl_amx_ahead *ahead, int parts);
+void bl_amx_finish_sums(bl_amx_ahead *ahead);
 
 static inline size_t bl_amx_places(int parts) /* in one step */
 {
@@ -72,7 +87,7 @@ static inline size_t bl_amx_places(int parts) /* in one step */
  * sums    aligned to 64
  * rows    of the strip that count; what becomes of the sums of others is not said
  * more    added to sums, else set
- * ahead   NULL, or a panel that is split meanwhile, as far as it goes */
+ * ahead   NULL, or what is done meanwhile, as far as it goes */
 void bl_amx_tile(int parts, float *sums, const uint16_t *left, const uint16_t *right, size_t rows,
                  size_t steps, bool more, bl_amx_ahead *ahead);
 

@@ -10,9 +10,10 @@
 
 #include <stdatomic.h>
 
-#define FEW_ROWS   16  /* up to here AVX-512 is as fast as memory */
-#define ROW_BLOCK  256 /* split rows stay in the second cache */
-#define MAX_PANELS 12  /* of a chunk */
+#define FEW_ROWS   16                   /* up to here AVX-512 is as fast as memory */
+#define ROW_BLOCK  256                  /* split rows stay in the second cache */
+#define SPAN       ((size_t)1200 << 10) /* bytes of split rows that stay in the second cache */
+#define MAX_PANELS 12                   /* of a chunk */
 
 typedef struct {
     const bl_micro  *m;
@@ -21,6 +22,7 @@ typedef struct {
     int              parts;
     size_t           block_rows, strips; /* of a block */
     size_t           k_block, k_blocks, panels, chunk, chunks;
+    size_t           span; /* blocks of k whose split rows stay in the second cache */
     size_t           left_len, right_len; /* bf16 numbers of one strip or panel of k_block */
     size_t           left_size, worker_size;
     size_t           row, rows; /* the block under way */
@@ -47,14 +49,17 @@ static void plan(amx_job *j, const bl_micro *m, int parts, const bl_packed *b, s
     j->strips = j->block_rows / BL_AMX_ROWS;
     j->k_block = round_up(bl_even(b->k, BL_AMX_K_BLOCK), BL_AMX_STEP);
     j->k_blocks = BL_MAX(bl_ceil(b->k, j->k_block), (size_t)1);
+    j->span = SPAN / (j->block_rows * j->k_block * (size_t)parts * 2);
+    j->span = BL_MIN(BL_MAX(j->span, (size_t)1), j->k_blocks);
     j->panels = bl_ceil(b->n, BL_AMX_COLS);
     j->chunk = BL_MIN(bl_ceil(j->panels, 2 * (size_t)threads), (size_t)MAX_PANELS);
     j->chunk = BL_MAX(j->chunk, (size_t)1);
     j->chunks = bl_ceil(j->panels, j->chunk);
     j->left_len = j->right_len = bl_amx_len(j->k_block, parts);
     j->left_size = j->left_len * j->strips * j->k_blocks * sizeof(uint16_t);
-    j->worker_size = (packed_tiles(j) ? 0 : 2 * j->right_len * sizeof(uint16_t)) +
-                     BL_AMX_SUMS * sizeof(float) * (j->k_blocks > 1 ? j->chunk * j->strips : 1);
+    j->worker_size =
+        (packed_tiles(j) ? 0 : 2 * j->right_len * sizeof(uint16_t)) +
+        BL_AMX_SUMS * sizeof(float) * (2 + (j->span < j->k_blocks ? j->chunk : 1) * j->strips);
 }
 
 static bool on_tiles(const bl_packed *b, size_t rows)
@@ -100,20 +105,28 @@ static void split_part(void *arg, size_t index, int worker)
 typedef struct {
     size_t    first, last; /* panels */
     uint16_t *right[2];    /* the slice that is multiplied, the one that is split */
-    float    *sums;
+    float    *tiles[2];    /* sums of one product */
+    int       turn;        /* which of them is free */
+    float    *sums;        /* of every strip and panel, where there are several blocks of k */
 } part;
 
-/* Slices of the part's panels in the order they are multiplied: a block of k after another. */
+/* Slices of the part's panels in the order they are multiplied: the blocks of k in a span, panel
+ * after panel, span after span. */
 typedef struct {
     size_t panel, block;
 } slice;
 
 static bool next_slice(const amx_job *j, const part *p, slice *s)
 {
+    size_t begin = s->block / j->span * j->span;
+    if (++s->block < BL_MIN(begin + j->span, j->k_blocks))
+        return true;
+    s->block = begin;
     if (++s->panel < p->last)
         return true;
     s->panel = p->first;
-    return ++s->block < j->k_blocks;
+    s->block = begin + j->span;
+    return s->block < j->k_blocks;
 }
 
 static size_t slice_k(const amx_job *j, const slice *s)
@@ -133,80 +146,105 @@ static const uint16_t *slice_tiles(const amx_job *j, const slice *s)
            s->block * j->right_len;
 }
 
-static void finish_strip(const amx_job *j, const float *sums, size_t row, size_t rows, size_t panel)
+/* Leaves the sums of a strip, stored or to be added to `more`, to be finished during the next
+ * product. */
+static void leave_strip(const amx_job *j, bl_amx_ahead *ahead, float *sums, const float *more,
+                        size_t strip, const slice *s)
 {
     const bl_gemm *g = j->g;
-    size_t         col = panel * BL_AMX_COLS, at = row * g->out_stride + col;
-    bl_finish      f = { .out = g->out + at,
-                         .add = g->epilogue.add ? g->epilogue.add + at : NULL,
-                         .mul = g->epilogue.mul ? g->epilogue.mul + at : NULL,
-                         .stride = g->out_stride,
-                         .col_bias = g->epilogue.bias ? g->epilogue.bias + col : NULL,
-                         .act = g->epilogue.act,
-                         .a = g->epilogue.a,
-                         .b = g->epilogue.b };
-    j->m->finish(&f, sums, BL_AMX_COLS, rows, BL_MIN(j->b->n - col, (size_t)BL_AMX_COLS));
+    size_t         row = j->row + strip * BL_AMX_ROWS, col = s->panel * BL_AMX_COLS;
+    size_t         at = row * g->out_stride + col;
+    ahead->sums = sums;
+    ahead->more = more;
+    ahead->rows = BL_MIN(j->row + j->rows - row, (size_t)BL_AMX_ROWS);
+    ahead->cols = BL_MIN(j->b->n - col, (size_t)BL_AMX_COLS);
+    ahead->finish = s->block + 1 == j->k_blocks ? j->m->finish : NULL;
+    ahead->f = (bl_finish){ .out = g->out + at,
+                            .add = g->epilogue.add ? g->epilogue.add + at : NULL,
+                            .mul = g->epilogue.mul ? g->epilogue.mul + at : NULL,
+                            .stride = g->out_stride,
+                            .col_bias = g->epilogue.bias ? g->epilogue.bias + col : NULL,
+                            .act = g->epilogue.act,
+                            .a = g->epilogue.a,
+                            .b = g->epilogue.b };
 }
 
-static void multiply_slice(const amx_job *j, const part *p, const slice *s, const uint16_t *right,
+/* All strips with one slice.  The first block of k stores sums where those after it add: a product
+ * goes to one of two tiles of sums, and is added, or finished, during the one after it. */
+static void multiply_slice(const amx_job *j, part *p, const slice *s, const uint16_t *right,
                            bl_amx_ahead *ahead)
 {
     size_t steps = bl_ceil(slice_k(j, s), BL_AMX_STEP);
-    for (size_t row = 0; row < j->rows; row += BL_AMX_ROWS) {
-        size_t strip = row / BL_AMX_ROWS, rows = BL_MIN(j->rows - row, (size_t)BL_AMX_ROWS);
-        size_t at = j->k_blocks > 1 ? (s->panel - p->first) * j->strips + strip : 0;
-        float *sums = p->sums + at * BL_AMX_SUMS;
-        bl_amx_tile(j->parts, sums, left_of(j, s->block, strip), right, rows, steps, s->block > 0,
-                    ahead);
-        if (s->block + 1 == j->k_blocks)
-            finish_strip(j, sums, j->row + row, rows, s->panel);
+    size_t places = BL_MAX(steps, (size_t)1) * bl_amx_places(j->parts);
+    ahead->each_row = bl_ceil(BL_AMX_ROWS, places);
+    for (size_t strip = 0; strip * BL_AMX_ROWS < j->rows; strip++) {
+        size_t rows = BL_MIN(j->rows - strip * BL_AMX_ROWS, (size_t)BL_AMX_ROWS);
+        size_t kept = j->span < j->k_blocks ? s->panel - p->first : 0;
+        float *sums = p->sums + (kept * j->strips + strip) * BL_AMX_SUMS;
+        float *here = p->tiles[p->turn];
+        bool   direct = j->k_blocks > 1 && s->block == 0;
+        bl_amx_tile(j->parts, direct ? sums : here, left_of(j, s->block, strip), right, rows, steps,
+                    false, ahead);
+        bl_amx_finish_sums(ahead);
+        if (direct)
+            continue;
+        leave_strip(j, ahead, j->k_blocks > 1 ? sums : here, j->k_blocks > 1 ? here : NULL, strip,
+                    s);
+        p->turn = !p->turn;
     }
 }
 
-static void multiply_tiles(const amx_job *j, const part *p)
+static void multiply_tiles(const amx_job *j, part *p)
 {
-    slice s = { p->first, 0 };
+    slice        s = { p->first, 0 };
+    bl_amx_ahead ahead = { 0 };
     do
-        multiply_slice(j, p, &s, slice_tiles(j, &s), NULL);
+        multiply_slice(j, p, &s, slice_tiles(j, &s), &ahead);
     while (next_slice(j, p, &s));
+    bl_amx_finish_sums(&ahead);
 }
 
 static void multiply_split(const amx_job *j, part *p)
 {
-    slice  s = { p->first, 0 }, next = s;
-    size_t strips = bl_ceil(j->rows, BL_AMX_ROWS);
+    slice        s = { p->first, 0 }, next = s;
+    size_t       strips = bl_ceil(j->rows, BL_AMX_ROWS);
+    bool         more = next_slice(j, p, &next);
+    bl_amx_ahead ahead = { 0 };
     bl_amx_split_panel(p->right[0], j->parts, slice_floats(j, &s), slice_k(j, &s));
-    bool more = true;
-    for (int at = 0; more; at = !at, s = next) {
-        more = next_slice(j, p, &next);
-        if (!more) {
-            multiply_slice(j, p, &s, p->right[at], NULL);
-            break;
-        }
-        size_t       places = strips * bl_ceil(slice_k(j, &s), BL_AMX_STEP);
-        bl_amx_ahead ahead = bl_amx_ahead_of(p->right[!at], slice_floats(j, &next),
-                                             slice_k(j, &next), places * bl_amx_places(j->parts));
+    for (int at = 0;; at = !at) {
+        slice far = next;
+        bool  further = more && next_slice(j, p, &far);
+        if (more)
+            bl_amx_ahead_split(&ahead, p->right[!at], slice_floats(j, &next), slice_k(j, &next),
+                               further ? slice_floats(j, &far) : NULL,
+                               strips * bl_ceil(slice_k(j, &s), BL_AMX_STEP) *
+                                   bl_amx_places(j->parts));
         multiply_slice(j, p, &s, p->right[at], &ahead);
         bl_amx_finish_ahead(&ahead, j->parts);
+        if (!more)
+            break;
+        s = next;
+        next = far;
+        more = further;
     }
+    bl_amx_finish_sums(&ahead);
 }
 
 static void multiply_part(void *arg, size_t index, int worker)
 {
     const amx_job *j = arg;
     char          *scratch = (char *)j->g->scratch + j->left_size + (size_t)worker * j->worker_size;
-    part           p = { .first = index * j->chunk,
-                         .last = BL_MIN((index + 1) * j->chunk, j->panels),
-                         .sums = (float *)scratch };
+    part p = { .first = index * j->chunk, .last = BL_MIN((index + 1) * j->chunk, j->panels) };
+    p.tiles[0] = (float *)scratch;
+    p.tiles[1] = p.tiles[0] + BL_AMX_SUMS;
+    p.right[0] = (uint16_t *)(p.tiles[1] + BL_AMX_SUMS);
+    p.right[1] = p.right[0] + (packed_tiles(j) ? 0 : j->right_len);
+    p.sums = (float *)(p.right[1] + (packed_tiles(j) ? 0 : j->right_len));
     bl_amx_begin();
-    if (packed_tiles(j)) {
+    if (packed_tiles(j))
         multiply_tiles(j, &p);
-    } else {
-        p.right[0] = (uint16_t *)scratch;
-        p.right[1] = p.right[0] + j->right_len;
-        p.sums = (float *)(p.right[1] + j->right_len);
+    else
         multiply_split(j, &p);
-    }
     bl_amx_end();
 }
 

@@ -21,10 +21,12 @@ typedef struct {
     bl_pool  *pool;
     pthread_t thread;
     int       worker;
+    int       processor; /* that it is bound to; -1: none */
 } helper;
 
 struct bl_pool {
     int     threads; /* the caller included */
+    int     left;    /* the processor that no helper is bound to; -1: they are free */
     helper *helpers; /* threads - 1 */
 
     /* The job.  Atomic because late workers may read it while the next one is being set. */
@@ -147,6 +149,49 @@ static void run_parts(bl_pool *p, bl_task *task, void *arg, size_t base, unsigne
     wait_finished(p, parts);
 }
 
+static bool bind(helper *h, int processor)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)processor, &one);
+    if (pthread_setaffinity_np(h->thread, sizeof one, &one) != 0)
+        return false;
+    h->processor = processor;
+    return true;
+}
+
+/* A pool as large as the machine gives each worker a processor of its own: otherwise a worker that
+ * wakes is often put behind its caller and finds the job done.  The caller's thread is not ours to
+ * bind: make_way() sees to it that no helper shares its processor. */
+static void spread_out(bl_pool *p)
+{
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) != p->threads)
+        return;
+    int worker = 0;
+    for (int cpu = 0; cpu < CPU_SETSIZE && worker < p->threads; cpu++) {
+        if (!CPU_ISSET((size_t)cpu, &allowed))
+            continue;
+        if (worker == 0)
+            p->left = cpu;
+        else if (!bind(&p->helpers[worker - 1], cpu))
+            p->left = -1;
+        worker++;
+    }
+}
+
+/* A helper bound to the processor on which the caller runs now goes to the one that is left.  Where
+ * other programs keep all processors busy, the system would leave the two together for long. */
+static void make_way(bl_pool *p)
+{
+    int here = p->left < 0 ? -1 : sched_getcpu();
+    if (here < 0 || here == p->left)
+        return;
+    for (int i = 0; i < p->threads - 1; i++)
+        if (p->helpers[i].processor == here && bind(&p->helpers[i], p->left))
+            p->left = here;
+}
+
 void bl_pool_run(bl_pool *p, bl_task *task, void *arg, size_t count)
 {
     if (!p || p->threads == 1 || count <= 1) {
@@ -154,6 +199,7 @@ void bl_pool_run(bl_pool *p, bl_task *task, void *arg, size_t count)
             task(arg, i, 0);
         return;
     }
+    make_way(p);
     for (size_t base = 0; base < count; base += MAX_PART)
         run_parts(p, task, arg, base, (unsigned)BL_MIN(count - base, (size_t)MAX_PART));
 }
@@ -186,26 +232,6 @@ void bl_pool_free(bl_pool *p)
     release(p);
 }
 
-/* A pool as large as the machine gives each worker a processor of its own: otherwise a worker that
- * wakes is often put behind its caller and finds the job done.  The caller's thread is not ours to
- * bind; the scheduler finds it the processor that is left. */
-static void spread_out(const bl_pool *p)
-{
-    cpu_set_t allowed, one;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) != p->threads)
-        return;
-    int worker = 0;
-    for (size_t cpu = 0; cpu < CPU_SETSIZE && worker < p->threads; cpu++) {
-        if (!CPU_ISSET(cpu, &allowed))
-            continue;
-        CPU_ZERO(&one);
-        CPU_SET(cpu, &one);
-        if (worker > 0)
-            (void)pthread_setaffinity_np(p->helpers[worker - 1].thread, sizeof one, &one);
-        worker++;
-    }
-}
-
 static bl_pool *pool_memory(int threads)
 {
     size_t   size = (sizeof(bl_pool) + 63) / 64 * 64;
@@ -214,6 +240,7 @@ static bl_pool *pool_memory(int threads)
         return NULL;
     memset(p, 0, size);
     p->threads = threads;
+    p->left = -1;
     p->helpers = calloc((size_t)threads, sizeof *p->helpers);
     if (p->helpers)
         return p;
@@ -231,7 +258,7 @@ blind_code bl_pool_new(int threads, bl_pool **out, blind_error *err)
     if (!p)
         return blind_fail(err, BLIND_MEMORY, "nn.pool", "no memory for %d threads", threads);
     for (int i = 0; i < threads - 1; i++) {
-        p->helpers[i] = (helper){ .pool = p, .worker = i + 1 };
+        p->helpers[i] = (helper){ .pool = p, .worker = i + 1, .processor = -1 };
         if (pthread_create(&p->helpers[i].thread, NULL, helper_main, &p->helpers[i]) != 0) {
             stop_helpers(p, i);
             release(p);

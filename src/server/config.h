@@ -38,6 +38,8 @@
       "load a model at start")                                                                     \
     X(threads, "threads", INTEGER, "N", "0", 0, 1024, false,                                       \
       "compute threads; 0: one per core")                                                          \
+    X(precision, "precision", CHOICE, "highest|high|medium", "highest", 0, 0, true,                \
+      "of matrix products where the processor has AMX: as fp32, about 4e-6, as bf16")              \
     X(loops, "loops", INTEGER, "N", "2", 1, 16, false,                                             \
       "event-loop threads")                                                                        \
     X(tokens, "tokens", FILE, "FILE", "", 0, 0, true,                                              \

@@ -69,6 +69,7 @@ static blind_code make_engines(bl_server *s, blind_error *err)
         .max_loads = (size_t)config->max_loads_per_principal,
         .ignore_owners = !config->check_owners,
     };
+    (void)bl_precision_from_name(config->precision, &registry.precision);
     return bl_registry_new(&registry, &s->registry, err);
 }
 
