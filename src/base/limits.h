@@ -53,4 +53,14 @@
 #define BL_MAX_DFT         (1 << 24)        /* points of one transform */
 #define BL_MAX_BOX_PAIRS   (1ull << 32)     /* boxes compared by one NonMaxSuppression */
 
+/* Pipelines */
+#define BL_MAX_ARCHIVE_MEMBERS 64
+#define BL_MAX_ARCHIVE_NAME    100
+#define BL_MAX_PIPELINE_STEPS  32           /* of one input or output */
+#define BL_MAX_PIPELINE_RUN    (512u << 20) /* bytes that the steps of one run may take */
+#define BL_MAX_IMAGE_SIDE      32768       /* samples */
+#define BL_MAX_IMAGE_SAMPLES   100000000   /* of a decoded picture, channels included */
+#define BL_MAX_IMAGE_CHUNK     (8u << 20)  /* of a PNG's texts and profiles */
+#define BL_MAX_VOCABULARY      (1u << 20)  /* entries */
+
 #endif

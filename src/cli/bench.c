@@ -47,11 +47,11 @@ static blind_code add_sample(samples *s, double ms, blind_error *err)
 
 static blind_code run_once(bl_local *local, double *ms, blind_error *err)
 {
-    bl_onnx_run *done;
-    uint64_t     start = bl_clock_ns();
+    bl_pipeline_run *done;
+    uint64_t         start = bl_clock_ns();
     BL_TRY(bl_local_run(local, &done, err));
     *ms = (double)(bl_clock_ns() - start) / 1e6;
-    bl_onnx_run_free(done);
+    bl_pipeline_run_free(done);
     return BLIND_OK;
 }
 
@@ -78,9 +78,9 @@ static blind_code profile(const bl_args *args, bl_local *local, blind_error *err
     bl_auto_profile p = { 0 };
     const char     *trace = bl_args_text(args, "trace");
     double          ms;
-    bl_profile_start(&p, local->model);
+    bl_profile_start(&p, bl_pipeline_model(local->model));
     blind_code code = run_once(local, &ms, err);
-    bl_profile_stop(local->model);
+    bl_profile_stop(bl_pipeline_model(local->model));
     BL_TRY(code);
     if (bl_args_has(args, "profile"))
         bl_profile_print(&p, stderr);
@@ -97,7 +97,7 @@ static blind_code run(bl_args *args, blind_error *err)
         code = profile(args, &local, err);
     bl_auto_free double *ms = s.ms;
     BL_TRY(code);
-    bl_onnx_cost cost = bl_onnx_cost_of(local.model);
+    bl_onnx_cost cost = bl_onnx_cost_of(bl_pipeline_model(local.model));
     return bl_args_print_json(
         args,
         json_pack("{s:i,s:f,s:f,s:f,s:f,s:f,s:I,s:I,s:s,s:s,s:I,s:I}", "version", 1, "median_ms",

@@ -1,53 +1,16 @@
 /* blind infer: runs a model on a server that proved itself, arrays in and out as .npy files. */
-#include "base/arena.h"
 #include "base/file.h"
-#include "base/npy.h"
 #include "cli/connect.h"
+#include "cli/tensor_file.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 
-enum { MAX_INPUTS = 256, MAX_NAME = 256, MAX_ARRAY = 1 << 30 };
-
-static blind_code read_input(const char *given, bl_arena *arena, blind_tensor *out,
-                             blind_error *err)
-{
-    char        name[MAX_NAME];
-    const char *path;
-    bl_auto_buf file = { .secret = true };
-    BL_TRY(bl_args_pair(given, name, sizeof name, &path, err));
-    BL_TRY(bl_file_read(path, MAX_ARRAY, &file, err));
-    blind_code code = bl_npy_read(bl_buf_span(&file), arena, out, err);
-    if (code != BLIND_OK)
-        return blind_fail_in(err, code, "'%s'", path);
-    out->name = bl_arena_copy(arena, bl_span_str(name));
-    return out->name ? BLIND_OK : blind_fail(err, BLIND_MEMORY, "infer.input", "out of memory");
-}
-
-static void file_name(const char *output, char to[MAX_NAME])
-{
-    size_t n = 0;
-    for (; output[n] && n + 5 < MAX_NAME; n++) {
-        bool plain = (output[n] >= 'a' && output[n] <= 'z') ||
-                     (output[n] >= 'A' && output[n] <= 'Z') ||
-                     (output[n] >= '0' && output[n] <= '9') || strchr("._-", output[n]);
-        to[n] = plain ? output[n] : '_';
-    }
-    memcpy(to + n, ".npy", 5);
-}
-
 static blind_code write_output(const blind_tensor *t, const char *dir, json_t *list,
                                blind_error *err)
 {
-    char        name[MAX_NAME], path[4096];
-    bl_auto_buf file = { .secret = true };
-    file_name(t->name ? t->name : "output", name);
-    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
-        return blind_fail(err, BLIND_USAGE, "infer.output", "path too long: '%.100s'", dir);
-    blind_code code = bl_npy_write(t, &file, err);
-    if (code != BLIND_OK)
-        return blind_fail_in(err, code, "output '%.80s'", t->name ? t->name : "");
-    BL_TRY(bl_file_write_atomic(path, bl_buf_span(&file), 0644, err));
+    char path[4096];
+    BL_TRY(bl_tensor_file_write(t, dir, path, err));
     json_t *shape = json_array();
     for (int i = 0; i < t->rank; i++)
         json_array_append_new(shape, json_integer(t->shape[i]));
@@ -95,15 +58,11 @@ static blind_code write_outputs(bl_args *args, const blind_outputs *outputs, bli
 
 static blind_code run(bl_args *args, blind_error *err)
 {
-    bl_auto_arena   arena = BL_ARENA_EMPTY;
+    bl_auto_arena   arena = { .secret = true };
     bl_auto_client *client = NULL;
-    blind_tensor    inputs[MAX_INPUTS];
-    size_t          count = 0;
-    for (const char *given; (given = bl_args_nth(args, "input", count)); count++) {
-        if (count == MAX_INPUTS)
-            return blind_fail(err, BLIND_USAGE, "infer.input", "more than %d inputs", MAX_INPUTS);
-        BL_TRY(read_input(given, &arena, &inputs[count], err));
-    }
+    blind_tensor   *inputs;
+    size_t          count;
+    BL_TRY(bl_tensor_files_read(args, &arena, &inputs, &count, err));
     BL_TRY(bl_cli_connect(args, bl_args_operand(args, 0), &client, NULL, err));
     blind_outputs outputs;
     BL_TRY(blind_client_infer(client, bl_args_text(args, "model"), inputs, count, &outputs, err));
@@ -118,8 +77,7 @@ static const bl_option options[] = {
     BL_OPTION_TOKEN,
     { .name = "model", .kind = BL_TEXT, .arg = "NAME", .required = true,
       .help = "the model, as it was uploaded" },
-    { .name = "input", .kind = BL_TEXT, .arg = "NAME=FILE", .repeat = true, .required = true,
-      .help = "an input and the .npy file with its array" },
+    BL_OPTIONS_TENSORS,
     { .name = "output-dir", .kind = BL_DIR, .arg = "DIR", .required = true,
       .help = "folder for NAME.npy of every output; made when it is not there" },
     BL_OPTIONS_END

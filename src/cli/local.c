@@ -2,7 +2,6 @@
 #include "cli/local.h"
 
 #include "base/clock.h"
-#include "base/npy.h"
 #include "crypto/hash.h"
 
 #include <stdlib.h>
@@ -22,37 +21,17 @@ static void drop_pages(void *arg, blind_span part)
         madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
-static size_t count_inputs(const bl_args *args)
+/* A pipeline.toml becomes the one file that a server would get. */
+static blind_code open_file(bl_local *l, const char *path, blind_span *out, blind_error *err)
 {
-    size_t n = 0;
-    while (bl_args_nth(args, "input", n))
-        n++;
-    return n;
-}
-
-static blind_code read_input(bl_local *l, const char *text, blind_tensor *out, blind_error *err)
-{
-    char        name[256];
-    const char *path;
-    bl_auto_buf bytes = BL_BUF_EMPTY;
-    BL_TRY(bl_args_pair(text, name, sizeof name, &path, err));
-    BL_TRY(bl_file_read(path, SIZE_MAX / 4, &bytes, err));
-    blind_code code = bl_npy_read(bl_span(bytes.data, bytes.size), &l->arena, out, err);
-    if (code != BLIND_OK)
-        return blind_fail_in(err, code, "'%s'", path);
-    out->name = bl_arena_copy(&l->arena, bl_span_str(name));
-    return out->name ? BLIND_OK : blind_fail(err, BLIND_MEMORY, "run.input", "out of memory");
-}
-
-static blind_code read_inputs(const bl_args *args, bl_local *l, blind_error *err)
-{
-    size_t n = count_inputs(args);
-    l->inputs = bl_arena_array(&l->arena, n + 1, sizeof *l->inputs);
-    if (!l->inputs)
-        return blind_fail(err, BLIND_MEMORY, "run.input", "out of memory");
-    for (; l->n_inputs < n; l->n_inputs++)
-        BL_TRY(
-            read_input(l, bl_args_nth(args, "input", l->n_inputs), &l->inputs[l->n_inputs], err));
+    size_t size = strlen(path);
+    if (size > 5 && strcmp(path + size - 5, ".toml") == 0) {
+        BL_TRY(bl_pipeline_pack(path, &l->packed, err));
+        *out = bl_buf_span(&l->packed);
+        return BLIND_OK;
+    }
+    BL_TRY(bl_file_map(path, &l->file, err));
+    *out = l->file.bytes;
     return BLIND_OK;
 }
 
@@ -60,40 +39,42 @@ blind_code bl_local_open(const bl_args *args, bl_local *l, blind_error *err)
 {
     *l = (bl_local){ 0 };
     const char *path = bl_args_text(args, "model");
-    BL_TRY(read_inputs(args, l, err));
+    blind_span  file;
+    BL_TRY(bl_tensor_files_read(args, &l->arena, &l->inputs, &l->n_inputs, err));
     BL_TRY(bl_pool_new((int)bl_args_integer(args, "threads"), &l->pool, err));
     uint64_t start = bl_clock_ns();
-    BL_TRY(bl_file_map(path, &l->file, err));
-    if (bl_sha256(l->file.bytes, l->sha256) != BLIND_OK)
+    BL_TRY(open_file(l, path, &file, err));
+    if (bl_sha256(file, l->sha256) != BLIND_OK)
         return blind_fail(err, BLIND_FAILED, "run.hash", "cannot hash the file");
     bl_onnx_options options = {
         .pool = l->pool, .isa = bl_isa_best(), .unneeded = drop_pages, .unneeded_arg = &l->file
     };
     (void)bl_precision_from_name(bl_args_text(args, "precision"), &options.precision);
-    blind_code   code = bl_onnx_open(l->file.bytes, &options, &l->model, err);
-    bl_onnx_run *run = NULL;
+    blind_code       code = bl_pipeline_open(file, &options, &l->model, err);
+    bl_pipeline_run *run = NULL;
     if (code == BLIND_OK && l->n_inputs) /* plans for these shapes */
-        code = bl_onnx_run_new(l->model, l->inputs, l->n_inputs, &run, err);
-    bl_onnx_run_free(run);
+        code = bl_pipeline_run_new(l->model, l->inputs, l->n_inputs, &run, err);
+    bl_pipeline_run_free(run);
     l->load_ms = (double)(bl_clock_ns() - start) / 1e6;
     return code == BLIND_OK ? code : blind_fail_in(err, code, "'%s'", path);
 }
 
 void bl_local_close(bl_local *l)
 {
-    bl_onnx_close(l->model);
+    bl_pipeline_close(l->model);
     bl_pool_free(l->pool);
     bl_file_unmap(&l->file);
+    bl_buf_done(&l->packed);
     bl_arena_done(&l->arena);
     *l = (bl_local){ 0 };
 }
 
-blind_code bl_local_run(bl_local *l, bl_onnx_run **out, blind_error *err)
+blind_code bl_local_run(bl_local *l, bl_pipeline_run **out, blind_error *err)
 {
-    BL_TRY(bl_onnx_run_new(l->model, l->inputs, l->n_inputs, out, err));
-    blind_code code = bl_onnx_run_step(*out, 0, err);
+    BL_TRY(bl_pipeline_run_new(l->model, l->inputs, l->n_inputs, out, err));
+    blind_code code = bl_pipeline_run_step(*out, 0, err);
     if (code != BLIND_OK) {
-        bl_onnx_run_free(*out);
+        bl_pipeline_run_free(*out);
         *out = NULL;
     }
     return code;

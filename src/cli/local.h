@@ -4,35 +4,35 @@
 
 #include "base/arena.h"
 #include "base/file.h"
-#include "cli/cli.h"
-#include "onnx/onnx.h"
+#include "cli/tensor_file.h"
+#include "pipeline/pipeline.h"
 
 typedef struct {
     bl_mapping    file;
+    bl_buf        packed; /* the file, where it was made from a pipeline.toml */
     uint8_t       sha256[32];
     bl_pool      *pool;
-    bl_onnx      *model;
+    bl_pipeline  *model; /* or a plain one */
     bl_arena      arena; /* of the inputs */
     blind_tensor *inputs;
     size_t        n_inputs;
     double        load_ms; /* map, SHA-256, parse, check, plan for these inputs, pack */
 } bl_local;
 
-/* Opens --model with --threads and reads every --input NAME=FILE.npy.  bl_local_close() in any
- * case. */
+/* Opens --model, a model, a packed pipeline or a pipeline.toml, with --threads, and reads every
+ * --input NAME=FILE.  bl_local_close() in any case. */
 BLIND_MUST_USE blind_code bl_local_open(const bl_args *args, bl_local *out, blind_error *err);
 void                      bl_local_close(bl_local *local);
 #define bl_auto_local __attribute__((cleanup(bl_local_close))) bl_local
 
 /* Runs to the end; *out is freed by the caller. */
-BLIND_MUST_USE blind_code bl_local_run(bl_local *local, bl_onnx_run **out, blind_error *err);
+BLIND_MUST_USE blind_code bl_local_run(bl_local *local, bl_pipeline_run **out, blind_error *err);
 
 /* clang-format off */
 #define BL_OPTIONS_LOCAL                                                                           \
     { .name = "model", .kind = BL_FILE, .arg = "FILE", .required = true,                           \
-      .help = "the ONNX model" },                                                                  \
-    { .name = "input", .kind = BL_TEXT, .arg = "NAME=FILE", .repeat = true,                        \
-      .help = "a .npy file for an input of the model; once for each" },                            \
+      .help = "the ONNX model, a pipeline.toml, or a pipeline in its one file" },                  \
+    BL_OPTIONS_TENSORS,                                                                            \
     { .name = "threads", .kind = BL_INTEGER, .arg = "N", .min = 1, .max = 256, .fallback = "1",    \
       .help = "compute threads" },                                                                 \
     { .name = "precision", .kind = BL_CHOICE, .choices = "highest|high|medium", .arg = "P",        \

@@ -1,5 +1,4 @@
 /* `blind run`: one inference with a model file on this machine. */
-#include "base/npy.h"
 #include "cli/commands.h"
 #include "cli/local.h"
 #include "cli/profile.h"
@@ -8,27 +7,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Characters that a file name should not have become "_". */
-static void file_name(const char *name, char *out, size_t size)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                  "._-";
-    size_t            i = 0;
-    for (; name[i] && i + 1 < size; i++)
-        out[i] = strchr(allowed, name[i]) ? name[i] : '_';
-    out[i] = '\0';
-}
-
 static blind_code write_output(const char *dir, const blind_tensor *t, bl_args *args, json_t *list,
                                blind_error *err)
 {
-    char        name[200], path[4096];
-    bl_auto_buf bytes = BL_BUF_EMPTY;
-    file_name(t->name, name, sizeof name);
-    if ((size_t)snprintf(path, sizeof path, "%s/%s.npy", dir, name) >= sizeof path)
-        return blind_fail(err, BLIND_USAGE, "run.output", "too long a path: '%.100s'", dir);
-    BL_TRY(bl_npy_write(t, &bytes, err));
-    BL_TRY(bl_file_write_atomic(path, bl_span(bytes.data, bytes.size), 0644, err));
+    char path[4096];
+    BL_TRY(bl_tensor_file_write(t, dir, path, err));
     if (args->json) {
         json_array_append_new(list, json_string(path));
         return BLIND_OK;
@@ -41,8 +24,8 @@ static blind_code write_output(const char *dir, const blind_tensor *t, bl_args *
 }
 
 /* The run itself; with --profile a table on stderr and DIR/trace.json beside the outputs. */
-static blind_code compute(const bl_args *args, bl_local *local, const char *dir, bl_onnx_run **out,
-                          blind_error *err)
+static blind_code compute(const bl_args *args, bl_local *local, const char *dir,
+                          bl_pipeline_run **out, blind_error *err)
 {
     bl_auto_profile p = { 0 };
     char            path[4096];
@@ -50,33 +33,33 @@ static blind_code compute(const bl_args *args, bl_local *local, const char *dir,
         return bl_local_run(local, out, err);
     if ((size_t)snprintf(path, sizeof path, "%s/trace.json", dir) >= sizeof path)
         return blind_fail(err, BLIND_USAGE, "run.output", "too long a path: '%.100s'", dir);
-    bl_profile_start(&p, local->model);
+    bl_profile_start(&p, bl_pipeline_model(local->model));
     blind_code code = bl_local_run(local, out, err);
-    bl_profile_stop(local->model);
+    bl_profile_stop(bl_pipeline_model(local->model));
     BL_TRY(code);
     bl_profile_print(&p, stderr);
     code = bl_profile_write(&p, path, err);
     if (code != BLIND_OK)
-        bl_onnx_run_free(*out);
+        bl_pipeline_run_free(*out);
     return code;
 }
 
 static blind_code run(bl_args *args, blind_error *err)
 {
-    bl_auto_local local = { 0 };
-    bl_onnx_run  *done = NULL;
-    const char   *dir = bl_args_text(args, "output-dir");
-    size_t        n;
+    bl_auto_local    local = { 0 };
+    bl_pipeline_run *done = NULL;
+    const char      *dir = bl_args_text(args, "output-dir");
+    size_t           n;
     BL_TRY(bl_local_open(args, &local, err));
     if (mkdir(dir, 0777) != 0 && errno != EEXIST)
         return bl_errno_fail(err, "run.output", "make", dir, errno);
     BL_TRY(compute(args, &local, dir, &done, err));
     json_t    *list = json_array();
     blind_code code = BLIND_OK;
-    bl_onnx_outputs(local.model, &n);
+    bl_pipeline_outputs(local.model, &n);
     for (size_t i = 0; i < n && code == BLIND_OK; i++)
-        code = write_output(dir, bl_onnx_run_output(done, i), args, list, err);
-    bl_onnx_run_free(done);
+        code = write_output(dir, bl_pipeline_run_output(done, i), args, list, err);
+    bl_pipeline_run_free(done);
     if (code == BLIND_OK && args->json)
         return bl_args_print_json(args, json_pack("{s:i,s:o}", "version", 1, "outputs", list), err);
     json_decref(list);
@@ -98,10 +81,13 @@ static const bl_option options[] = {
 const bl_command bl_command_run = {
     .name = "run",
     .summary = "run a model file once on this machine, without a server",
-    .about = "Reads the model and its inputs, computes, and writes each output as a NumPy file. "
-             "Characters of an output's name outside [A-Za-z0-9._-] become \"_\" in its file name.",
+    .about = "Reads the model and its inputs, computes, and writes each output as a NumPy file, "
+             "strings as a text file. Characters of an output's name outside [A-Za-z0-9._-] become "
+             "\"_\" in its file name.",
     .options = options,
-    .examples = "blind run --model digits.onnx --input image=one.npy --output-dir out",
+    .examples =
+        "blind run --model digits.onnx --input image=one.npy --output-dir out\n"
+        "blind run --model examples/xray/pipeline.toml --input image=chest.png --output-dir out",
     .exits = "3  the model needs what is not supported; the message names operator, node and opset",
     .run = run,
 };

@@ -1,9 +1,10 @@
-/* The ONNX engine: one answer per request, computed node by node.
+/* The ONNX engine: one answer per request, computed node by node, with the steps of a pipeline
+ * before and after where the file is one.
  *
  * Inputs are held against the model's declaration here, so that a client reads what was expected
  * and what was found; what depends on values is the model's own to refuse.  Outputs are copied out
  * of the run, which ends at once and belongs to the executor's thread, as the model does. */
-#include "onnx/onnx.h"
+#include "pipeline/pipeline.h"
 #include "server/engine.h"
 
 #include <stdio.h>
@@ -12,7 +13,7 @@
 enum { ALIGN = 64, SHAPE_TEXT = 160 };
 
 typedef struct {
-    bl_onnx       *onnx;
+    bl_pipeline   *pipeline;
     bl_description description;
     blind_tensor  *inputs, *outputs;
 } model;
@@ -21,6 +22,8 @@ typedef struct {
  * writers producer_name and friends (2..8, length-delimited).  Source: onnx.proto3, ModelProto. */
 static bool recognises(blind_span file)
 {
+    if (bl_pipeline_is(file))
+        return true;
     if (file.size < 2)
         return false;
     uint8_t tag = file.data[0];
@@ -46,15 +49,15 @@ static void close_model(void *opaque)
     model *m = opaque;
     free(m->inputs);
     free(m->outputs);
-    bl_onnx_close(m->onnx);
+    bl_pipeline_close(m->pipeline);
     free(m);
 }
 
 static bool describe_ports(model *m)
 {
     size_t              inputs, outputs;
-    const bl_onnx_port *in = bl_onnx_inputs(m->onnx, &inputs);
-    const bl_onnx_port *out = bl_onnx_outputs(m->onnx, &outputs);
+    const bl_onnx_port *in = bl_pipeline_inputs(m->pipeline, &inputs);
+    const bl_onnx_port *out = bl_pipeline_outputs(m->pipeline, &outputs);
     m->inputs = copy_ports(in, inputs);
     m->outputs = copy_ports(out, outputs);
     m->description = (bl_description){ .platform = "onnx_onnxv1",
@@ -76,7 +79,7 @@ static blind_code open_model(blind_span file, const bl_engine_options *options, 
     *out = NULL;
     if (!m)
         return blind_fail(err, BLIND_MEMORY, "onnx.open", "no memory for a model");
-    blind_code code = bl_onnx_open(file, &onnx, &m->onnx, err);
+    blind_code code = bl_pipeline_open(file, &onnx, &m->pipeline, err);
     if (code == BLIND_OK && !describe_ports(m))
         code = blind_fail(err, BLIND_MEMORY, "onnx.open", "no memory for a model");
     if (code != BLIND_OK) {
@@ -185,14 +188,14 @@ static blind_code take_inputs(const model *m, bl_request *request, blind_tensor 
 
 static blind_code submit(void *opaque, bl_job *job, blind_error *err)
 {
-    model        *m = opaque;
-    blind_tensor *inputs = NULL;
-    bl_onnx_run  *run = NULL;
+    model           *m = opaque;
+    blind_tensor    *inputs = NULL;
+    bl_pipeline_run *run = NULL;
     BL_TRY(take_inputs(m, job->request, &inputs, err));
-    BL_TRY(bl_onnx_run_new(m->onnx, inputs, m->description.inputs_len, &run, err));
-    blind_code code = bl_request_reserve(job->request, bl_onnx_cost_of(m->onnx).run, err);
+    BL_TRY(bl_pipeline_run_new(m->pipeline, inputs, m->description.inputs_len, &run, err));
+    blind_code code = bl_request_reserve(job->request, bl_pipeline_run_cost(m->pipeline), err);
     if (code != BLIND_OK) {
-        bl_onnx_run_free(run);
+        bl_pipeline_run_free(run);
         return code;
     }
     job->state = run;
@@ -209,14 +212,14 @@ static bool add_aligned(size_t *total, size_t size)
 }
 
 /* Bytes behind the event: tensors, then each name and its data on their own lines. */
-static bool outputs_size(const model *m, const bl_onnx_run *run, size_t *total)
+static bool outputs_size(const model *m, const bl_pipeline_run *run, size_t *total)
 {
     size_t len = m->description.outputs_len;
     *total = ALIGN;
     bool fits_in = add_aligned(total, len * sizeof(blind_tensor));
     for (size_t i = 0; fits_in && i < len; i++)
         fits_in = add_aligned(total, strlen(m->outputs[i].name) + 1) &&
-                  add_aligned(total, bl_onnx_run_output(run, i)->size);
+                  add_aligned(total, bl_pipeline_run_output(run, i)->size);
     return fits_in;
 }
 
@@ -229,8 +232,8 @@ static uint8_t *take_aligned(uint8_t **at, size_t size)
 
 static blind_code put_outputs(const model *m, bl_job *job)
 {
-    const bl_onnx_run *run = job->state;
-    size_t             size, len = m->description.outputs_len;
+    const bl_pipeline_run *run = job->state;
+    size_t                 size, len = m->description.outputs_len;
     bl_event *event = outputs_size(m, run, &size) ? bl_event_new(BL_EVENT_OUTPUTS, size) : NULL;
     if (!event)
         return blind_fail(&job->error, BLIND_MEMORY, "onnx.output", "no memory for the outputs");
@@ -241,7 +244,7 @@ static blind_code put_outputs(const model *m, bl_job *job)
     for (size_t i = 0; i < len; i++) {
         blind_tensor *t = &event->outputs[i];
         size_t        name = strlen(m->outputs[i].name) + 1;
-        *t = *bl_onnx_run_output(run, i);
+        *t = *bl_pipeline_run_output(run, i);
         const void *data = t->data;
         t->name = memcpy(take_aligned(&at, name), m->outputs[i].name, name);
         t->data = take_aligned(&at, t->size);
@@ -256,7 +259,7 @@ static void step(void *opaque, bl_job *const *jobs, size_t len, const bl_turn *t
 {
     bl_job *job = jobs[0];
     (void)len;
-    job->code = bl_onnx_run_step(job->state, turn->budget_ns, &job->error);
+    job->code = bl_pipeline_run_step(job->state, turn->budget_ns, &job->error);
     if (job->code == BLIND_OK)
         job->code = put_outputs(opaque, job);
 }
@@ -264,12 +267,12 @@ static void step(void *opaque, bl_job *const *jobs, size_t len, const bl_turn *t
 static void cancel(void *opaque, bl_job *job)
 {
     (void)opaque;
-    bl_onnx_run_free(job->state);
+    bl_pipeline_run_free(job->state);
 }
 
 static bool wipe(void *opaque, size_t most)
 {
-    return bl_onnx_wipe(((model *)opaque)->onnx, most);
+    return bl_onnx_wipe(bl_pipeline_model(((model *)opaque)->pipeline), most);
 }
 
 const bl_engine bl_engine_onnx = {
