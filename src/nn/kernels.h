@@ -14,6 +14,7 @@
 #include "nn/isa.h"
 #include "nn/ops.h"
 #include "nn/pool.h"
+#include "nn/recurrent.h"
 
 typedef struct bl_kernels bl_kernels;
 struct bl_kernels {
@@ -44,6 +45,13 @@ struct bl_kernels {
                             blind_error *err);
     size_t (*conv_scratch)(const bl_window *window, const bl_packed *w, int threads);
     void (*conv)(const bl_conv *c, bl_pool *pool);
+
+    /* Recurrent layers (nn/recurrent.h).  Packs r, [gates * hidden][hidden] in ONNX's order.
+     * Errors  MEMORY, LIMIT */
+    blind_code (*recurrent_pack)(bl_cell cell, size_t hidden, const float *r, bl_packed **out,
+                                 blind_error *err);
+    size_t (*recurrent_scratch)(const bl_recurrent *r, int threads);
+    void (*recurrent)(const bl_recurrent *r, bl_pool *pool);
 
     /* Windows without weights.  -----------------------------------------------------------------
      */

@@ -5,6 +5,7 @@
 
 #define TILE_ROWS   6
 #define TILE_ALL(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#define CELLS       bl_cells_avx2
 #define KERNELS     bl_kernels_avx2
 #define KERNELS_ISA BL_ISA_AVX2
 

@@ -7,6 +7,7 @@
 
 #define TILE_ROWS   14
 #define TILE_ALL(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#define CELLS       bl_cells_avx512
 #define KERNELS     bl_kernels_avx512
 #define KERNELS_ISA BL_ISA_AVX512
 

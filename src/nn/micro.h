@@ -102,6 +102,35 @@ void   bl_attention_run(const bl_micro *m, const bl_attention *a,
                                       bool log, bl_pool *pool),
                         bl_pool *pool);
 
+#define BL_MAX_CELL_ROWS 6
+/* Recurrent cells.  Panels hold the gates of `lanes` units side by side, [k][gates][lanes]. */
+typedef struct {
+    const bl_recurrent *r;
+    const bl_direction *d;
+    const float        *x;     /* input products of this row and step */
+    const float        *h;     /* states before it */
+    float              *h_out; /* and after it: another place */
+    float              *c;     /* LSTM: replaced; GRU: z between the two products */
+    float              *reset; /* GRU: r . h between the two products */
+    float              *y;     /* or NULL */
+} bl_cell_row;
+
+typedef struct {
+    size_t lanes, rows; /* of a tile: units, and rows at most */
+    /* sums[row][gate][lane] = sum over k of a[row * a_stride + k] * panel[k][gate][lane] */
+    void (*tile)(float *sums, size_t rows, size_t gates, size_t k, const float *a, size_t a_stride,
+                 const float *panel);
+    /* The gates of units [unit, unit + n) of one row, n <= lanes, from its [gate][lane] sums.
+     * second: the product with r . h, of BL_CELL_GRU. */
+    void (*finish)(const bl_cell_row *row, const float *sums, size_t unit, size_t n, bool second);
+} bl_cells;
+extern const bl_cells bl_cells_avx2, bl_cells_avx512;
+
+blind_code bl_recurrent_pack(const bl_cells *c, bl_cell cell, size_t hidden, const float *r,
+                             bl_packed **out, blind_error *err);
+size_t     bl_recurrent_scratch(const bl_recurrent *r, int threads);
+void       bl_recurrent_run(const bl_cells *c, const bl_recurrent *r, bl_pool *pool);
+
 blind_code bl_conv_pack(const bl_micro *m, const bl_window *w, const float *weights,
                         bl_packed **out, blind_error *err);
 size_t bl_conv_scratch(const bl_micro *m, const bl_window *w, const bl_packed *packed, int threads);

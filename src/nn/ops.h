@@ -37,6 +37,9 @@
     X(CEIL)                                                                                        \
     X(ROUND) /* half to even */                                                                    \
     X(SIGN)                                                                                        \
+    X(SCALED_TANH)      /* a * tanh(b * x)  */                                                     \
+    X(SOFTSIGN)         /* x / (1 + |x|)    */                                                     \
+    X(THRESHOLDED_RELU) /* x > a ? x : 0    */                                                     \
     X(SIN)                                                                                         \
     X(COS)
 

@@ -26,4 +26,9 @@ void bl_scalar_binary(const bl_elementwise *e, bl_pool *pool);
 void bl_scalar_reduce(bl_reduction op, float *out, const float *x, size_t outer, size_t axis,
                       size_t inner, bl_pool *pool);
 
+blind_code bl_scalar_recurrent_pack(bl_cell cell, size_t hidden, const float *r, bl_packed **out,
+                                    blind_error *err);
+size_t     bl_scalar_recurrent_scratch(const bl_recurrent *r, int threads);
+void       bl_scalar_recurrent(const bl_recurrent *r, bl_pool *pool);
+
 #endif

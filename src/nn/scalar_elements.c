@@ -70,6 +70,12 @@ float bl_unary_scalar(bl_unary op, float x, float a, float b)
         return nearbyintf(x);
     case BL_UNARY_SIGN:
         return x > 0 ? 1 : x < 0 ? -1 : x;
+    case BL_UNARY_SCALED_TANH:
+        return a * tanhf(b * x);
+    case BL_UNARY_SOFTSIGN:
+        return x / (1 + fabsf(x));
+    case BL_UNARY_THRESHOLDED_RELU:
+        return x > a || isnan(x) ? x : 0;
     case BL_UNARY_SIN:
         return sinf(x);
     case BL_UNARY_COS:

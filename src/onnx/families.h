@@ -49,6 +49,10 @@ bl_op_infer bl_op_dft_prepare, bl_op_stft_prepare, bl_op_conv_transpose_prepare;
 bl_op_infer bl_op_deform_conv_prepare;
 bl_op_infer bl_op_matmul_prepare, bl_op_gemm_prepare, bl_op_conv_prepare;
 
+/* op_rnn.c: RNN, GRU, LSTM. */
+extern const bl_op  bl_rnn_rows[];
+extern const size_t bl_rnn_rows_len;
+
 /* The unary of a node whose output is act(x) alone, with its parameters; false for others. */
 bool bl_unary_of(const bl_build *b, const bl_node *n, bl_unary *op, float *a0, float *a1);
 

@@ -36,7 +36,7 @@ static blind_code find_operators(bl_model *m, blind_error *err)
                               n->domain, *n->domain ? "." : "", n->type, n->name,
                               (long long)n->opset);
         if (n->n_in < n->op->min_in || n->n_in > n->op->max_in || n->n_out > n->op->max_out ||
-            n->n_out < 1 || n->out[0] < 0)
+            n->n_out < 1 || (n->out[0] < 0 && !(n->op->flags & BL_OP_OUTPUTS)))
             return blind_fail(err, BLIND_INPUT, "onnx.open",
                               "node '%.60s' (%.40s) has %d inputs and %d outputs", n->name, n->type,
                               n->n_in, n->n_out);

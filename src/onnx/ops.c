@@ -194,16 +194,30 @@ static const bl_op rows[] = {
     { "blind", "blind.Gate", 1, 2, 2, 1, bl_op_gate_infer, NULL, bl_op_gate_run, 0 },
 };
 
+static const size_t rows_len = BL_LEN(rows);
+
+/* One table per domain, and one per family that keeps its own. */
+static const struct {
+    const bl_op  *rows;
+    const size_t *len;
+} tables[] = {
+    { rows, &rows_len },
+    { bl_rnn_rows, &bl_rnn_rows_len },
+};
+
 const bl_op *bl_op_find(const char *domain, const char *type, int64_t opset)
 {
-    for (size_t i = 0; i < BL_LEN(rows); i++)
-        if (strcmp(rows[i].name, type) == 0 && strcmp(rows[i].domain, domain) == 0 &&
-            opset >= rows[i].since)
-            return &rows[i];
+    const bl_op *row;
+    for (size_t i = 0; (row = bl_op_at(i)); i++)
+        if (strcmp(row->name, type) == 0 && strcmp(row->domain, domain) == 0 && opset >= row->since)
+            return row;
     return NULL;
 }
 
 const bl_op *bl_op_at(size_t i)
 {
-    return i < BL_LEN(rows) ? &rows[i] : NULL;
+    for (size_t t = 0; t < BL_LEN(tables); i -= *tables[t++].len)
+        if (i < *tables[t].len)
+            return &tables[t].rows[i];
+    return NULL;
 }

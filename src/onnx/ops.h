@@ -50,6 +50,7 @@ enum {
     BL_OP_NO_FOLD = 2,    /* never computed while planning */
     BL_OP_MOVES = 4,      /* takes elements of every type as they are */
     BL_OP_TYPED = 8,      /* tells types apart by itself: 16-bit floats are not made F32 for it */
+    BL_OP_OUTPUTS = 256,  /* its first output may be left out, as others may */
 };
 
 struct bl_op {

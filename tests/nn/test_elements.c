@@ -40,6 +40,9 @@ static const struct {
     { BL_UNARY_CEIL, -9, 9, 0, 0, 0, 0 },
     { BL_UNARY_ROUND, -9, 9, 0, 0, 0, 0 },
     { BL_UNARY_SIGN, -9, 9, 0, 0, 0, 0 },
+    { BL_UNARY_SCALED_TANH, -9, 9, 1.5f, 0.7f, 4, 0 },
+    { BL_UNARY_SOFTSIGN, -9, 9, 0, 0, 0, 0 },
+    { BL_UNARY_THRESHOLDED_RELU, -9, 9, 0.5f, 0, 0, 0 },
     { BL_UNARY_SIN, -9, 9, 0, 0, 0, 0 },
     { BL_UNARY_COS, -9, 9, 0, 0, 0, 0 },
 };

@@ -1,0 +1,140 @@
+/* Operators give ONNX Runtime's outputs: the cases of data/recurrent.bin, ml.bin and microsoft.bin,
+ * made by make_ort.py, on each instruction set, with and without fusion, on one thread and two. */
+#include "tests/onnx/cases.h"
+
+#include <math.h>
+
+static void read_strings(blind_span item, bl_arena *arena, blind_tensor *out)
+{
+    bl_reader r = { .rest = item };
+    bl_skip(&r, 3);
+    *out = (blind_tensor){ .dtype = BLIND_STRING, .rank = bl_read_u8(&r) };
+    for (int i = 0; i < out->rank; i++)
+        out->shape[i] = (int64_t)bl_read_le(&r, 8);
+    out->size = r.rest.size;
+    out->data = bl_arena_copy(arena, r.rest);
+}
+
+static size_t read_values(bl_reader *r, bl_arena *arena, blind_tensor *out)
+{
+    size_t n = bl_read_u32le(r);
+    CHECK(n <= CASE_TENSORS);
+    for (size_t i = 0; i < n; i++) {
+        const char *name = bl_arena_copy(arena, case_piece(r));
+        blind_span  item = case_piece(r);
+        if (item.size > 3 && memcmp(item.data, "STR", 3) == 0)
+            read_strings(item, arena, &out[i]);
+        else
+            CHECK_CODE(BLIND_OK, bl_npy_read(item, arena, &out[i], NULL), name);
+        out[i].name = name;
+    }
+    return n;
+}
+
+static bool next_case(bl_reader *r, bl_arena *arena, onnx_case *out)
+{
+    if (r->rest.size == 0)
+        return false;
+    out->name = bl_arena_copy(arena, case_piece(r));
+    out->model = case_piece(r);
+    out->n_inputs = read_values(r, arena, out->inputs);
+    out->n_outputs = read_values(r, arena, out->outputs);
+    CHECK(!r->failed);
+    return true;
+}
+
+static bool near(double want, double got)
+{
+    return fabs(want - got) <= 2e-5 + 1e-4 * fabs(want) || want == got ||
+           (isnan(want) && isnan(got));
+}
+
+static bool equal_values(const blind_tensor *want, const blind_tensor *got)
+{
+    size_t len = want->size / BL_MAX(blind_dtype_size(want->dtype), (size_t)1);
+    for (size_t i = 0; i < len; i++) {
+        if (want->dtype == BLIND_F32 &&
+            !near(((const float *)want->data)[i], ((const float *)got->data)[i]))
+            return false;
+        if (want->dtype == BLIND_F64 &&
+            !near(((const double *)want->data)[i], ((const double *)got->data)[i]))
+            return false;
+    }
+    return want->dtype == BLIND_F32 || want->dtype == BLIND_F64 || want->size == 0 ||
+           memcmp(want->data, got->data, want->size) == 0;
+}
+
+static const blind_tensor *output_named(bl_onnx *model, const bl_onnx_run *run, const char *name)
+{
+    size_t              len;
+    const bl_onnx_port *ports = bl_onnx_outputs(model, &len);
+    for (size_t i = 0; i < len; i++)
+        if (strcmp(ports[i].name, name) == 0)
+            return bl_onnx_run_output(run, i);
+    return NULL;
+}
+
+static void check(const onnx_case *c, const bl_onnx_options *options, const blind_tensor *want,
+                  const blind_tensor *got)
+{
+    bool same =
+        got && want->dtype == got->dtype && want->rank == got->rank && want->size == got->size;
+    for (int i = 0; same && i < want->rank; i++)
+        same = want->shape[i] == got->shape[i];
+    if (!same || !equal_values(want, got))
+        fail_msg("%s: output '%s' differs (%s%s)%s", c->name, want->name, bl_isa_name(options->isa),
+                 options->plain ? ", plain" : "", same ? "" : ": type or shape");
+}
+
+static void run_case(const onnx_case *c, const bl_onnx_options *options)
+{
+    bl_onnx     *model;
+    blind_error  err = { 0 };
+    bl_onnx_run *run;
+    if (bl_onnx_open(c->model, options, &model, &err) != BLIND_OK)
+        fail_msg("%s: %s", c->name, err.message);
+    for (int again = 0; again < 2; again++) {
+        if (bl_onnx_run_new(model, c->inputs, c->n_inputs, &run, &err) != BLIND_OK ||
+            bl_onnx_run_step(run, 0, &err) != BLIND_OK)
+            fail_msg("%s: %s", c->name, err.message);
+        for (size_t i = 0; i < c->n_outputs; i++)
+            check(c, options, &c->outputs[i], output_named(model, run, c->outputs[i].name));
+        bl_onnx_run_free(run);
+    }
+    bl_onnx_close(model);
+}
+
+static size_t run_file(const char *path, bl_isa isa, int threads)
+{
+    bl_auto_buf file = BL_BUF_EMPTY;
+    bl_pool    *pool;
+    size_t      count = 0;
+    CHECK_CODE(BLIND_OK, bl_file_read(path, 64u << 20, &file, NULL), path);
+    CHECK_CODE(BLIND_OK, bl_pool_new(threads, &pool, NULL), "pool");
+    bl_reader r = { .rest = bl_span(file.data, file.size) };
+    for (bool more = true; more; count += more) {
+        bl_auto_arena arena = BL_ARENA_EMPTY;
+        onnx_case     c;
+        more = next_case(&r, &arena, &c);
+        for (int plain = 0; more && plain < 2; plain++)
+            run_case(&c, &(bl_onnx_options){ .pool = pool, .isa = isa, .plain = plain != 0 });
+    }
+    bl_pool_free(pool);
+    return count;
+}
+
+static void run_family(const char *path, size_t least)
+{
+    for (int isa = 0; isa < BL_ISA_COUNT; isa++)
+        if (bl_isa_usable((bl_isa)isa))
+            CHECK(run_file(path, (bl_isa)isa, 1) >= least);
+    CHECK(run_file(path, bl_isa_best(), 2) >= least);
+    CHECK(run_file(path, bl_isa_best(), 5) >= least);
+}
+
+TEST(recurrent_layers)
+{
+    run_family("tests/onnx/data/recurrent.bin", 60);
+}
+
+TESTS(RUN(recurrent_layers))
