@@ -1,4 +1,5 @@
 /* One connection on its way to a verdict. */
+#include "base/socket.h"
 #include "client/internal.h"
 #include "client/resolve.h"
 
@@ -104,7 +105,7 @@ static int open_socket(const struct addrinfo *a)
     int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int yes = 1;
     if (fd >= 0) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+        bl_socket_hurry(fd, a->ai_addr);
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
     }
     return fd;

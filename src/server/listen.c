@@ -1,5 +1,6 @@
 /* Listening sockets: bound when the server is made, so that what is wrong is told at once; accepted
  * on the first loop and dealt to all. */
+#include "base/socket.h"
 #include "server/internal.h"
 
 #include <arpa/inet.h>
@@ -7,7 +8,6 @@
 #include <event2/event.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +70,6 @@ static unsigned peer_slot(const bl_server *server, const struct sockaddr_storage
 static void deal(listener *l, int fd, const struct sockaddr_storage *from)
 {
     bl_server *s = l->server;
-    int        on = 1;
     unsigned   peer = peer_slot(s, from);
     bool       crowd =
         l->where == BL_ON_ATTESTED && atomic_load(&s->unattested[peer]) >= s->config->max_pending;
@@ -79,7 +78,7 @@ static void deal(listener *l, int fd, const struct sockaddr_storage *from)
         close(fd);
         return;
     }
-    (void)!setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    bl_socket_hurry(fd, (const struct sockaddr *)from);
     unsigned i = atomic_fetch_add(&s->next_loop, 1) % (unsigned)s->loop_count;
     if (i == 0) { /* this is its thread */
         bl_conn_accept(s, s->loops[0].loop, l->where, fd, peer);
