@@ -1,5 +1,6 @@
 /* Content in the memory of libraries, jansson's trees: wiped as they free it.  OpenSSL wipes what it
- * deciphered itself (SSL_OP_CLEANSE_PLAINTEXT, tls/context.c); libevent sees none. */
+ * deciphered itself (SSL_OP_CLEANSE_PLAINTEXT, tls/context.c; once for a body, bl_tls_hold());
+ * libevent sees none. */
 #include "server/internal.h"
 
 #include <jansson.h>

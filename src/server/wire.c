@@ -2,6 +2,7 @@
 #include "server/wire.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "blind/stream.h"
 #include "tls/context.h"
 
@@ -14,8 +15,10 @@ enum {
     RECORD = 16 * 1024,     /* what one read of TLS gives at most */
     WINDOW_MAX = 64 * 1024, /* bytes that may wait unread in memory */
     TURN = 1024 * 1024,     /* written before others have their turn */
-    RUSH = 64 * 1024,       /* a peer that sent so much at once is about to send more, */
-    PATIENCE = 30,          /* and is asked so often before the loop turns away from it */
+    HELD = 2 * RECORD,      /* of a body: while more is to come than this, a record follows */
+    LARGE = 64 * 1024,      /* a peer that owes so much is about to send more, */
+    WAIT_NS = 50000,        /* and is waited for so long before the loop turns away from it, */
+    WAITS = 4,              /* until it did not come so often */
 };
 
 /* Bytes on their way out. */
@@ -34,6 +37,9 @@ struct bl_wire {
     bool                  shaking, ended;
     bool                  listening;           /* for `readable` */
     bool                  sent_due, again_due; /* what `soon` is to tell */
+    bool                  held;                /* bl_tls_hold() */
+    bool                  large;               /* body under way */
+    int                   waits;               /* that it may still cost in vain */
     bool                  read_waits_to_write, write_waits_to_read;
     bl_buf                window;
     size_t                taken; /* of the window */
@@ -120,13 +126,23 @@ static void stop_listening(bl_wire *w)
     w->listening = false;
 }
 
-/* One record of TLS at most. */
-static size_t read_some(bl_wire *w, void *to, size_t size)
+static void hold(bl_wire *w, bool on)
+{
+    if (w->ssl && w->held != on)
+        bl_tls_hold(w->ssl, on);
+    w->held = on;
+}
+
+/* One record of TLS at most.
+ *
+ * more  whether the peer owes more than this read can give */
+static size_t read_some(bl_wire *w, void *to, size_t size, bool more)
 {
     size_t got;
     int    wants = 0;
     if (w->ended || w->shaking)
         return 0;
+    hold(w, more);
     blind_code code = read_once(w, to, size, &got, &wants);
     w->read_waits_to_write = code == BLIND_AGAIN && wants == BLIND_WANTS_WRITE;
     if (w->read_waits_to_write) /* a new key is being answered */
@@ -136,16 +152,32 @@ static size_t read_some(bl_wire *w, void *to, size_t size)
     return got;
 }
 
-/* Being woken for each of the next few records would cost both sides more than some microseconds
- * of waiting for them. */
+/* As read_some(), giving the peer some microseconds to send more. */
+static size_t wait_briefly(bl_wire *w, void *to, size_t size)
+{
+    uint64_t until = bl_clock_ns() + WAIT_NS;
+    size_t   got;
+    do
+        got = read_some(w, to, size, size > HELD);
+    while (got == 0 && !w->ended && bl_clock_ns() < until);
+    w->waits -= got == 0;
+    return got;
+}
+
+/* Being woken for each of the next few records would cost both sides more than waiting for them. */
 size_t bl_wire_read(bl_wire *w, void *to, size_t size)
 {
     size_t all = 0;
-    int    tries = 0;
-    while (all < size && tries <= (all < RUSH ? 0 : PATIENCE)) {
-        size_t got = read_some(w, (uint8_t *)to + all, size - all);
-        all += got;
-        tries = got ? 0 : tries + 1;
+    if (size >= LARGE && !w->large) {
+        w->large = true;
+        w->waits = WAITS;
+    }
+    for (size_t got = 1; got > 0 && all < size; all += got) {
+        uint8_t *at = (uint8_t *)to + all;
+        size_t   left = size - all;
+        got = read_some(w, at, left, left > HELD);
+        if (got == 0 && w->large && w->waits > 0)
+            got = wait_briefly(w, at, left);
     }
     return all;
 }
@@ -166,7 +198,8 @@ bool bl_wire_fill(bl_wire *w)
         end(w);
         return false;
     }
-    size_t got = read_some(w, to, RECORD);
+    w->large = false; /* a head, that is to say another request */
+    size_t got = read_some(w, to, RECORD, false);
     w->window.size += got;
     if (w->window.size == 0)
         bl_wire_take(w, 0);

@@ -57,6 +57,10 @@ BLIND_MUST_USE blind_code bl_tls_read(struct ssl_st *ssl, void *to, size_t size,
                                       int *wants, blind_error *err);
 BLIND_MUST_USE blind_code bl_tls_write(struct ssl_st *ssl, const void *from, size_t size,
                                        size_t *put, int *wants, blind_error *err);
+/* While on, what was deciphered is not wiped record by record but lies in the session's buffer
+ * until the next record overwrites it.  To be switched off before the last bytes of a body are
+ * read: with them the buffer is wiped and freed as ever.  bl_tls_close() wipes it, too. */
+void bl_tls_hold(struct ssl_st *ssl, bool on);
 /* Whether bytes have come from the socket that were not read yet; they may turn out to be none. */
 bool bl_tls_pending(const struct ssl_st *ssl);
 void bl_tls_close(struct ssl_st *ssl); /* close_notify, then free */

@@ -89,10 +89,26 @@ blind_code bl_tls_write(SSL *ssl, const void *from, size_t size, size_t *put, in
     return n == 1 ? BLIND_OK : stopped(ssl, n, errno, wants, err);
 }
 
+/* A buffer that is kept is overwritten; one that is released must have been wiped.  So RELEASE goes
+ * first and comes back last, and is told to the record layer by the call that sets no mode: OpenSSL
+ * from 3.2 on hears of modes that are set and not of those that are cleared. */
+void bl_tls_hold(SSL *ssl, bool on)
+{
+    if (on) {
+        SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+        SSL_set_mode(ssl, 0);
+        SSL_clear_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    } else {
+        SSL_set_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
+        SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    }
+}
+
 void bl_tls_close(SSL *ssl)
 {
     if (!ssl)
         return;
+    bl_tls_hold(ssl, false);
     if (SSL_is_init_finished(ssl))
         SSL_shutdown(ssl); /* ours only: nothing more is read */
     SSL_free(ssl);

@@ -206,6 +206,22 @@ static void infer(test_peer *p, bool binary, const char *more)
     CHECK(answer.status == 200 && answer.body.size > sizeof input);
 }
 
+/* Half of a large body: more is to come than the buffer of a session holds. */
+static void send_half(test_peer *p)
+{
+    enum { HEAD = 64 };
+    char    head[300];
+    uint8_t json[HEAD] = { 0 };
+    fill();
+    snprintf(head, sizeof head,
+             "POST /v2/models/sum/infer HTTP/1.1\r\nHost: a\r\n" BL_KSERVE_HEADER
+             ": %d\r\nContent-Length: %zu\r\n\r\n",
+             HEAD, HEAD + sizeof input);
+    CHECK(test_peer_send(p, bl_span_str(head)));
+    CHECK(test_peer_send(p, bl_span(json, sizeof json)));
+    CHECK(test_peer_send(p, bl_span(input, sizeof input / 2)));
+}
+
 /* Kernels of products keep sums on their stacks.  Shifts of 64 leave a period of four as it is. */
 static void turn(test_peer *p)
 {
@@ -242,6 +258,21 @@ TEST(a_binary_request_leaves_nothing)
     infer(&p, true, "");
     expect_gone("the numbers", input, 3 * sizeof *input);
     test_peer_close(&p);
+}
+
+/* The session's buffer holds the last of it until the session ends. */
+TEST(a_body_that_is_cut_off_leaves_nothing)
+{
+    test_peer p;
+    test_peer_open(&p, child.port);
+    CHECK(test_peer_attest(&p) == 200);
+    send_half(&p);
+    for (int i = 0; count(input, 3 * sizeof *input) == 0; i++) {
+        CHECK(i < 50); /* until it got there */
+        usleep(100000);
+    }
+    test_peer_close(&p);
+    expect_gone("the numbers", input, 3 * sizeof *input);
 }
 
 TEST(kernels_leave_nothing)
@@ -288,9 +319,9 @@ TEST(a_connection_leaves_no_head)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RUN(the_search_finds_what_is_there), RUN(a_binary_request_leaves_nothing),
-        RUN(kernels_leave_nothing),          RUN(a_json_request_leaves_nothing),
-        RUN(a_connection_leaves_no_head),
+        RUN(the_search_finds_what_is_there),        RUN(a_binary_request_leaves_nothing),
+        RUN(a_body_that_is_cut_off_leaves_nothing), RUN(kernels_leave_nothing),
+        RUN(a_json_request_leaves_nothing),         RUN(a_connection_leaves_no_head),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
