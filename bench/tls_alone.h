@@ -7,7 +7,8 @@
 
 typedef struct tls_alone tls_alone;
 
-/* Two ends on loopback, the far one in a thread.  The sizes of every exchange, in bytes. */
+/* Two ends on loopback, the far one in a thread; caller and thread are bound to a processor each.
+ * The sizes of every exchange, in bytes. */
 BLIND_MUST_USE blind_code tls_alone_open(size_t request, size_t answer, tls_alone **out,
                                          blind_error *err);
 /* One exchange.
