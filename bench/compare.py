@@ -1,64 +1,139 @@
 #!/usr/bin/env python3
 """`blind bench` against ONNX Runtime: the same models, cases and threads, in turns, in one run.
 
-    compare.py PROGRAM MODELS [--threads 1,2] [--rounds 3] [--seconds 2] [--markdown FILE] [CASE...]
+    compare.py PROGRAM MODELS [--threads 1,2] [--rounds 3] [--seconds 2] [--precision highest,high,medium]
+               [--openvino f32,bf16] [--least] [--markdown FILE] [CASE...]
 
 Each engine runs in its own process, pinned to as many processors as it has threads; the engines take
-turns, and the median over all rounds counts.  Load is the time until the engine is ready for these
-shapes (ours includes the SHA-256 of the file), memory the most its process held.  A CASE is
-NAME/CASE as the generator made them.  Needs onnxruntime: `bench/run` puts it into a folder of its own.
+turns, and the median over all rounds counts (--least: the least, for machines with neighbours).  Load is
+the time until the engine is ready for these shapes (ours includes the SHA-256 of the file), memory the most
+its process held.  A CASE is NAME/CASE as the generator made them: in.NAME.npy or input_NAME.npy; where
+exact_NAME.npy lies beside them, made in float64, the error is the root mean square of the difference from all
+such outputs over that of the outputs.  Needs onnxruntime: `bench/run` puts it into a folder of its own.
 """
 import argparse
 import glob
 import json
+import math
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 
 def case_inputs(folder):
-    return {os.path.basename(f)[3:-4]: f for f in sorted(glob.glob(os.path.join(folder, "in.*.npy")))}
+    found = {}
+    for prefix in ("in.", "input_"):
+        for path in sorted(glob.glob(os.path.join(folder, prefix + "*.npy"))):
+            found[os.path.basename(path)[len(prefix):-4]] = path
+    return found
 
 
-def onnxruntime_side(model, folder, threads, seconds):
-    """Run in a process of its own: prints one line of JSON, as `blind bench` does."""
+def error_of(folder, outputs):
+    """outputs: name to array.  None where nothing exact lies in the folder."""
     import numpy
+    wrong = size = 0.0
+    for name, got in outputs.items():
+        path = os.path.join(folder, "exact_%s.npy" % name)
+        if os.path.exists(path):
+            want = numpy.load(path)
+            wrong += float(((got.astype(numpy.float64) - want) ** 2).sum())
+            size += float((want ** 2).sum())
+    return math.sqrt(wrong / size) if size else None
+
+
+def time_calls(call, seconds):
+    call()
+    call()
+    times, begin = [], time.perf_counter()
+    while len(times) < 5 or time.perf_counter() - begin < seconds:
+        start = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - start) * 1e3)
+    return {"median_ms": statistics.median(times), "min_ms": min(times)}
+
+
+def onnxruntime_side(model, inputs, threads, _):
     import onnxruntime
-    inputs = {name: numpy.load(path) for name, path in case_inputs(folder).items()}
-    start = time.perf_counter()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    names = [o.name for o in session.get_outputs()]
+    return onnxruntime.__version__, lambda: dict(zip(names, session.run(None, inputs)))
+
+
+def openvino_side(model, inputs, threads, precision):
+    import openvino
+    core = openvino.Core()
+    graph = core.read_model(model)
+    names = [sorted(port.get_names()) for port in graph.outputs]
+    graph.reshape({name: list(value.shape) for name, value in inputs.items()})
+    compiled = core.compile_model(graph, "CPU", {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY",
+                                                 "INFERENCE_PRECISION_HINT": precision})
+    request = compiled.create_infer_request()
+
+    def call():
+        result = request.infer(inputs)
+        return {name: result[i] for i, all_ in enumerate(names) for name in all_}
+    return openvino.__version__, call
+
+
+def peer_side(engine, model, folder, threads, seconds):
+    """Run in a process of its own: prints one line of JSON, as `blind bench` does."""
+    import numpy
+    inputs = {name: numpy.load(path) for name, path in case_inputs(folder).items()}
+    kind, _, precision = engine.partition(":")
+    __import__(kind)
+    start = time.perf_counter()
+    version, call = (openvino_side if kind == "openvino" else onnxruntime_side)(model, inputs, threads, precision)
     load_ms = (time.perf_counter() - start) * 1e3
-    session.run(None, inputs)
-    session.run(None, inputs)
-    times, begin = [], time.perf_counter()
-    while len(times) < 5 or time.perf_counter() - begin < seconds:
-        start = time.perf_counter()
-        session.run(None, inputs)
-        times.append((time.perf_counter() - start) * 1e3)
+    error = error_of(folder, call())
+    measured = time_calls(call, seconds)
     peak = [line for line in open("/proc/self/status") if line.startswith("VmHWM")][0]
-    print(json.dumps({"median_ms": statistics.median(times), "load_ms": load_ms,
-                      "rss_peak_mb": int(peak.split()[1]) / 1024, "version": onnxruntime.__version__}))
+    measured.update(load_ms=load_ms, rss_peak_mb=int(peak.split()[1]) / 1024, version=version, error=error)
+    print(json.dumps(measured))
 
 
 def pinned(command, threads):
     chosen = sorted(os.sched_getaffinity(0))[:threads]
     done = subprocess.run(["taskset", "-c", ",".join(map(str, chosen))] + command, stdout=subprocess.PIPE,
                           check=True, text=True)
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return done.stdout.strip()
 
 
-def blind_command(program, model, folder, threads, seconds):
-    command = [program, "bench", "--model", model, "--threads", str(threads), "--runs", "5", "--warmup", "2",
-               "--min-seconds", str(seconds)]
+def blind_command(args, command, model, folder, threads, precision):
+    command = [args.program, command, "--model", model, "--threads", str(threads), "--precision", precision]
     for name, path in case_inputs(folder).items():
         command += ["--input", "%s=%s" % (name, path)]
     return command
+
+
+def blind_error(args, model, folder, threads, precision):
+    exact = glob.glob(os.path.join(folder, "exact_*.npy"))
+    if not exact:
+        return None
+    import numpy
+    with tempfile.TemporaryDirectory() as out:
+        pinned(blind_command(args, "run", model, folder, threads, precision) + ["--output-dir", out], threads)
+        names = [os.path.basename(path)[6:-4] for path in exact]
+        files = {name: os.path.join(out, re.sub("[^A-Za-z0-9._-]", "_", name) + ".npy") for name in names}
+        return error_of(folder, {name: numpy.load(path) for name, path in files.items() if os.path.exists(path)})
+
+
+def engine_once(args, engine, model, folder, threads):
+    kind, _, precision = engine.partition(":")
+    if kind == "blind":
+        command = blind_command(args, "bench", model, folder, threads, precision) + \
+            ["--runs", "5", "--warmup", "2", "--min-seconds", str(args.seconds)]
+    else:
+        command = [sys.executable, os.path.abspath(__file__), "--child", engine, model, folder, str(threads),
+                   str(args.seconds)]
+    return json.loads(pinned(command, threads).splitlines()[-1])
 
 
 def processor():
@@ -69,51 +144,60 @@ def processor():
 
 
 def measure(args, case, threads):
+    """Engine to what was measured of it."""
     name = case.split("/")[0]
     model, folder = os.path.join(args.models, name, "model.onnx"), os.path.join(args.models, case)
-    ours, theirs = [], []
+    runs = {engine: [] for engine in args.engines}
     for _ in range(args.rounds):
-        ours.append(pinned(blind_command(args.program, model, folder, threads, args.seconds), threads))
-        theirs.append(pinned([sys.executable, os.path.abspath(__file__), "--child", model, folder, str(threads),
-                              str(args.seconds)], threads))
-
-    def middle(list_, key):
-        return statistics.median(one[key] for one in list_)
-    return {"case": case, "threads": threads, "version": theirs[0]["version"],
-            "isa": ours[0].get("isa", "?"),
-            "ours": {k: middle(ours, k) for k in ("median_ms", "load_ms", "rss_peak_mb")},
-            "theirs": {k: middle(theirs, k) for k in ("median_ms", "load_ms", "rss_peak_mb")}}
-
-
-HEADER = ["case", "threads", "blind ms", "ORT ms", "ratio", "load ms", "ORT load", "peak MB", "ORT peak"]
-
-
-def row(m):
-    o, t = m["ours"], m["theirs"]
-    return [m["case"], str(m["threads"]), "%.3g" % o["median_ms"], "%.3g" % t["median_ms"],
-            "%.2f" % (o["median_ms"] / t["median_ms"]), "%.0f" % o["load_ms"], "%.0f" % t["load_ms"],
-            "%.0f" % o["rss_peak_mb"], "%.0f" % t["rss_peak_mb"]]
+        for engine in args.engines:
+            runs[engine].append(engine_once(args, engine, model, folder, threads))
+    key = "min_ms" if args.least else "median_ms"
+    middle = min if args.least else statistics.median
+    found = {}
+    for engine, all_ in runs.items():
+        found[engine] = dict(all_[0], ms=middle(one[key] for one in all_),
+                             load_ms=middle(one["load_ms"] for one in all_),
+                             rss_peak_mb=statistics.median(one["rss_peak_mb"] for one in all_))
+        if engine.startswith("blind:"):
+            found[engine]["error"] = blind_error(args, model, folder, threads, engine[6:])
+    return {"case": case, "threads": threads, "engines": found}
 
 
-def ranges(measured):
-    """One line each for time, load and memory: blind's share of ONNX Runtime's, over all cases and threads."""
+HEADER = ["case", "threads", "engine", "ms", "faster", "error", "load ms", "shorter", "peak MB"]
+
+
+def rows(m):
+    """A row for each engine; faster and shorter are ONNX Runtime's time over the engine's."""
+    base = m["engines"]["onnxruntime"]
+    for engine, o in m["engines"].items():
+        error = "%.1e" % o["error"] if o.get("error") is not None else "-"
+        yield [m["case"], str(m["threads"]), engine, "%.4g" % o["ms"], "%.2f" % (base["ms"] / o["ms"]), error,
+               "%.0f" % o["load_ms"], "%.2f" % (base["load_ms"] / o["load_ms"]), "%.0f" % o["rss_peak_mb"]]
+
+
+def summary(measured):
+    """One line per engine: geometric mean and worst of how much faster it is than ONNX Runtime."""
     lines = []
-    for what, key in (("time", "median_ms"), ("load", "load_ms"), ("memory", "rss_peak_mb")):
-        ratios = [m["ours"][key] / m["theirs"][key] for m in measured]
-        lines.append("%-6s %.2f to %.2f of ONNX Runtime's, median %.2f" %
-                     (what, min(ratios), max(ratios), statistics.median(ratios)))
+    for engine in measured[0]["engines"]:
+        if engine == "onnxruntime":
+            continue
+        ratios = [m["engines"]["onnxruntime"]["ms"] / m["engines"][engine]["ms"] for m in measured]
+        load = [m["engines"]["onnxruntime"]["load_ms"] / m["engines"][engine]["load_ms"] for m in measured]
+        lines.append("%s: %.2f times as fast as ONNX Runtime (geometric mean; least %.2f, most %.2f), loads in a time "
+                     "%.2f times shorter" % (engine, statistics.geometric_mean(ratios), min(ratios), max(ratios),
+                                             statistics.geometric_mean(load)))
     return lines
 
 
-def markdown(rows, summary, about):
-    lines = ["# Against ONNX Runtime", "", about, ""] + ["- " + line for line in summary]
-    lines += ["", "| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
-    return "\n".join(lines + ["| " + " | ".join(r) + " |" for r in rows]) + "\n"
+def markdown(table, lines, about):
+    text = ["# Against ONNX Runtime", "", about, ""] + ["- " + line for line in lines]
+    text += ["", "| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
+    return "\n".join(text + ["| " + " | ".join(r) + " |" for r in table]) + "\n"
 
 
 def main():
     if sys.argv[1:2] == ["--child"]:
-        return onnxruntime_side(sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5]))
+        return peer_side(sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5]), float(sys.argv[6]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("models")
@@ -121,27 +205,39 @@ def main():
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--precision", default="highest")
+    parser.add_argument("--openvino", default="", help="f32, bf16 or both")
+    parser.add_argument("--least", action="store_true")
     parser.add_argument("--markdown", metavar="FILE")
     args = parser.parse_intermixed_args()
-    found = sorted(os.path.relpath(os.path.dirname(p), args.models)
-                   for p in {os.path.dirname(f) + "/x" for f in glob.glob(os.path.join(args.models, "*/*/in.*.npy"))})
+    args.engines = ["blind:" + p for p in args.precision.split(",")] + ["onnxruntime"]
+    args.engines += ["openvino:" + p for p in args.openvino.split(",") if p]
+    folders = {os.path.dirname(f) for kind in ("in.*", "input_*")
+               for f in glob.glob(os.path.join(args.models, "*/*/" + kind + ".npy"))}
+    found = sorted(os.path.relpath(folder, args.models) for folder in folders)
     cases = [c for c in found if not args.cases or any(c == a or c.startswith(a + "/") for a in args.cases)]
-    form = "%-26s %7s %9s %9s %6s %8s %9s %8s %9s"
+    form = "%-22s %7s %-14s %9s %7s %9s %8s %8s %8s"
     print(form % tuple(HEADER), flush=True)
     measured = []
     for case in cases:
         for threads in map(int, args.threads.split(",")):
             measured.append(measure(args, case, threads))
-            print(form % tuple(row(measured[-1])), flush=True)
+            for row in rows(measured[-1]):
+                print(form % tuple(row), flush=True)
     if not measured:
         sys.exit("compare.py: no cases in '%s'" % args.models)
-    about = ("%s, %d processors; blind with %s, ONNX Runtime %s; %s. Medians of %d rounds in turns. A ratio below 1 "
-             "means that blind is faster." % (processor(), len(os.sched_getaffinity(0)), measured[0]["isa"],
-                                              measured[0]["version"], time.strftime("%Y-%m-%d"), args.rounds))
-    print("\n".join(ranges(measured) + [about]))
+    engines = measured[0]["engines"]
+    versions = ", ".join("%s %s" % (e.partition(":")[0], engines[e]["version"]) for e in engines
+                         if not e.startswith("blind:") and e != "openvino:bf16")
+    about = ("%s, %d processors; blind with %s, %s; %s. %s of %d rounds in turns. Faster and shorter: ONNX Runtime's "
+             "time over the engine's." % (processor(), len(os.sched_getaffinity(0)),
+                                          engines[args.engines[0]].get("isa", "?"), versions, time.strftime("%Y-%m-%d"),
+                                          "Least" if args.least else "Medians", args.rounds))
+    print("\n".join(summary(measured) + [about]))
     if args.markdown:
+        table = [row for m in measured for row in rows(m)]
         with open(args.markdown, "w") as out:
-            out.write(markdown(map(row, measured), ranges(measured), about + " Made by `./dev bench onnx`."))
+            out.write(markdown(table, summary(measured), about + " Made by `./dev bench onnx`."))
 
 
 if __name__ == "__main__":

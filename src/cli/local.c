@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "crypto/hash.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -35,26 +36,54 @@ static blind_code open_file(bl_local *l, const char *path, blind_span *out, blin
     return BLIND_OK;
 }
 
+/* Hashes the file beside the thread that loads it, and leaves none of its pages behind. */
+static void *hash_file(void *arg)
+{
+    enum { PIECE = 4 << 20 };
+    bl_local      *l = arg;
+    blind_span     file = l->hashing;
+    bl_auto_hasher hasher = BL_HASHER_EMPTY;
+    bl_hasher_init(&hasher, BL_SHA256);
+    for (size_t at = 0; at < file.size; at += PIECE) {
+        blind_span piece = bl_span(file.data + at, BL_MIN(file.size - at, (size_t)PIECE));
+        bl_hasher_update(&hasher, piece);
+        drop_pages(&l->file, piece);
+    }
+    l->hashed = bl_hasher_final(&hasher, l->sha256) == BLIND_OK;
+    return NULL;
+}
+
+static blind_code open_model(const bl_args *args, bl_local *l, blind_error *err)
+{
+    bl_onnx_options options = {
+        .pool = l->pool, .isa = bl_isa_best(), .unneeded = drop_pages, .unneeded_arg = &l->file
+    };
+    bl_pipeline_run *run = NULL;
+    (void)bl_precision_from_name(bl_args_text(args, "precision"), &options.precision);
+    BL_TRY(bl_pipeline_open(l->hashing, &options, &l->model, err));
+    if (l->n_inputs) /* plans for these shapes */
+        BL_TRY(bl_pipeline_run_new(l->model, l->inputs, l->n_inputs, &run, err));
+    bl_pipeline_run_free(run);
+    return BLIND_OK;
+}
+
 blind_code bl_local_open(const bl_args *args, bl_local *l, blind_error *err)
 {
     *l = (bl_local){ 0 };
     const char *path = bl_args_text(args, "model");
-    blind_span  file;
     BL_TRY(bl_tensor_files_read(args, &l->arena, &l->inputs, &l->n_inputs, err));
     BL_TRY(bl_pool_new((int)bl_args_integer(args, "threads"), &l->pool, err));
     uint64_t start = bl_clock_ns();
-    BL_TRY(open_file(l, path, &file, err));
-    if (bl_sha256(file, l->sha256) != BLIND_OK)
-        return blind_fail(err, BLIND_FAILED, "run.hash", "cannot hash the file");
-    bl_onnx_options options = {
-        .pool = l->pool, .isa = bl_isa_best(), .unneeded = drop_pages, .unneeded_arg = &l->file
-    };
-    (void)bl_precision_from_name(bl_args_text(args, "precision"), &options.precision);
-    blind_code       code = bl_pipeline_open(file, &options, &l->model, err);
-    bl_pipeline_run *run = NULL;
-    if (code == BLIND_OK && l->n_inputs) /* plans for these shapes */
-        code = bl_pipeline_run_new(l->model, l->inputs, l->n_inputs, &run, err);
-    bl_pipeline_run_free(run);
+    BL_TRY(open_file(l, path, &l->hashing, err));
+    pthread_t hasher;
+    bool      beside = pthread_create(&hasher, NULL, hash_file, l) == 0;
+    if (!beside)
+        (void)hash_file(l);
+    blind_code code = open_model(args, l, err);
+    if (beside)
+        (void)pthread_join(hasher, NULL);
+    if (code == BLIND_OK && !l->hashed)
+        code = blind_fail(err, BLIND_FAILED, "run.hash", "cannot hash the file");
     l->load_ms = (double)(bl_clock_ns() - start) / 1e6;
     return code == BLIND_OK ? code : blind_fail_in(err, code, "'%s'", path);
 }

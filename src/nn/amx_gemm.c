@@ -52,7 +52,10 @@ static void plan(amx_job *j, const bl_micro *m, int parts, const bl_packed *b, s
     j->span = SPAN / (j->block_rows * j->k_block * (size_t)parts * 2);
     j->span = BL_MIN(BL_MAX(j->span, (size_t)1), j->k_blocks);
     j->panels = bl_ceil(b->n, BL_AMX_COLS);
-    j->chunk = BL_MIN(bl_ceil(j->panels, 2 * (size_t)threads), (size_t)MAX_PANELS);
+    /* Small parts even out threads that are held up; with several spans each part reads all rows
+     * again. */
+    j->chunk = bl_ceil(j->panels, (j->span < j->k_blocks ? 3u : 8u) * (size_t)threads);
+    j->chunk = BL_MIN(j->chunk, (size_t)MAX_PANELS);
     j->chunk = BL_MAX(j->chunk, (size_t)1);
     j->chunks = bl_ceil(j->panels, j->chunk);
     j->left_len = j->right_len = bl_amx_len(j->k_block, parts);

@@ -216,12 +216,32 @@ blind_code bl_op_concat_infer(bl_build *b, bl_node *n)
     return bl_set_out(b, n, 0, x->dtype, x->rank, dim);
 }
 
-/* Copies `count` runs of `size` bytes. */
-static void copy_runs(char *to, size_t to_step, const char *from, size_t from_step, size_t size,
-                      size_t count)
+#define COPY_PART ((size_t)128 << 10) /* bytes worth a part of their own */
+
+/* `count` runs of `size` bytes. */
+typedef struct {
+    char       *to;
+    const char *from;
+    size_t      to_step, from_step, size, count;
+} runs;
+
+static void copy_part(void *arg, size_t index, int worker)
 {
-    for (size_t i = 0; i < count && size; i++)
-        memcpy(to + i * to_step, from + i * from_step, size);
+    (void)worker;
+    const runs *r = arg;
+    size_t      at = index * COPY_PART, end = BL_MIN(at + COPY_PART, r->size * r->count);
+    while (at < end) {
+        size_t run = at / r->size, skip = at % r->size, len = BL_MIN(r->size - skip, end - at);
+        memcpy(r->to + run * r->to_step + skip, r->from + run * r->from_step + skip, len);
+        at += len;
+    }
+}
+
+static void copy_runs(char *to, size_t to_step, const char *from, size_t from_step, size_t size,
+                      size_t count, bl_pool *pool)
+{
+    runs r = { to, from, to_step, from_step, size, count };
+    bl_pool_run(pool, copy_part, &r, (size * count + COPY_PART - 1) / COPY_PART);
 }
 
 blind_code bl_op_concat_run(const bl_exec *x, const bl_node *n)
@@ -234,7 +254,7 @@ blind_code bl_op_concat_run(const bl_exec *x, const bl_node *n)
         const bl_tensor *t = bl_arg(x, n, i);
         size_t           size = bl_dims(t, axis, t->rank) * element;
         if (out->len)
-            copy_runs((char *)out->data + at, step, t->data, size, size, outer);
+            copy_runs((char *)out->data + at, step, t->data, size, size, outer, x->pool);
         at += size;
     }
     return BLIND_OK;
@@ -294,7 +314,7 @@ blind_code bl_op_split_run(const bl_exec *x, const bl_node *n)
             return BLIND_OK;
         size_t size = bl_dims(t, axis, t->rank) * element;
         if (t->len)
-            copy_runs(t->data, size, (const char *)in->data + at, step, size, outer);
+            copy_runs(t->data, size, (const char *)in->data + at, step, size, outer, x->pool);
         at += size;
     }
     return BLIND_OK;
