@@ -60,7 +60,7 @@ blind_code bl_op_col2im_infer(bl_build *b, bl_node *n)
 {
     const bl_tensor *x = bl_in(b, n, 0);
     int64_t          image[3], dim[BL_ONNX_RANK];
-    size_t           spatial, places;
+    size_t           spatial = 0, places = 0;
     folding         *p;
     BL_TRY(bl_need_real(b, n, 0));
     BL_TRY(bl_params(b, n, sizeof *p, &p));

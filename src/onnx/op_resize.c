@@ -69,7 +69,7 @@ static blind_code read_modes(bl_build *b, const bl_node *n, bool old, request *r
                                         "asymmetric",         "tf_crop_and_resize" };
     static const char *const rounds[] = { "round_prefer_floor", "round_prefer_ceil", "floor",
                                           "ceil" };
-    int                      mode, how, round;
+    int                      mode = 0, how = 0, round = 0;
     BL_TRY(pick(b, n, "mode", "nearest", modes, BL_LEN(modes), &mode));
     BL_TRY(pick(b, n, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel", hows,
                 BL_LEN(hows), &how));

@@ -218,7 +218,7 @@ blind_code bl_op_unique_infer(bl_build *b, bl_node *n)
     bool             flat = !bl_attr_find(n, "axis");
     int64_t          dim[BL_ONNX_RANK], len, size;
     int              axis = 0;
-    unique          *p;
+    unique          *p = NULL;
     const void      *data;
     BL_TRY(bl_value_of(b, n, 0, &data));
     BL_TRY(unique_params(b, n, &p));

@@ -204,7 +204,7 @@ static blind_code output_type(bl_build *b, const bl_node *n, blind_dtype *out)
 blind_code bl_op_mel_infer(bl_build *b, bl_node *n)
 {
     mel         v = { 0 }, *p;
-    blind_dtype dtype;
+    blind_dtype dtype = BLIND_F32;
     BL_TRY(output_type(b, n, &dtype));
     BL_TRY(bl_integer_of(b, n, 0, &v.bins));
     BL_TRY(bl_integer_of(b, n, 1, &v.length));
@@ -251,7 +251,7 @@ blind_code bl_op_mel_run(const bl_exec *x, const bl_node *n)
 blind_code bl_op_window_infer(bl_build *b, bl_node *n)
 {
     int64_t     size = 0;
-    blind_dtype dtype;
+    blind_dtype dtype = BLIND_F32;
     BL_TRY(output_type(b, n, &dtype));
     BL_TRY(bl_integer_of(b, n, 0, &size));
     if (size < 0)
