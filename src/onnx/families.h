@@ -13,7 +13,8 @@
     /* op_cast.c */                                                                                \
     X(cast)                                                                                        \
     /* op_shape.c */                                                                               \
-    X(reshape) X(flatten) X(squeeze) X(unsqueeze) X(identity) X(constant_of_shape) X(range)        \
+    X(reshape) X(flatten) X(squeeze) X(unsqueeze) X(identity) X(dropout) X(constant_of_shape)      \
+    X(range)                                                                                       \
     /* op_move.c */                                                                                \
     X(transpose) X(slice) X(expand) X(concat) X(split)                                             \
     /* op_pad.c, op_fold.c */                                                                      \
@@ -26,7 +27,7 @@
     X(dft) X(stft) X(mel) X(window)                                                                \
     /* op_conv_transpose.c, op_deform_conv.c, op_lrn.c, op_pool.c */                               \
     X(conv_transpose) X(deform_conv) X(lrn) X(max_unpool)                                          \
-    /* op_gather.c */                                                                              \
+    /* op_gather.c, op_scatter.c */                                                                              \
     X(gather) X(gather_elements) X(gather_nd) X(scatter_nd) X(scatter_elements)                    \
     /* op_reduce.c */                                                                              \
     X(reduce) X(arg) X(softmax) X(cumsum)                                                          \

@@ -92,8 +92,8 @@ static blind_code fuse_norm(bl_build *b, size_t at)
     bl_node        *n = &b->graph->nodes[at], *maker = bl_sole_maker(b, n->in[0]);
     bl_conv_params *p = conv_of(b, maker);
     if (!p || p->norm || p->epilogue.act != BL_UNARY_NONE || p->add_in >= 0 ||
-        !norm_is_constant(b, n) || bl_is_derived(b, maker, 1) ||
-        (bl_has_in(maker, 2) && !bl_is_const(b, maker, 2)))
+        bl_attr_int(n, "training_mode", 0) || !norm_is_constant(b, n) ||
+        bl_is_derived(b, maker, 1) || (bl_has_in(maker, 2) && !bl_is_const(b, maker, 2)))
         return BLIND_OK;
     bl_node *copy = bl_arena_alloc(b->arena, sizeof *copy);
     if (!copy)

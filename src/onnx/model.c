@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { OPSET_OLDEST = 7, OPSET_NEWEST = 22 };
+enum { OPSET_OLDEST = 1, OPSET_NEWEST = 22 };
 
 static int64_t opset_of(const bl_model *m, const char *domain)
 {

@@ -144,11 +144,27 @@ static blind_code choose(bl_build *b, const bl_node *n, const char *operation, c
     return bl_op_fail(b, n, BLIND_UNSUPPORTED, "elements of type %s", blind_dtype_name(x->dtype));
 }
 
+/* Before opset 7 the second input's axes stand at `axis` of the first: ones follow them. */
+static blind_code place_at_axis(bl_build *b, const bl_node *n, const bl_tensor *x, bl_tensor *y)
+{
+    int axis;
+    BL_TRY(bl_axis(b, n, bl_attr_int(n, "axis", 0), x->rank, &axis));
+    if (axis + y->rank > x->rank)
+        return bl_op_fail(b, n, BLIND_INPUT, "%d axes at axis %d of %d", y->rank, axis, x->rank);
+    while (y->rank < x->rank - axis)
+        y->dim[y->rank++] = 1;
+    return BLIND_OK;
+}
+
 static blind_code infer_binary(bl_build *b, bl_node *n, const char *operation, bool truth)
 {
     const bl_tensor *x = bl_in(b, n, 0), *y = bl_in(b, n, 1);
-    bl_tensor        out = { .dtype = truth ? BLIND_BOOL : x->dtype };
+    bl_tensor        out = { .dtype = truth ? BLIND_BOOL : x->dtype }, placed = *y;
     binary          *p;
+    if (n->opset < 7 && bl_attr_find(n, "axis")) {
+        BL_TRY(place_at_axis(b, n, x, &placed));
+        y = &placed;
+    }
     if (!bl_broadcast_shape(x, y, &out))
         return bl_op_fail(b, n, BLIND_INPUT, "shapes that do not broadcast");
     BL_TRY(bl_set_out(b, n, 0, out.dtype, out.rank, out.dim));

@@ -264,6 +264,10 @@ static blind_code split_sizes(bl_build *b, const bl_node *n, int64_t size, int64
 {
     size_t len, parts = (size_t)n->n_out;
     BL_TRY(bl_ints_of(b, n, "split", 1, 13, sizes, parts, &len));
+    int64_t wanted = bl_attr_int(n, "num_outputs", n->n_out);
+    if (wanted != n->n_out)
+        return bl_op_fail(b, n, BLIND_INPUT, "%lld parts for %d outputs", (long long)wanted,
+                          n->n_out);
     if (len == 0) {
         int64_t each = (size + (int64_t)parts - 1) / (int64_t)parts;
         for (size_t i = 0; i < parts; i++)

@@ -21,8 +21,6 @@ blind_code bl_op_identity_infer(bl_build *b, bl_node *n)
 {
     const bl_tensor *x = bl_in(b, n, 0);
     bl_set_view(b, n, 0, 0);
-    if (bl_has_out(n, 1)) /* Dropout's mask */
-        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "a mask as output");
     return bl_set_out(b, n, 0, x->dtype, x->rank, x->dim);
 }
 
@@ -35,6 +33,36 @@ blind_code bl_op_identity_run(const bl_exec *x, const bl_node *n)
     return BLIND_OK;
 }
 
+/* Dropout, which drops nothing outside of training.  Its mask keeps all; before opset 12, where
+ * nothing says what it is outside of training, it is false, as ONNX Runtime has it. */
+blind_code bl_op_dropout_infer(bl_build *b, bl_node *n)
+{
+    const bl_tensor *x = bl_in(b, n, 0);
+    bool             asked = n->opset >= 12 && bl_has_in(n, 2); /* for training, perhaps */
+    if (!bl_has_out(n, 1) && !asked)
+        return bl_op_identity_infer(b, n);
+    n->inplace = 1;
+    BL_TRY(bl_set_out(b, n, 1, n->opset < 10 ? x->dtype : BLIND_BOOL, x->rank, x->dim));
+    return bl_set_same(b, n);
+}
+
+blind_code bl_op_dropout_run(const bl_exec *x, const bl_node *n)
+{
+    bl_tensor       *mask = bl_result(x, n, 1);
+    const bl_tensor *given = bl_arg(x, n, 1), *training = n->opset >= 12 ? bl_arg(x, n, 2) : NULL;
+    double           ratio = 0.5, trains = 0;
+    if (given)
+        bl_tensor_number(given, 0, &ratio);
+    if (training)
+        bl_tensor_number(training, 0, &trains);
+    if (trains != 0 && ratio != 0)
+        return blind_fail(x->err, BLIND_UNSUPPORTED, "onnx.run", "node '%.50s' (Dropout): training",
+                          n->name);
+    for (size_t i = 0; mask && i < mask->len; i++)
+        bl_tensor_set_number(mask, i, n->opset >= 12);
+    return bl_op_identity_run(x, n);
+}
+
 blind_code bl_op_reshape_infer(bl_build *b, bl_node *n)
 {
     const bl_tensor *x = bl_in(b, n, 0);
@@ -42,7 +70,7 @@ blind_code bl_op_reshape_infer(bl_build *b, bl_node *n)
     size_t           rank, known = 1;
     int              open = -1;
     bool             keep_zero = bl_attr_int(n, "allowzero", 0) != 0;
-    BL_TRY(bl_const_ints(b, n, 1, dim, BL_ONNX_RANK, &rank));
+    BL_TRY(bl_ints_of(b, n, "shape", 1, 5, dim, BL_ONNX_RANK, &rank));
     for (size_t i = 0; i < rank; i++) {
         if (dim[i] == 0 && !keep_zero) {
             if ((int)i >= x->rank)
@@ -179,14 +207,15 @@ blind_code bl_op_size_infer(bl_build *b, bl_node *n)
 static blind_code constant_list(bl_build *b, bl_node *n, const bl_attr *a)
 {
     int64_t     len = (int64_t)a->len;
-    bool        list = a->ints || a->floats;
-    bool        ints = a->ints || (!list && a->type == BL_ATTR_INT);
+    bool        list = a->type == BL_ATTR_INTS || a->type == BL_ATTR_FLOATS;
+    bool        ints = a->type == BL_ATTR_INTS || a->type == BL_ATTR_INT;
     const void *data = !list  ? (ints ? (const void *)&a->i : (const void *)&a->f)
                        : ints ? (const void *)a->ints
                               : (const void *)a->floats;
     BL_TRY(bl_set_out(b, n, 0, ints ? BLIND_I64 : BLIND_F32, list ? 1 : 0, &len));
     BL_TRY(constant_out(b, n, false));
-    memcpy(bl_out(b, n, 0)->data, data, bl_tensor_size(bl_out(b, n, 0)));
+    if (bl_out(b, n, 0)->len)
+        memcpy(bl_out(b, n, 0)->data, data, bl_tensor_size(bl_out(b, n, 0)));
     return BLIND_OK;
 }
 

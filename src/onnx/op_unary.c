@@ -316,9 +316,15 @@ blind_code bl_op_is_nan_run(const bl_exec *x, const bl_node *n)
 
 blind_code bl_op_prelu_infer(bl_build *b, bl_node *n)
 {
-    const bl_tensor *x = bl_in(b, n, 0), *slope = bl_in(b, n, 1), *in[] = { x, slope };
-    bl_tensor        out = { .dtype = BLIND_F32 };
+    const bl_tensor *x = bl_in(b, n, 0), *slope = bl_in(b, n, 1);
+    bl_tensor        out = { .dtype = BLIND_F32 }, channels = *slope;
+    const bl_tensor *in[] = { x, slope };
     bl_walk         *w;
+    if (n->opset < 7 && slope->rank == 1 && x->rank > 1) { /* one per channel */
+        for (channels.rank = 1; channels.rank < x->rank - 1;)
+            channels.dim[channels.rank++] = 1;
+        in[1] = slope = &channels;
+    }
     if (x->dtype != BLIND_F32 || slope->dtype != BLIND_F32)
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "elements of type %s",
                           blind_dtype_name(x->dtype));

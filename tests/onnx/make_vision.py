@@ -366,6 +366,80 @@ def selections():
     refused("INPUT", "pads that cut too much", "Pad", [f, i64(-4, 0, 0, -4, 0, 0)], (1,))
 
 
+def places():
+    x, index = f32(4, 5, 3), RNG.randint(-5, 5, (2, 6, 3))
+    for how in ("none", "add", "mul", "min", "max"):
+        for dtype in (np.float32, np.int32, np.float64):
+            values = (f32(2, 6, 3) * 9).astype(dtype)
+            at = index if how != "none" else np.stack([RNG.permutation(5) for _ in range(6)]).reshape(2, 3, 5).transpose(0, 2, 1)
+            updates = values[:, :at.shape[1]] if how != "none" else (f32(2, 5, 3) * 9).astype(dtype)
+            case("scatterelements_%s_%s" % (how, np.dtype(dtype).name), "ScatterElements", [(x * 9).astype(dtype), at, updates],
+                 axis=1, reduction=how)
+            tuples = i64(1, 2, 3, 4, -4, 0, 1, 2).reshape(4, 2) if how != "none" else i64(1, 2, 3, 4, -4, 0).reshape(3, 2)
+            case("scatternd_%s_%s" % (how, np.dtype(dtype).name), "ScatterND",
+                 [(x * 9).astype(dtype), tuples, (f32(len(tuples), 3) * 9).astype(dtype)], reduction=how)
+    scattered, updates = x.copy(), f32(1, 1, 3)
+    scattered[0, [4, 0, 1], [0, 1, 2]] = updates[0, 0]
+    case("scatter_9", "Scatter", [x, np.int32([[[4, 0, 1]]]), updates], opset=9, axis=1, want=[scattered])
+    case("scatterelements_last", "ScatterElements", [x, RNG.randint(0, 3, (4, 5, 1)), f32(4, 5, 1)], axis=-1)
+    case("gatherelements_i32", "GatherElements", [x, RNG.randint(-4, 4, (7, 5, 2)).astype(np.int32)], opset=13, axis=0)
+    for batch, shape in ((1, (4, 2, 1)), (2, (4, 5, 6, 1)), (1, (4, 2))):
+        tuples = RNG.randint(0, 3, shape)
+        case("gathernd_batch_%d_%d" % (batch, len(shape)), "GatherND", [x, tuples], opset=13, batch_dims=batch)
+    outside = RNG.randint(0, 3, (2, 6, 3))
+    outside[1, 5, 2] = 5
+    refused("INPUT", "an index outside of the axis", "ScatterElements", [x, outside, f32(2, 6, 3)], axis=1)
+    refused("INPUT", "a tuple outside of the axes", "ScatterND", [x, i64(1, 5).reshape(1, 2), f32(1, 3)])
+    refused("INPUT", "a tuple far below zero", "ScatterND", [x, i64(-2 ** 63, 0).reshape(1, 2), f32(1, 3)], reduction="add")
+    refused("INPUT", "tuples of too many numbers", "ScatterND", [x, i64(1, 1, 1, 1).reshape(1, 4), f32(1)])
+    refused("INPUT", "too many updates", "ScatterND", [x, i64(1, 2).reshape(1, 2), f32(2, 3)])
+    refused("UNSUPPORTED", "an unknown reduction", "ScatterND", [x, i64(1, 2).reshape(1, 2), f32(1, 3)], reduction="xor")
+    refused("UNSUPPORTED", "a sum of truths", "ScatterND", [x > 0, i64(1, 2).reshape(1, 2), f32(1, 3) > 0], reduction="add")
+    refused("INPUT", "an index outside", "GatherElements", [x, i64(1, 5).reshape(1, 2, 1)], opset=13, axis=1)
+    refused("INPUT", "a batch of another size", "GatherND", [x, i64(1, 2).reshape(2, 1)], opset=13, batch_dims=1)
+    refused("INPUT", "a batch of more axes than there are", "GatherND", [x, i64(1, 2).reshape(2, 1)], opset=13, batch_dims=9)
+    parts = f32(7, 3)
+    case("split_uneven", "Split", [parts], outputs=3, num_outputs=3)
+    refused("INPUT", "parts of other outputs", "Split", [parts], outputs=3, num_outputs=2)
+
+
+def norms():
+    x = f32(2, 3, 4, 5)
+    scale, bias, mean, var = f32(3), f32(3), f32(3), abs(f32(3)) + np.float32(0.2)
+    case("batchnorm_training", "BatchNormalization", [x, scale, bias, mean, var], outputs=3, opset=15, training_mode=1,
+         momentum=0.7)
+    wide = [v.astype(np.float64) for v in (x, scale, bias, mean, var)]
+    case("batchnorm_f64", "BatchNormalization", wide, opset=15)
+    case("instancenorm_f64", "InstanceNormalization", wide[:3], opset=6, by="reference")
+    case("instancenorm_1d", "InstanceNormalization", [x[:, :, 0].copy(), scale, bias], opset=6)
+    for axis in (-1, 1, 0):
+        size = x.shape[axis:]
+        case("layernorm_%d" % axis, "LayerNormalization", [x, f32(*size), f32(*size)], outputs=3, opset=17, axis=axis)
+    case("layernorm_broadcast", "LayerNormalization", [x, f32(4, 1), f32(5)], opset=17, axis=2, by="reference")
+    case("layernorm_plain", "LayerNormalization", [x, f32(5)], opset=17, epsilon=0.1)
+    case("layernorm_f64", "LayerNormalization", [wide[0], f32(5).astype(np.float64)], opset=17, by="reference")
+    y = f32(2, 6, 3, 3)
+    case("groupnorm_18", "GroupNormalization", [y, f32(3), f32(3)], opset=18, num_groups=3, by="reference")
+    case("groupnorm_21", "GroupNormalization", [y, f32(6), f32(6)], opset=21, num_groups=2)
+    for p in (1, 2):
+        case("lpnorm_%d" % p, "LpNormalization", [x], opset=13, p=p, axis=2)
+    case("lpnorm_f64", "LpNormalization", [wide[0]], opset=13, by="reference")
+    refused("INPUT", "a scale of other channels", "BatchNormalization", [x, f32(4), bias, mean, var], opset=15)
+    refused("INPUT", "a scale that does not broadcast", "LayerNormalization", [x, f32(3)], opset=17)
+    refused("INPUT", "groups that do not divide", "GroupNormalization", [y, f32(6), f32(6)], opset=21, num_groups=4)
+    refused("INPUT", "no groups", "GroupNormalization", [y, f32(6), f32(6)], opset=21, num_groups=0)
+    refused("INPUT", "a norm of order 3", "LpNormalization", [x], opset=13, p=3)
+    case("dropout_mask", "Dropout", [x, np.float32(0.3)], (1,), outputs=2, opset=13)
+    case("dropout_mask_10", "Dropout", [x], outputs=2, opset=10, ratio=0.2)
+    case("dropout_of_nothing", "Dropout", [x, np.float32(0), np.bool_(True)], (1, 2), outputs=2, opset=13)
+    refused("UNSUPPORTED", "training", "Dropout", [x, np.float32(0.3), np.bool_(True)], (1, 2), opset=13)
+    for opset, attrs, b in ((6, {"broadcast": 1, "axis": 1}, f32(3, 4)), (6, {"broadcast": 1}, f32(4, 5)), (6, {}, x)):
+        case("add_6_%d" % len(attrs), "Add", [x, b], opset=opset,
+             want=[x + (b[..., None] if "axis" in attrs else b)], **attrs)
+    case("prelu_6", "PRelu", [x, scale], opset=6, want=[np.where(x < 0, x * scale[:, None, None], x)])
+    refused("INPUT", "axes beyond the first input's", "Add", [x, f32(4, 5, 6)], opset=6, broadcast=1, axis=2)
+
+
 # Writing.  ------------------------------------------------------------------------------------
 
 def piece(data):
@@ -391,7 +465,7 @@ def write(name, cases):
 
 
 def main():
-    for make in (pools, convolutions, resizes, grids, boxes, signals, selections):
+    for make in (pools, convolutions, resizes, grids, boxes, signals, selections, places, norms):
         make()
     write("vision.bin", CASES)
     write("refused.bin", REFUSED)

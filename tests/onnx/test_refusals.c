@@ -72,7 +72,7 @@ static const model_case models[] = {
       "com.example.Relu" },
     { "an operator of fusion", "blind.Gelu", "blind", "x", "y", 13, BLIND_UNSUPPORTED,
       "blind.Gelu" },
-    { "an old opset", "Relu", "", "x", "y", 6, BLIND_UNSUPPORTED, "opset 6, expected 7 to 22" },
+    { "no opset", "Relu", "", "x", "y", 0, BLIND_UNSUPPORTED, "opset 0, expected 1 to 22" },
     { "a new opset", "Relu", "", "x", "y", 99, BLIND_UNSUPPORTED, "opset 99" },
     { "an operator newer than the opset", "Mish", "", "x", "y", 13, BLIND_UNSUPPORTED, "Mish" },
     { "an input made by nothing", "Relu", "", "z", "y", 13, BLIND_INPUT, "'z'" },
