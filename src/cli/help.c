@@ -148,7 +148,7 @@ void bl_help_table(bl_buf *out, const char *group)
              "Usage:\n  blind SUBCOMMAND [OPTION]... [ARGUMENT]...\n\nSubcommands:\n");
     for (size_t i = 0; i < len; i++)
         if (!all[i]->hidden && (!group || in_group(all[i]->name, group)))
-            bl_buf_printf(out, "  %-15s %s\n", all[i]->name, all[i]->summary);
+            bl_buf_printf(out, "  %-17s %s\n", all[i]->name, all[i]->summary);
     bl_buf_add_str(out,
                    "\nEach has --help with an example, and --json for machines.\n\nExample:\n"
                    "  blind serve --tee sim --listen 127.0.0.1:50051\n"
