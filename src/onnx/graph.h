@@ -1,8 +1,8 @@
 /* A model in memory: values, nodes and what they carry, all in one arena.
  *
  * A value is an index into `tensors` and `values`; -1 is an optional input or output left out.
- * Every value has exactly one origin: a graph input, an initializer or a node that stands before
- * all its readers. */
+ * Every value has exactly one origin: a graph input, an initializer, a node that stands before all
+ * its readers, or in the body of an If, Loop or Scan a value of the graph around it. */
 #ifndef BL_ONNX_GRAPH_H
 #define BL_ONNX_GRAPH_H
 
@@ -28,6 +28,7 @@ typedef enum {
     BL_PLACE_INPUT, /* the caller's bytes                            */
     BL_PLACE_ARENA, /* at `offset` of the run's memory               */
     BL_PLACE_VIEW,  /* within the bytes of value `of`                */
+    BL_PLACE_CELL,  /* of its own: it outlives the segment           */
 } bl_place;
 
 typedef struct {
@@ -36,6 +37,7 @@ typedef struct {
     bool        constant;            /* tensor.data holds it, whatever the inputs */
     bool        derived;  /* constant, but only for these input shapes: never packed for all */
     bool        shaped;   /* dtype and shape are known */
+    bool        held;     /* there when the plan runs, but no tensor: a sequence, an empty optional */
     int32_t     producer; /* node, or -1 */
     int32_t     uses;     /* readers, graph outputs included */
     int32_t     wide;     /* 1 + the value that holds the same in F32, or 0: see widen.c */
@@ -55,6 +57,8 @@ typedef enum {
     BL_ATTR_STRINGS = 8,
 } bl_attr_type;
 
+typedef struct bl_body bl_body;
+
 typedef struct {
     const char *name;
     int         type; /* bl_attr_type, or another number of the format */
@@ -62,6 +66,7 @@ typedef struct {
     int64_t     i;
     const char *s;
     bl_tensor   t;
+    bl_body    *body;
     int64_t    *ints;
     float      *floats;
     blind_span *strings;
@@ -70,16 +75,26 @@ typedef struct {
 
 typedef struct bl_op bl_op;
 
+/* Whether a plan runs a node. */
+typedef enum {
+    BL_WAIT_NOT,
+    BL_WAIT_VALUE, /* it is next after the plan: its shapes need values, or it has bodies */
+    BL_WAIT_INPUT, /* it reads what such a node makes */
+} bl_wait;
+
 typedef struct {
     const bl_op *op;
     const char  *type, *domain, *name; /* name "" where the model gives none */
     int64_t      opset;                /* version imported of its domain */
     int32_t     *in, *out;
     int          n_in, n_out;
+    int          n_formal; /* inputs as written; behind them what its bodies take from around them */
     bl_attr     *attrs;
     size_t       n_attrs;
-    int32_t      id;      /* index in the model's graph, also after fusion */
+    int32_t      id;      /* index in its graph as parsed, also after fusion */
+    int32_t      at;      /* index in the graph that its plan is a copy of */
     bool         dead;    /* folded or fused into another */
+    bl_wait      wait;
     bool         view;    /* every output is bytes of input 0: nothing to run */
     uint32_t     inplace; /* bit i: output 0 may take the place of input i, of equal size */
     uint32_t     raw;     /* bit i: constant input i may lie unaligned */
@@ -98,19 +113,40 @@ typedef struct {
     bl_value  *values;
     size_t     n_values, cap_values;
     bl_node   *nodes; /* in an order in which they can run */
-    size_t     n_nodes;
+    size_t     n_nodes, cap_nodes;
 } bl_graph;
 
-typedef struct {
+typedef struct bl_store bl_store;
+
+/* A graph that runs: the model's own, or that of an attribute. */
+struct bl_body {
     bl_graph      graph;
-    bl_opset     *opsets;
-    size_t        n_opsets;
-    bl_onnx_port *inputs, *outputs; /* inputs without those that have an initializer */
+    bl_onnx_port *inputs, *outputs; /* the model's: without inputs that have an initializer */
     int32_t      *input_values, *output_values;
     size_t        n_inputs, n_outputs;
+    int32_t      *captured; /* values that are taken from the graph around it */
+    int32_t      *taken;    /* which they are there */
+    size_t        n_captured, cap_captured;
+    int32_t      *entry; /* what is there when it starts: inputs, then captured */
+    size_t        n_entry;
+    bl_store     *store; /* packed weights of its nodes */
+};
+
+typedef struct {
+    blind_span message;
+    const char *domain, *name, *overload;
+} bl_function;
+
+typedef struct {
+    bl_body      main;
+    bl_opset    *opsets;
+    size_t       n_opsets;
+    bl_function *functions;
+    size_t       n_functions;
 } bl_model;
 
-/* Parses a ModelProto into *out; everything lies in the arena or is borrowed from the file. */
+/* Parses a ModelProto into *out; everything lies in the arena or is borrowed from the file.  Calls
+ * of the model's functions are replaced by their nodes. */
 BLIND_MUST_USE blind_code bl_model_parse(blind_span file, bl_arena *arena, bl_model *out,
                                          blind_error *err);
 

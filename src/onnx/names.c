@@ -10,6 +10,8 @@ bool bl_names_init(bl_names *n, bl_arena *arena, size_t max)
     n->keys = bl_arena_array(arena, slots, sizeof *n->keys);
     n->values = bl_arena_array(arena, slots, sizeof *n->values);
     n->mask = slots - 1;
+    n->used = 0;
+    n->arena = arena;
     return n->keys && n->values;
 }
 
@@ -31,12 +33,27 @@ int32_t bl_names_get(const bl_names *n, const char *name)
     return n->keys[slot] ? n->values[slot] : -1;
 }
 
+static bool grow(bl_names *n)
+{
+    bl_names larger;
+    if (!bl_names_init(&larger, n->arena, n->mask + 1))
+        return false;
+    for (size_t i = 0; i <= n->mask; i++)
+        if (n->keys[i])
+            bl_names_put(&larger, n->keys[i], n->values[i]);
+    *n = larger;
+    return true;
+}
+
 bool bl_names_put(bl_names *n, const char *name, int32_t value)
 {
+    if (2 * n->used > n->mask && !grow(n))
+        return false;
     size_t slot = slot_of(n, name);
     if (n->keys[slot])
         return false;
     n->keys[slot] = name;
     n->values[slot] = value;
+    n->used++;
     return true;
 }

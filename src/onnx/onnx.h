@@ -9,7 +9,8 @@
  *
  * A model is parsed, checked and its weights packed when it is opened.  For each set of input
  * shapes a plan is made once (shapes, folded constants, fused nodes, memory) and kept, so that a
- * run allocates nothing while it computes.  Several runs of one model may be under way; a model and
+ * run allocates nothing while it computes.  Where shapes depend on values, or control flow decides
+ * what runs, a run plans and allocates as it goes, within max_memory.  Several runs of one model may be under way; a model and
  * its runs belong to one thread at a time, like the pool they borrow. */
 #ifndef BL_ONNX_H
 #define BL_ONNX_H
@@ -39,10 +40,23 @@ typedef struct {
 typedef struct {
     const char *name;
     blind_dtype dtype;
-    int         rank; /* -1: not even the rank is declared */
+    bool        sequence; /* of tensors of this type */
+    bool        optional; /* may be left out, tensor or sequence */
+    int         rank;     /* -1: not even the rank is declared */
     int64_t     shape[BLIND_MAX_RANK];
     const char *symbol[BLIND_MAX_RANK];
 } bl_onnx_port;
+
+/* An input or output of a run: a tensor, a sequence of tensors, or an optional that is left out. */
+typedef enum { BL_ONNX_TENSOR, BL_ONNX_SEQUENCE, BL_ONNX_NOTHING } bl_onnx_kind;
+
+typedef struct {
+    const char         *name;
+    bl_onnx_kind        kind;
+    const blind_tensor *items; /* TENSOR: one; their names are not read */
+    size_t              len;
+    blind_dtype         dtype; /* of a sequence without items */
+} bl_onnx_value;
 
 /* Reads, checks and prepares a model.
  *
@@ -67,6 +81,11 @@ const bl_onnx_port *bl_onnx_outputs(const bl_onnx *model, size_t *len);
 BLIND_MUST_USE blind_code bl_onnx_run_new(bl_onnx *model, const blind_tensor *inputs, size_t len,
                                           bl_onnx_run **out, blind_error *err);
 
+/* The same for models that take or give sequences or optionals, which bl_onnx_run_new() refuses as
+ * UNSUPPORTED; an optional may be left out of the list. */
+BLIND_MUST_USE blind_code bl_onnx_run_start(bl_onnx *model, const bl_onnx_value *inputs, size_t len,
+                                            bl_onnx_run **out, blind_error *err);
+
 /* Computes nodes until all are done or budget_ns have passed (0: no bound); a node is never
  * interrupted.
  *
@@ -76,6 +95,8 @@ BLIND_MUST_USE blind_code bl_onnx_run_new(bl_onnx *model, const blind_tensor *in
 BLIND_MUST_USE blind_code bl_onnx_run_step(bl_onnx_run *run, uint64_t budget_ns, blind_error *err);
 
 /* Output i in the order of bl_onnx_outputs(); valid after OK and until bl_onnx_run_free(). */
+const bl_onnx_value *bl_onnx_run_value(const bl_onnx_run *run, size_t i);
+/* The same where it is a tensor, else NULL. */
 const blind_tensor *bl_onnx_run_output(const bl_onnx_run *run, size_t i);
 void                bl_onnx_run_free(bl_onnx_run *run); /* NULL is nothing; at any time */
 

@@ -28,6 +28,11 @@
     {                                                                                              \
         "", #name, since, min, max, 1, bl_op_##family##_infer, NULL, NULL, flags                   \
     }
+#define CONTROL(name, since, min, max, out)                                                        \
+    {                                                                                              \
+        "", #name, since, min, max, out, bl_op_control_infer, NULL, NULL,                          \
+            BL_OP_CONTROL | BL_OP_TYPED                                                            \
+    }
 #define UNARY(name, since)      ROW(name, since, 1, 1, 1, unary)
 #define BINARY(name, since)     ROW(name, since, 2, 2, 1, arithmetic)
 #define COMPARISON(name, since) ROW(name, since, 2, 2, 1, compare)
@@ -185,6 +190,21 @@ static const bl_op rows[] = {
     ROW(HannWindow, 17, 1, 1, 1, window),
     ROW(HammingWindow, 17, 1, 1, 1, window),
     ROW(BlackmanWindow, 17, 1, 1, 1, window),
+    CONTROL(If, 1, 1, 1, MANY),
+    CONTROL(Loop, 1, 2, MANY, MANY),
+    CONTROL(Scan, 8, 1, MANY, MANY),
+    CONTROL(SequenceMap, 17, 1, MANY, MANY),
+    CONTROL(SequenceEmpty, 11, 0, 0, 1),
+    CONTROL(SequenceConstruct, 11, 1, MANY, 1),
+    CONTROL(SequenceInsert, 11, 2, 3, 1),
+    CONTROL(SequenceErase, 11, 1, 2, 1),
+    CONTROL(SequenceAt, 11, 2, 2, 1),
+    CONTROL(SequenceLength, 11, 1, 1, 1),
+    CONTROL(SplitToSequence, 11, 1, 2, 1),
+    CONTROL(ConcatFromSequence, 11, 1, 1, 1),
+    CONTROL(Optional, 15, 0, 1, 1),
+    CONTROL(OptionalHasElement, 15, 0, 1, 1),
+    CONTROL(OptionalGetElement, 15, 1, 1, 1),
 
     /* Made by fusion alone: no model can name this domain. */
     { "blind", "blind.Gelu", 1, 1, 1, 1, bl_op_unary_infer, NULL, bl_op_unary_run, 0 },

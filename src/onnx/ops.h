@@ -10,8 +10,6 @@
 #include "nn/kernels.h"
 #include "onnx/graph.h"
 
-typedef struct bl_store bl_store;
-
 typedef struct bl_insert bl_insert;
 
 /* A plan in the making. */
@@ -51,6 +49,7 @@ enum {
     BL_OP_MOVES = 4,      /* takes elements of every type as they are */
     BL_OP_TYPED = 8,      /* tells types apart by itself: 16-bit floats are not made F32 for it */
     BL_OP_OUTPUTS = 256,  /* its first output may be left out, as others may */
+    BL_OP_CONTROL = 16,   /* runs bodies, or handles values that are no tensors: control.h */
 };
 
 struct bl_op {

@@ -21,14 +21,6 @@ static bool inputs_constant(const bl_build *b, const bl_node *n, bool *derived)
     return true;
 }
 
-static bool inputs_shaped(const bl_build *b, const bl_node *n)
-{
-    for (int i = 0; i < n->n_in; i++)
-        if (n->in[i] >= 0 && !b->graph->values[n->in[i]].shaped)
-            return false;
-    return true;
-}
-
 static void make_constant(bl_build *b, int32_t v, void *data, bool derived)
 {
     b->graph->tensors[v].data = data;
@@ -102,70 +94,144 @@ static blind_code fold_node(bl_build *b, bl_node *n, bool derived)
     return BLIND_OK;
 }
 
+static bool inputs_there(const bl_build *b, const bl_node *n, bool *held)
+{
+    *held = false;
+    for (int i = 0; i < n->n_in; i++) {
+        const bl_value *v = n->in[i] < 0 ? NULL : &b->graph->values[n->in[i]];
+        if (v && !v->shaped && !v->held)
+            return false;
+        *held = *held || (v && v->held);
+    }
+    return true;
+}
+
+/* What infer set before it came to the value it needs. */
+static void forget_outputs(bl_build *b, const bl_node *n)
+{
+    for (int i = 0; i < n->n_out; i++)
+        if (n->out[i] >= 0) {
+            b->graph->values[n->out[i]].shaped = false;
+            b->graph->values[n->out[i]].place = BL_PLACE_NONE;
+        }
+}
+
+static blind_code infer_node(bl_build *b, size_t at)
+{
+    bl_node *n = &b->graph->nodes[at];
+    bool     derived, held, constant = inputs_constant(b, n, &derived);
+    bool     control = n->op->flags & BL_OP_CONTROL;
+    if (b->opening)
+        BL_TRY(bl_widen_constants(b, n));
+    if (b->opening && (!constant || control))
+        return BLIND_OK;
+    if (!inputs_there(b, n, &held)) {
+        n->wait = BL_WAIT_INPUT;
+        return BLIND_OK;
+    }
+    for (int k = 0; k < n->op->min_in && !control; k++)
+        if (!bl_has_in(n, k))
+            return bl_op_fail(b, n, BLIND_INPUT, "input %d is missing", k);
+    blind_code code = held || control ? BL_LATER : bl_infer_widened(b, n, at);
+    if (code == BL_LATER) {
+        forget_outputs(b, n);
+        n->wait = BL_WAIT_VALUE;
+        return BLIND_OK;
+    }
+    if (code == BLIND_OK && constant && !n->dead && !(n->op->flags & BL_OP_SHAPE_ONLY) &&
+        n->op->run && !(n->op->flags & BL_OP_NO_FOLD))
+        code = fold_node(b, n, derived);
+    return code == BLIND_OK ? bl_narrow_outputs(b, n, at) : code;
+}
+
 blind_code bl_plan_fold(bl_build *b)
 {
-    for (size_t i = 0; i < b->graph->n_nodes; i++) {
-        bl_node *n = &b->graph->nodes[i];
-        bool     derived, constant = !n->dead && inputs_constant(b, n, &derived);
-        bool     shape_only = n->op->flags & BL_OP_SHAPE_ONLY;
-        if (b->opening && !n->dead)
-            BL_TRY(bl_widen_constants(b, n));
-        if (n->dead || (b->opening && !constant) || !inputs_shaped(b, n))
-            continue;
-        for (int k = 0; k < n->op->min_in; k++)
-            if (!bl_has_in(n, k))
-                return bl_op_fail(b, n, BLIND_INPUT, "input %d is missing", k);
-        blind_code code = bl_infer_widened(b, n, i);
-        if (code == BL_LATER)
-            return bl_op_fail(b, n, BLIND_UNSUPPORTED,
-                              "input %d depends on values, not only on shapes", b->later);
-        if (code != BLIND_OK)
-            return code;
-        if (constant && !n->dead && !shape_only && n->op->run && !(n->op->flags & BL_OP_NO_FOLD))
-            BL_TRY(fold_node(b, n, derived));
-        BL_TRY(bl_narrow_outputs(b, n, i));
-    }
+    for (size_t i = 0; i < b->graph->n_nodes; i++)
+        if (!b->graph->nodes[i].dead)
+            BL_TRY(infer_node(b, i));
     return bl_insert_casts(b);
 }
 
 /* The stages of a plan.  --------------------------------------------------------------------- */
 
+/* The nodes that are left to this plan: all that are alive, or those after its parent's last. */
+static size_t nodes_left(const bl_plan *plan, const bl_graph *from, bl_node *to)
+{
+    size_t len = 0;
+    size_t max = plan->parent ? plan->parent->n_later : from->n_nodes;
+    for (size_t i = 0; i < max; i++) {
+        size_t at = plan->parent ? (size_t)plan->parent->later[i] : i;
+        if (from->nodes[at].dead)
+            continue;
+        to[len] = from->nodes[at];
+        to[len++].at = (int32_t)at;
+    }
+    return len;
+}
+
 static blind_code copy_graph(bl_plan *plan, const bl_graph *from, blind_error *err)
 {
     bl_graph *g = &plan->graph;
-    size_t    edges = 0;
+    size_t    edges = 0, max = plan->parent ? plan->parent->n_later : from->n_nodes;
     *g = *from;
-    for (size_t i = 0; i < from->n_nodes; i++)
-        edges += (size_t)from->nodes[i].n_in + 2; /* fusion adds at most two */
     g->cap_values = from->n_values;
     g->tensors = bl_arena_array(&plan->arena, from->n_values + 1, sizeof *g->tensors);
     g->values = bl_arena_array(&plan->arena, from->n_values + 1, sizeof *g->values);
-    g->nodes = bl_arena_array(&plan->arena, from->n_nodes + 1, sizeof *g->nodes);
-    int32_t *in = bl_arena_array(&plan->arena, edges + 1, sizeof *in);
-    if (!g->tensors || !g->values || !g->nodes || !in)
+    g->nodes = bl_arena_array(&plan->arena, max + 1, sizeof *g->nodes);
+    if (!g->tensors || !g->values || !g->nodes)
         return blind_fail(err, BLIND_MEMORY, stage, "no memory for the plan");
     if (from->n_values) {
         memcpy(g->tensors, from->tensors, from->n_values * sizeof *g->tensors);
         memcpy(g->values, from->values, from->n_values * sizeof *g->values);
     }
-    if (from->n_nodes)
-        memcpy(g->nodes, from->nodes, from->n_nodes * sizeof *g->nodes);
+    g->n_nodes = g->cap_nodes = nodes_left(plan, from, g->nodes);
+    for (size_t v = 0; v < g->n_values; v++)
+        g->values[v].producer = -1;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        edges += (size_t)g->nodes[i].n_in + 2; /* fusion adds at most two */
+    int32_t *in = bl_arena_array(&plan->arena, edges + 1, sizeof *in);
+    if (!in)
+        return blind_fail(err, BLIND_MEMORY, stage, "no memory for the plan");
     for (size_t i = 0; i < g->n_nodes; i++) {
-        memcpy(in, g->nodes[i].in, (size_t)g->nodes[i].n_in * sizeof *in);
-        g->nodes[i].in = in;
-        in += g->nodes[i].n_in + 2;
+        bl_node *n = &g->nodes[i];
+        memcpy(in, n->in, (size_t)n->n_in * sizeof *in);
+        n->in = in;
+        in += n->n_in + 2;
+        for (int k = 0; k < n->n_out; k++)
+            if (n->out[k] >= 0)
+                g->values[n->out[k]].producer = (int32_t)i;
     }
     return BLIND_OK;
 }
 
-static void place_inputs(bl_onnx *m, bl_plan *plan, const bl_tensor *inputs)
+static void place_given(bl_graph *g, int32_t v, const bl_tensor *t)
 {
-    for (size_t i = 0; i < m->model.n_inputs; i++) {
-        int32_t v = m->model.input_values[i];
-        plan->graph.tensors[v] = inputs[i];
-        plan->graph.values[v].shaped = true;
-        plan->graph.values[v].place = BL_PLACE_INPUT;
+    if (g->values[v].constant) /* of the model, also in bodies that take it from around them */
+        return;
+    g->tensors[v] = *t;
+    g->values[v].held = t->rank < 0;
+    g->values[v].shaped = t->rank >= 0;
+    g->values[v].place = BL_PLACE_INPUT;
+}
+
+/* What is there when the plan runs, in the parent's order: later ones see earlier ones' values. */
+static void place_inputs(bl_plan *plan, const bl_plan_for *what)
+{
+    bl_graph *g = &plan->graph;
+    for (size_t i = 0; plan->parent && i < plan->parent->n_kept; i++) {
+        const bl_kept *kept = &plan->parent->kept[i];
+        bl_value      *v = &g->values[kept->value];
+        place_given(g, kept->value, &kept->t);
+        v->held = kept->held;
+        v->shaped = !kept->held;
+        if (!kept->constant)
+            continue;
+        v->constant = v->derived = true;
+        v->place = BL_PLACE_CONST;
     }
+    for (size_t i = 0; i < what->len; i++)
+        if (what->values[i] >= 0)
+            place_given(g, what->values[i], &what->tensors[i]);
 }
 
 /* Counts readers and kills nodes without any, from the back. */
@@ -204,91 +270,172 @@ static blind_code prepare_nodes(bl_build *b)
     return BLIND_OK;
 }
 
-static blind_code check_outputs(const bl_onnx *m, const bl_plan *plan, blind_error *err)
+/* A plan that needs nobody after it, of the model's own graph. */
+static bool is_whole(const bl_onnx *m, const bl_plan *plan)
 {
-    for (size_t i = 0; i < m->model.n_outputs; i++)
-        if (!plan->graph.values[m->model.output_values[i]].shaped)
-            return blind_fail(err, BLIND_UNSUPPORTED, stage,
-                              "output '%.80s' has a shape that depends on values",
-                              m->model.outputs[i].name);
-    return BLIND_OK;
+    const bl_body *body = plan->body;
+    if (body != &m->model.main || plan->parent)
+        return false;
+    for (size_t i = 0; i < plan->graph.n_nodes; i++)
+        if (!plan->graph.nodes[i].dead && plan->graph.nodes[i].wait != BL_WAIT_NOT)
+            return false;
+    for (size_t i = 0; i < body->n_outputs; i++)
+        if (!plan->graph.values[body->output_values[i]].shaped)
+            return false;
+    return true;
 }
 
-static blind_code make(bl_onnx *m, bl_plan *plan, const bl_tensor *inputs, blind_error *err)
+static blind_code check_size(bl_onnx *m, const bl_plan *plan, blind_error *err)
 {
-    BL_TRY(copy_graph(plan, &m->model.graph, err));
-    place_inputs(m, plan, inputs);
-    bl_build b = { .graph = &plan->graph,
-                   .arena = &plan->arena,
-                   .origin = &m->model.graph,
-                   .origin_arena = &m->arena,
-                   .store = &m->store,
-                   .kernels = m->kernels,
-                   .pool = m->options.pool,
-                   .plain = m->options.plain,
-                   .err = err };
-    BL_TRY(bl_plan_fold(&b));
-    BL_TRY(check_outputs(m, plan, err));
-    bl_drop_unread(&plan->graph);
-    if (!m->options.plain) {
-        BL_TRY(bl_plan_fuse(&b));
-        bl_drop_unread(&plan->graph);
-    }
-    BL_TRY(prepare_nodes(&b));
-    for (size_t i = 0; i < m->model.n_outputs; i++)
-        BL_TRY(bl_align_value(&b, m->model.output_values[i]));
-    BL_TRY(bl_plan_memory(plan, err));
-    size_t max = m->options.max_memory, total = plan->memory + m->store.bytes + m->arena.used;
+    size_t max = m->options.max_memory, total = plan->memory + m->packed + m->arena.used;
     if (max && total > max)
         return blind_fail(err, BLIND_LIMIT, stage, "needs %zu bytes, the limit is %zu", total, max);
     return BLIND_OK;
 }
 
-static blind_code make_key(const bl_onnx *m, bl_plan *plan, const bl_tensor *inputs,
-                           blind_error *err)
+static blind_code make(bl_onnx *m, bl_plan *plan, const bl_plan_for *what, blind_error *err)
 {
-    size_t len = 0;
-    for (size_t i = 0; i < m->model.n_inputs; i++)
-        len += 1 + (size_t)inputs[i].rank;
-    plan->key = bl_arena_array(&plan->arena, len + 1, sizeof *plan->key);
-    if (!plan->key)
-        return blind_fail(err, BLIND_MEMORY, stage, "no memory for the plan");
-    for (size_t i = 0; i < m->model.n_inputs; i++) {
-        plan->key[plan->key_len++] = inputs[i].rank;
-        for (int d = 0; d < inputs[i].rank; d++)
-            plan->key[plan->key_len++] = inputs[i].dim[d];
+    const bl_body *body = plan->body;
+    BL_TRY(copy_graph(plan, &body->graph, err));
+    place_inputs(plan, what);
+    bl_build b = { .graph = &plan->graph,
+                   .arena = &plan->arena,
+                   .origin = (bl_graph *)(uintptr_t)&body->graph,
+                   .origin_arena = &m->arena,
+                   .store = body->store,
+                   .kernels = m->kernels,
+                   .pool = m->options.pool,
+                   .plain = m->options.plain,
+                   .err = err };
+    BL_TRY(bl_plan_fold(&b));
+    bl_drop_unread(&plan->graph);
+    plan->whole = is_whole(m, plan);
+    if (!plan->whole) {
+        BL_TRY(bl_plan_split(&b, plan));
+        bl_drop_unread(&plan->graph);
     }
-    return BLIND_OK;
+    if (!m->options.plain) {
+        BL_TRY(bl_plan_fuse(&b));
+        bl_drop_unread(&plan->graph);
+    }
+    BL_TRY(prepare_nodes(&b));
+    for (size_t i = 0; i < body->n_outputs; i++)
+        BL_TRY(bl_align_value(&b, body->output_values[i]));
+    bl_plan_place_kept(plan);
+    BL_TRY(bl_plan_memory(plan, err));
+    return check_size(m, plan, err);
 }
 
-blind_code bl_plan_new(bl_onnx *model, const bl_tensor *inputs, bl_plan **out, blind_error *err)
+static size_t key_size(const bl_plan_for *what)
 {
-    bl_plan *plan = calloc(1, sizeof *plan);
+    size_t len = 0;
+    for (size_t i = 0; i < what->len; i++)
+        len += 2 + (size_t)BL_MAX(what->tensors[i].rank, 0);
+    return len;
+}
+
+/* Type, rank and dimensions of each. */
+static void write_key(const bl_plan_for *what, int64_t *to)
+{
+    for (size_t i = 0; i < what->len; i++) {
+        const bl_tensor *t = &what->tensors[i];
+        *to++ = t->rank < 0 ? -1 : (int64_t)t->dtype;
+        *to++ = t->rank;
+        for (int d = 0; d < t->rank; d++)
+            *to++ = t->dim[d];
+    }
+}
+
+bool bl_plan_fits(const bl_plan *plan, const bl_plan_for *what)
+{
+    const int64_t *key = plan->key;
+    if (plan->body != what->body || plan->parent != what->parent)
+        return false;
+    for (size_t i = 0; i < what->len; i++) {
+        const bl_tensor *t = &what->tensors[i];
+        if (*key++ != (t->rank < 0 ? -1 : (int64_t)t->dtype) || *key++ != t->rank)
+            return false;
+        for (int d = 0; d < t->rank; d++)
+            if (*key++ != t->dim[d])
+                return false;
+    }
+    return true;
+}
+
+static void free_one(bl_plan *plan)
+{
+    bl_run_destroy(plan->idle);
+    for (bl_store_entry *e = plan->derived; e; e = e->next) {
+        *plan->packed -= bl_packed_size(e->weights.packed);
+        bl_packed_free(e->weights.packed);
+    }
+    bl_arena_done(&plan->arena);
+    free(plan);
+}
+
+/* Frees a plan, and those before it that only it kept. */
+static void free_chain(bl_plan *plan)
+{
+    while (plan) {
+        bl_plan *parent = plan->parent;
+        free_one(plan);
+        plan = parent && --parent->runs == 0 && parent->evicted ? parent : NULL;
+    }
+}
+
+void bl_plan_evict(bl_plan *plan)
+{
+    plan->evicted = true;
+    if (plan->runs == 0)
+        free_chain(plan);
+}
+
+void bl_plan_release(bl_plan *plan)
+{
+    if (--plan->runs == 0 && plan->evicted)
+        free_chain(plan);
+}
+
+blind_code bl_plan_new(bl_onnx *model, const bl_plan_for *what, bl_plan **out, blind_error *err)
+{
+    bl_plan  *plan = calloc(1, sizeof *plan);
+    bl_store *store = what->body->store;
     *out = NULL;
     if (!plan)
         return blind_fail(err, BLIND_MEMORY, stage, "no memory for the plan");
-    plan->arena.max = model->options.max_memory;
-    model->store.derived = NULL;
-    blind_code code = make_key(model, plan, inputs, err);
-    if (code == BLIND_OK)
-        code = make(model, plan, inputs, err);
-    plan->derived = model->store.derived;
-    model->store.derived = NULL;
+    plan->arena.max = what->max ? what->max : model->options.max_memory;
+    plan->packed = &model->packed;
+    plan->body = what->body;
+    plan->parent = what->parent;
+    if (plan->parent) {
+        plan->parent->runs++;
+        plan->depth = plan->parent->depth + 1;
+    }
+    plan->key_len = key_size(what);
+    plan->key = bl_arena_array(&plan->arena, plan->key_len + 1, sizeof *plan->key);
+    store->derived = NULL;
+    blind_code code =
+        plan->key ? BLIND_OK : blind_fail(err, BLIND_MEMORY, stage, "no memory for the plan");
+    if (code == BLIND_OK) {
+        write_key(what, plan->key);
+        code = make(model, plan, what, err);
+    }
+    plan->derived = store->derived;
+    store->derived = NULL;
     if (code != BLIND_OK) {
-        bl_plan_free(plan);
+        bl_plan_evict(plan);
         return code;
     }
     *out = plan;
     return BLIND_OK;
 }
 
-void bl_plan_free(bl_plan *plan)
+size_t bl_plans_size(const bl_onnx *m)
 {
-    if (!plan)
-        return;
-    bl_run_destroy(plan->idle);
-    for (bl_store_entry *e = plan->derived; e; e = e->next)
-        bl_packed_free(e->weights.packed);
-    bl_arena_done(&plan->arena);
-    free(plan);
+    size_t size = 0;
+    for (size_t i = 0; i < BL_PLANS; i++)
+        size += m->plans[i] ? m->plans[i]->arena.used : 0;
+    for (size_t i = 0; i < BL_SEGMENTS; i++)
+        size += m->segments[i] ? m->segments[i]->arena.used : 0;
+    return size;
 }

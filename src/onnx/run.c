@@ -1,22 +1,10 @@
-/* Runs: the caller's inputs, one stretch of memory, and the nodes of a plan one after the other. */
-#include "onnx/plan.h"
+/* Runs: the caller's inputs, one stretch of memory, and the nodes of a plan one after the other.
+ * What has no single plan is run by dynamic.c over inputs and outputs made here. */
+#include "onnx/run.h"
 #include "onnx/strings.h"
 
 #include <stdlib.h>
 #include <time.h>
-
-struct bl_onnx_run {
-    bl_onnx      *model;
-    bl_plan      *plan;
-    bl_tensor    *tensors;
-    uint8_t      *memory;
-    blind_tensor *outputs;
-    size_t     wiped;  /* bytes from the start of memory that hold no values, of a run that ended */
-    void     **copies; /* of inputs that lay unaligned, and spans of strings; NULL else */
-    bl_arena   strings;
-    size_t     next;   /* node to run */
-    blind_code failed; /* a run that failed stays failed */
-};
 
 /* At most `most` bytes more; how many it was. */
 static size_t wipe_memory(bl_onnx_run *run, size_t most)
@@ -27,12 +15,27 @@ static size_t wipe_memory(bl_onnx_run *run, size_t most)
     return n;
 }
 
+/* Frames, objects and answers of a run without a single plan. */
+static void end_dynamic(bl_onnx_run *run)
+{
+    const bl_body *m = &run->model->model.main;
+    if (!run->results)
+        return;
+    bl_dynamic_done(run);
+    for (size_t i = 0; i < m->n_outputs; i++)
+        bl_object_drop(run->results[i]);
+    free(run->results);
+    run->results = NULL;
+    bl_arena_done(&run->answers);
+}
+
 static void free_copies(bl_onnx_run *run)
 {
-    const bl_model *m = &run->model->model;
+    end_dynamic(run);
+    const bl_body *m = &run->model->model.main;
     for (size_t i = 0; run->copies && i < m->n_inputs; i++) {
         if (run->copies[i])
-            bl_wipe(run->copies[i], bl_tensor_size(&run->tensors[m->input_values[i]]));
+            bl_wipe(run->copies[i], run->copy_sizes[i]);
         free(run->copies[i]);
         run->copies[i] = NULL;
     }
@@ -45,6 +48,8 @@ void bl_run_destroy(bl_onnx_run *run)
         return;
     free_copies(run);
     free(run->copies);
+    free(run->copy_sizes);
+    free(run->values);
     if (run->memory)
         wipe_memory(run, SIZE_MAX);
     free(run->tensors);
@@ -69,7 +74,7 @@ bool bl_onnx_wipe(bl_onnx *m, size_t most)
 
 /* Inputs.  ----------------------------------------------------------------------------------- */
 
-static const blind_tensor *find_input(const blind_tensor *inputs, size_t len, const char *name)
+static const bl_onnx_value *find_input(const bl_onnx_value *inputs, size_t len, const char *name)
 {
     for (size_t i = 0; i < len; i++)
         if (inputs[i].name && strcmp(inputs[i].name, name) == 0)
@@ -77,8 +82,8 @@ static const blind_tensor *find_input(const blind_tensor *inputs, size_t len, co
     return NULL;
 }
 
-static blind_code check_input(const bl_onnx_port *port, const blind_tensor *given, bl_tensor *out,
-                              blind_error *err)
+static blind_code check_tensor(const bl_onnx_port *port, const blind_tensor *given, bl_tensor *out,
+                               blind_error *err)
 {
     *out = (bl_tensor){ .dtype = given->dtype, .data = given->data };
     if (given->dtype != port->dtype)
@@ -103,47 +108,55 @@ static blind_code check_input(const bl_onnx_port *port, const blind_tensor *give
     return BLIND_OK;
 }
 
-static blind_code check_inputs(const bl_onnx *m, const blind_tensor *inputs, size_t len,
+/* *out of rank -1: no tensor. */
+static blind_code check_input(const bl_onnx_port *port, const bl_onnx_value *given, bl_tensor *out,
+                              blind_error *err)
+{
+    static const char *const kinds[] = { "a tensor", "a sequence", "nothing" };
+    bl_onnx_kind             want = port->sequence ? BL_ONNX_SEQUENCE : BL_ONNX_TENSOR;
+    *out = (bl_tensor){ .dtype = port->dtype, .rank = -1 };
+    if (!given || (given->kind == BL_ONNX_NOTHING && port->optional))
+        return given || port->optional ? BLIND_OK
+                                       : blind_fail(err, BLIND_INPUT, "onnx.input",
+                                                    "input '%.80s' is missing", port->name);
+    if (given->kind != want || (want == BL_ONNX_TENSOR && given->len != 1))
+        return blind_fail(err, BLIND_INPUT, "onnx.input", "input '%.80s' is %s, expected %s",
+                          port->name, kinds[given->kind], kinds[want]);
+    if (want == BL_ONNX_TENSOR)
+        return check_tensor(port, given->items, out, err);
+    for (size_t i = 0; i < given->len; i++) {
+        bl_tensor item;
+        BL_TRY(check_tensor(port, &given->items[i], &item, err));
+    }
+    return BLIND_OK;
+}
+
+static blind_code check_names(const bl_body *m, const bl_onnx_value *inputs, size_t len,
+                              blind_error *err)
+{
+    for (size_t i = 0; i < len; i++) {
+        bool known = false;
+        for (size_t j = 0; j < m->n_inputs; j++)
+            known = known || (inputs[i].name && strcmp(inputs[i].name, m->inputs[j].name) == 0);
+        if (!known)
+            return blind_fail(err, BLIND_INPUT, "onnx.input", "the model has no input '%.80s'",
+                              inputs[i].name ? inputs[i].name : "");
+    }
+    return len <= m->n_inputs ? BLIND_OK
+                              : blind_fail(err, BLIND_INPUT, "onnx.input",
+                                           "%zu inputs, expected %zu", len, m->n_inputs);
+}
+
+static blind_code check_inputs(const bl_body *m, const bl_onnx_value *inputs, size_t len,
                                bl_tensor *out, blind_error *err)
 {
-    for (size_t i = 0; i < m->model.n_inputs; i++) {
-        const bl_onnx_port *port = &m->model.inputs[i];
-        const blind_tensor *given = find_input(inputs, len, port->name);
-        if (!given)
-            return blind_fail(err, BLIND_INPUT, "onnx.input", "input '%.80s' is missing",
-                              port->name);
-        BL_TRY(check_input(port, given, &out[i], err));
-    }
-    if (len != m->model.n_inputs)
-        for (size_t i = 0; i < len; i++) {
-            bool known = false;
-            for (size_t j = 0; j < m->model.n_inputs; j++)
-                known = known ||
-                        (inputs[i].name && strcmp(inputs[i].name, m->model.inputs[j].name) == 0);
-            if (!known)
-                return blind_fail(err, BLIND_INPUT, "onnx.input", "the model has no input '%.80s'",
-                                  inputs[i].name ? inputs[i].name : "");
-        }
-    return len == m->model.n_inputs
-               ? BLIND_OK
-               : blind_fail(err, BLIND_INPUT, "onnx.input", "%zu inputs, expected %zu", len,
-                            m->model.n_inputs);
+    for (size_t i = 0; i < m->n_inputs; i++)
+        BL_TRY(
+            check_input(&m->inputs[i], find_input(inputs, len, m->inputs[i].name), &out[i], err));
+    return len == m->n_inputs ? BLIND_OK : check_names(m, inputs, len, err);
 }
 
 /* Plans by shape.  --------------------------------------------------------------------------- */
-
-static bool plan_fits(const bl_onnx *m, const bl_plan *plan, const bl_tensor *inputs)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < m->model.n_inputs; i++) {
-        if (plan->key[at++] != inputs[i].rank)
-            return false;
-        for (int d = 0; d < inputs[i].rank; d++)
-            if (plan->key[at++] != inputs[i].dim[d])
-                return false;
-    }
-    return true;
-}
 
 /* The slot for a new plan: a free one, or that of the plan unused for longest. */
 static size_t slot_for(bl_onnx *m)
@@ -159,44 +172,57 @@ static size_t slot_for(bl_onnx *m)
     m->plans[oldest] = NULL;
     if (m->latest == out)
         m->latest = NULL;
-    out->evicted = true;
-    if (out->runs == 0)
-        bl_plan_free(out);
+    bl_plan_evict(out);
     return oldest;
 }
 
 static blind_code find_plan(bl_onnx *m, const bl_tensor *inputs, bl_plan **out, blind_error *err)
 {
-    for (size_t i = 0; i < BL_LEN(m->plans); i++)
-        if (m->plans[i] && plan_fits(m, m->plans[i], inputs)) {
+    const bl_body *body = &m->model.main;
+    bl_plan_for    what = {
+           .body = body, .values = body->entry, .tensors = inputs, .len = body->n_entry
+    };
+    *out = NULL;
+    for (size_t i = 0; i < BL_LEN(m->plans) && !*out; i++)
+        if (m->plans[i] && bl_plan_fits(m->plans[i], &what))
             *out = m->plans[i];
-            (*out)->used_at = ++m->clock;
-            m->latest = *out;
-            return BLIND_OK;
-        }
-    BL_TRY(bl_plan_new(m, inputs, out, err));
+    if (!*out) {
+        BL_TRY(bl_plan_new(m, &what, out, err));
+        m->plans[slot_for(m)] = *out;
+    }
     (*out)->used_at = ++m->clock;
-    m->plans[slot_for(m)] = *out;
     m->latest = *out;
     return BLIND_OK;
 }
 
 /* Starting.  --------------------------------------------------------------------------------- */
 
-static blind_code run_alloc(bl_onnx *m, bl_plan *plan, bl_onnx_run **out, blind_error *err)
+static blind_code run_new(bl_onnx *m, bl_plan *plan, bl_onnx_run **out, blind_error *err)
 {
-    const bl_graph *g = &plan->graph;
-    bl_onnx_run    *run = calloc(1, sizeof *run);
+    const bl_body *body = &m->model.main;
+    bl_onnx_run   *run = calloc(1, sizeof *run);
     *out = run;
     if (!run)
         return blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for a run");
     run->model = m;
     run->plan = plan;
+    run->outputs = calloc(body->n_outputs + 1, sizeof *run->outputs);
+    run->values = calloc(body->n_outputs + 1, sizeof *run->values);
+    run->copies = calloc(body->n_inputs + 1, sizeof *run->copies);
+    run->copy_sizes = calloc(body->n_inputs + 1, sizeof *run->copy_sizes);
+    return run->outputs && run->values && run->copies && run->copy_sizes
+               ? BLIND_OK
+               : blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for a run");
+}
+
+/* What a run of one plan has for itself. */
+static blind_code run_alloc(bl_onnx_run *run, blind_error *err)
+{
+    const bl_plan  *plan = run->plan;
+    const bl_graph *g = &plan->graph;
     run->tensors = calloc(g->n_values + 1, sizeof *run->tensors);
-    run->outputs = calloc(m->model.n_outputs + 1, sizeof *run->outputs);
-    run->copies = calloc(m->model.n_inputs + 1, sizeof *run->copies);
     run->memory = aligned_alloc(64, plan->memory + 64);
-    if (!run->tensors || !run->outputs || !run->copies || !run->memory)
+    if (!run->tensors || !run->memory)
         return blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for a run of %zu bytes",
                           plan->memory);
     if (g->n_values)
@@ -208,31 +234,38 @@ static blind_code run_alloc(bl_onnx *m, bl_plan *plan, bl_onnx_run **out, blind_
 }
 
 /* An input that cannot be used where it lies. */
-static blind_code copy_input(bl_onnx_run *run, size_t i, const bl_tensor *input,
-                             const blind_tensor *given, blind_error *err)
+static blind_code copy_input(bl_onnx_run *run, size_t i, const blind_tensor *given, size_t len,
+                             blind_error *err)
 {
-    size_t size = bl_tensor_size(input);
+    bool   strings = given->dtype == BLIND_STRING;
+    size_t size = strings ? len * sizeof(blind_span) : given->size;
     run->copies[i] = malloc(size + 1);
+    run->copy_sizes[i] = size;
     if (!run->copies[i])
         return blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for an input");
-    if (input->dtype == BLIND_STRING)
-        return bl_strings_read(given, input->len, run->copies[i], err);
-    memcpy(run->copies[i], input->data, size);
+    if (strings)
+        return bl_strings_read(given, len, run->copies[i], err);
+    memcpy(run->copies[i], given->data, size);
     return BLIND_OK;
 }
 
-static blind_code set_inputs(bl_onnx_run *run, const bl_tensor *inputs, const blind_tensor *given,
+static bool lies_well(const blind_tensor *t)
+{
+    return t->dtype != BLIND_STRING &&
+           (t->size == 0 || (uintptr_t)t->data % bl_element_align(t->dtype) == 0);
+}
+
+static blind_code set_inputs(bl_onnx_run *run, const bl_tensor *inputs, const bl_onnx_value *given,
                              size_t len, blind_error *err)
 {
-    const bl_model *m = &run->model->model;
+    const bl_body *m = &run->model->model.main;
     for (size_t i = 0; i < m->n_inputs; i++) {
-        bl_tensor *t = &run->tensors[m->input_values[i]];
-        size_t     size = bl_tensor_size(&inputs[i]);
-        t->data = size ? inputs[i].data : run->memory; /* never NULL */
-        if (t->dtype != BLIND_STRING &&
-            (size == 0 || (uintptr_t)t->data % bl_element_align(t->dtype) == 0))
+        const blind_tensor *from = find_input(given, len, m->inputs[i].name)->items;
+        bl_tensor          *t = &run->tensors[m->input_values[i]];
+        t->data = from->size ? from->data : run->memory; /* never NULL */
+        if (lies_well(from))
             continue;
-        BL_TRY(copy_input(run, i, &inputs[i], find_input(given, len, m->inputs[i].name), err));
+        BL_TRY(copy_input(run, i, from, inputs[i].len, err));
         t->data = run->copies[i];
     }
     return BLIND_OK;
@@ -250,7 +283,7 @@ static void set_views(bl_onnx_run *run)
 
 static void set_outputs(bl_onnx_run *run)
 {
-    const bl_model *m = &run->model->model;
+    const bl_body *m = &run->model->model.main;
     for (size_t i = 0; i < m->n_outputs; i++) {
         const bl_tensor *t = &run->tensors[m->output_values[i]];
         blind_tensor    *out = &run->outputs[i];
@@ -260,42 +293,144 @@ static void set_outputs(bl_onnx_run *run)
                                .data = t->data,
                                .size = bl_tensor_size(t) };
         memcpy(out->shape, t->dim, (size_t)t->rank * sizeof *out->shape);
+        run->values[i] = (bl_onnx_value){
+            .name = m->outputs[i].name, .items = out, .len = 1, .dtype = t->dtype
+        };
     }
 }
 
-blind_code bl_onnx_run_new(bl_onnx *m, const blind_tensor *inputs, size_t len, bl_onnx_run **out,
-                           blind_error *err)
+static blind_code start_whole(bl_onnx_run *run, const bl_tensor *shapes,
+                              const bl_onnx_value *inputs, size_t len, blind_error *err)
+{
+    if (!run->memory)
+        BL_TRY(run_alloc(run, err));
+    BL_TRY(set_inputs(run, shapes, inputs, len, err));
+    set_views(run);
+    set_outputs(run);
+    return BLIND_OK;
+}
+
+/* One input as an object: lent by the caller, or copied where it cannot be used as it lies. */
+static blind_code make_item(bl_onnx_run *run, const blind_tensor *given, bl_object **out,
+                            blind_error *err)
+{
+    bl_tensor t = { .dtype = given->dtype, .data = given->data };
+    (void)bl_tensor_shape(&t, given->rank, given->shape); /* it was checked */
+    if (lies_well(given) && given->size)
+        return bl_object_over(&run->room, &t, NULL, out, err);
+    BL_TRY(bl_object_tensor(&run->room, &t, out, err));
+    (*out)->settled = true;
+    if (t.dtype != BLIND_STRING && given->size)
+        memcpy((*out)->t.data, given->data, given->size);
+    blind_code code =
+        t.dtype != BLIND_STRING ? BLIND_OK : bl_strings_read(given, t.len, (*out)->t.data, err);
+    if (code != BLIND_OK)
+        bl_object_drop(*out);
+    return code;
+}
+
+static blind_code make_object(bl_onnx_run *run, const bl_onnx_port *port,
+                              const bl_onnx_value *given, bl_object **out, blind_error *err)
+{
+    if (!given || given->kind == BL_ONNX_NOTHING)
+        return bl_object_nothing(&run->room, out, err);
+    if (given->kind == BL_ONNX_TENSOR)
+        return make_item(run, given->items, out, err);
+    BL_TRY(bl_object_sequence(&run->room, port->dtype, out, err));
+    for (size_t i = 0; i < given->len; i++) {
+        bl_object *item;
+        blind_code code = make_item(run, &given->items[i], &item, err);
+        if (code == BLIND_OK) {
+            code = bl_sequence_insert(*out, i, item, err);
+            bl_object_drop(item);
+        }
+        if (code != BLIND_OK) {
+            bl_object_drop(*out);
+            return code;
+        }
+    }
+    return BLIND_OK;
+}
+
+static blind_code start_dynamic(bl_onnx_run *run, const bl_onnx_value *inputs, size_t len,
+                                blind_error *err)
+{
+    bl_onnx                 *m = run->model;
+    const bl_body           *body = &m->model.main;
+    size_t                   max = m->options.max_memory, taken = m->packed + m->arena.used;
+    bl_auto_free bl_object **objects = calloc(body->n_inputs + 1, sizeof(bl_object *));
+    blind_code               code = BLIND_OK;
+    run->results = calloc(body->n_outputs + 1, sizeof(bl_object *));
+    if (!objects || !run->results)
+        return blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for a run");
+    run->room.max = max ? max - BL_MIN(taken, max - 1) : 0;
+    for (size_t i = 0; i < body->n_inputs && code == BLIND_OK; i++)
+        code = make_object(run, &body->inputs[i], find_input(inputs, len, body->inputs[i].name),
+                           &objects[i], err);
+    if (code == BLIND_OK)
+        code = bl_dynamic_start(run, objects, err);
+    for (size_t i = 0; i < body->n_inputs; i++)
+        bl_object_drop(objects[i]);
+    return code;
+}
+
+blind_code bl_onnx_run_start(bl_onnx *m, const bl_onnx_value *inputs, size_t len, bl_onnx_run **out,
+                             blind_error *err)
 {
     bl_tensor               few[16], *shapes = few;
     bl_auto_free bl_tensor *many = NULL;
     bl_plan                *plan;
     *out = NULL;
-    if (m->model.n_inputs > BL_LEN(few)) {
-        shapes = many = calloc(m->model.n_inputs, sizeof *many);
+    if (m->model.main.n_inputs > BL_LEN(few)) {
+        shapes = many = calloc(m->model.main.n_inputs, sizeof *many);
         if (!many)
             return blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for a run");
     }
-    BL_TRY(check_inputs(m, inputs, len, shapes, err));
+    BL_TRY(check_inputs(&m->model.main, inputs, len, shapes, err));
     BL_TRY(find_plan(m, shapes, &plan, err));
     bl_onnx_run *run = plan->idle;
     blind_code   code = BLIND_OK;
     plan->idle = NULL;
     if (!run)
-        code = run_alloc(m, plan, &run, err);
-    if (code == BLIND_OK)
-        code = set_inputs(run, shapes, inputs, len, err);
+        code = run_new(m, plan, &run, err);
+    if (code == BLIND_OK) {
+        run->next = 0;
+        run->answered = false;
+        run->failed = BLIND_OK;
+        run->strings = (bl_arena){ .max = m->options.max_memory, .secret = true };
+        code = plan->whole ? start_whole(run, shapes, inputs, len, err)
+                           : start_dynamic(run, inputs, len, err);
+    }
     if (code != BLIND_OK) {
         bl_run_destroy(run);
         return code;
     }
-    set_views(run);
-    set_outputs(run);
-    run->next = 0;
-    run->failed = BLIND_OK;
-    run->strings = (bl_arena){ .max = m->options.max_memory, .secret = true };
     plan->runs++;
     *out = run;
     return BLIND_OK;
+}
+
+blind_code bl_onnx_run_new(bl_onnx *m, const blind_tensor *inputs, size_t len, bl_onnx_run **out,
+                           blind_error *err)
+{
+    bl_onnx_value               few[16], *values = few;
+    bl_auto_free bl_onnx_value *many = NULL;
+    const bl_body              *body = &m->model.main;
+    *out = NULL;
+    for (size_t i = 0; i < body->n_outputs; i++)
+        if (body->outputs[i].sequence || body->outputs[i].optional)
+            return blind_fail(err, BLIND_UNSUPPORTED, "onnx.output",
+                              "output '%.80s' is %s, where tensors alone are taken and given",
+                              body->outputs[i].name,
+                              body->outputs[i].sequence ? "a sequence" : "optional");
+    if (len > BL_LEN(few)) {
+        values = many = calloc(len, sizeof *many);
+        if (!many)
+            return blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for a run");
+    }
+    for (size_t i = 0; i < len; i++)
+        values[i] = (bl_onnx_value){ .name = inputs[i].name, .items = &inputs[i], .len = 1 };
+    return bl_onnx_run_start(m, values, len, out, err);
 }
 
 /* Running.  ---------------------------------------------------------------------------------- */
@@ -310,7 +445,7 @@ static uint64_t now_ns(void)
 /* Outputs of strings in the form they leave in. */
 static blind_code write_strings(bl_onnx_run *run, blind_error *err)
 {
-    const bl_model *m = &run->model->model;
+    const bl_body *m = &run->model->model.main;
     for (size_t i = 0; i < m->n_outputs; i++)
         if (run->outputs[i].dtype == BLIND_STRING && run->failed == BLIND_OK)
             run->failed = bl_strings_write(&run->tensors[m->output_values[i]], &run->strings,
@@ -318,42 +453,115 @@ static blind_code write_strings(bl_onnx_run *run, blind_error *err)
     return run->failed;
 }
 
+/* Answers of a run without a single plan.  --------------------------------------------------- */
+
+static blind_code answer_tensor(bl_onnx_run *run, const bl_object *o, const char *name,
+                                blind_tensor *out, blind_error *err)
+{
+    *out = (blind_tensor){ .name = name,
+                           .dtype = o->t.dtype,
+                           .rank = o->t.rank,
+                           .data = o->t.data,
+                           .size = bl_tensor_size(&o->t) };
+    memcpy(out->shape, o->t.dim, (size_t)o->t.rank * sizeof *out->shape);
+    return o->t.dtype == BLIND_STRING ? bl_strings_write(&o->t, &run->strings, out, err) : BLIND_OK;
+}
+
+static blind_code answer(bl_onnx_run *run, size_t i, blind_error *err)
+{
+    const bl_object    *o = run->results[i];
+    bl_onnx_value      *v = &run->values[i];
+    const char         *name = run->model->model.main.outputs[i].name;
+    const bl_onnx_port *port = &run->model->model.main.outputs[i];
+    bool                fits = o->kind == BL_OBJECT_NOTHING ? port->optional
+                                                            : port->sequence == (o->kind == BL_OBJECT_SEQUENCE);
+    if (!fits)
+        return blind_fail(err, BLIND_INPUT, "onnx.output", "output '%.80s' is not what is declared",
+                          name);
+    *v = (bl_onnx_value){ .name = name, .dtype = o->t.dtype };
+    v->kind = o->kind == BL_OBJECT_TENSOR     ? BL_ONNX_TENSOR
+              : o->kind == BL_OBJECT_SEQUENCE ? BL_ONNX_SEQUENCE
+                                              : BL_ONNX_NOTHING;
+    v->len = o->kind == BL_OBJECT_TENSOR ? 1 : o->len;
+    blind_tensor *items = o->kind == BL_OBJECT_TENSOR
+                              ? &run->outputs[i]
+                              : bl_arena_array(&run->answers, v->len + 1, sizeof *items);
+    v->items = items;
+    if (!items)
+        return blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for a sequence");
+    for (size_t k = 0; k < v->len; k++)
+        BL_TRY(answer_tensor(run, o->kind == BL_OBJECT_TENSOR ? o : o->items[k], name, &items[k],
+                             err));
+    return BLIND_OK;
+}
+
+static blind_code answers(bl_onnx_run *run, blind_error *err)
+{
+    for (size_t i = 0; i < run->model->model.main.n_outputs; i++)
+        BL_TRY(answer(run, i, err));
+    return BLIND_OK;
+}
+
+/* Steps.  ------------------------------------------------------------------------------------ */
+
+static blind_code advance(bl_onnx_run *run, const bl_exec *x)
+{
+    if (run->results)
+        return bl_dynamic_advance(run, x->err);
+    run->did = &run->plan->graph.nodes[run->next++];
+    return run->did->op->run(x, run->did);
+}
+
+static bool is_over(const bl_onnx_run *run)
+{
+    return run->results ? !run->top : run->next == run->plan->graph.n_nodes;
+}
+
 blind_code bl_onnx_run_step(bl_onnx_run *run, uint64_t budget_ns, blind_error *err)
 {
-    bl_onnx  *m = run->model;
-    bl_graph *g = &run->plan->graph;
-    bl_exec   x = { .tensors = run->tensors,
-                    .kernels = m->kernels,
-                    .pool = m->options.pool,
-                    .scratch = run->memory + run->plan->scratch_at,
-                    .strings = &run->strings,
-                    .err = err };
-    bool      timed = budget_ns || m->trace;
-    uint64_t  start = timed ? now_ns() : 0, before = start;
+    bl_onnx *m = run->model;
+    bl_exec  x = { .tensors = run->tensors,
+                   .kernels = m->kernels,
+                   .pool = m->options.pool,
+                   .scratch = run->memory ? run->memory + run->plan->scratch_at : NULL,
+                   .strings = &run->strings,
+                   .err = err };
+    bool     timed = budget_ns || m->trace;
+    uint64_t start = timed ? now_ns() : 0, before = start;
     if (run->failed != BLIND_OK)
         return blind_fail(err, run->failed, "onnx.run", "this run has failed before");
-    while (run->next < g->n_nodes) {
-        const bl_node *n = &g->nodes[run->next++];
-        blind_code     code = n->op->run(&x, n);
-        if (code != BLIND_OK) {
-            run->failed = code;
-            return code;
-        }
+    if (run->answered)
+        return BLIND_OK;
+    while (!is_over(run)) {
+        run->failed = advance(run, &x);
+        if (run->failed != BLIND_OK)
+            return run->failed;
         if (!timed)
             continue;
         uint64_t now = now_ns();
-        if (m->trace)
-            m->trace(m->trace_arg, n->type, n->name, now - before);
+        if (m->trace && run->did)
+            m->trace(m->trace_arg, run->did->type, run->did->name, now - before);
         before = now;
-        if (budget_ns && now - start >= budget_ns && run->next < g->n_nodes)
+        if (budget_ns && now - start >= budget_ns && !is_over(run))
             return BLIND_AGAIN;
     }
-    return write_strings(run, err);
+    if (run->results)
+        run->failed = answers(run, err);
+    else
+        run->failed = write_strings(run, err);
+    run->answered = run->failed == BLIND_OK;
+    return run->failed;
+}
+
+const bl_onnx_value *bl_onnx_run_value(const bl_onnx_run *run, size_t i)
+{
+    return i < run->model->model.main.n_outputs ? &run->values[i] : NULL;
 }
 
 const blind_tensor *bl_onnx_run_output(const bl_onnx_run *run, size_t i)
 {
-    return i < run->model->model.n_outputs ? &run->outputs[i] : NULL;
+    const bl_onnx_value *v = bl_onnx_run_value(run, i);
+    return v && v->kind == BL_ONNX_TENSOR ? v->items : NULL;
 }
 
 void bl_onnx_run_free(bl_onnx_run *run)
@@ -361,14 +569,14 @@ void bl_onnx_run_free(bl_onnx_run *run)
     if (!run)
         return;
     bl_plan *plan = run->plan;
+    bool     whole = !run->results;
     free_copies(run);
     run->wiped = 0;
-    plan->runs--;
-    if (!plan->idle && !plan->evicted) {
+    if (whole && !plan->idle && !plan->evicted) {
         plan->idle = run;
+        plan->runs--;
         return;
     }
     bl_run_destroy(run);
-    if (plan->evicted && plan->runs == 0)
-        bl_plan_free(plan);
+    bl_plan_release(plan);
 }

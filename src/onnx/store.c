@@ -31,7 +31,7 @@ blind_code bl_store_keep(bl_build *b, const bl_node *n, int variant, bl_packed *
                            .derived = derived,
                            .weights = { .packed = packed, .bias = copy } };
     *head = e;
-    s->bytes += bl_packed_size(packed);
+    *s->total += bl_packed_size(packed);
     *out = &e->weights;
     return BLIND_OK;
 }

@@ -14,10 +14,10 @@ blind_code bl_strings_read(const blind_tensor *given, size_t len, blind_span *ou
         uint32_t size = bl_read_u32le(&r);
         out[i] = bl_read_bytes(&r, size);
     }
-    return bl_reader_done(&r) ? BLIND_OK
-                              : blind_fail(err, BLIND_INPUT, "onnx.input",
-                                           "input '%.80s' is no list of %zu strings", given->name,
-                                           len);
+    return bl_reader_done(&r)
+               ? BLIND_OK
+               : blind_fail(err, BLIND_INPUT, "onnx.input",
+                            "input '%.80s' is no list of %zu strings", given->name, len);
 }
 
 blind_code bl_strings_write(const bl_tensor *t, bl_arena *arena, blind_tensor *out,

@@ -63,15 +63,60 @@ static blind_code read_values(const char *folder, const char *what, const case_t
     }
 }
 
+/* An optional with a value is that value. */
+static const case_value *within(const case_value *v)
+{
+    return v->kind == CASE_OPTIONAL && v->len ? &v->items[0] : v;
+}
+
+static blind_code give(const case_value *in, const char *name, bl_arena *arena, bl_onnx_value *out,
+                       blind_error *err)
+{
+    const case_value *v = within(in);
+    *out = (bl_onnx_value){ .name = name, .kind = BL_ONNX_NOTHING };
+    if (v->kind == CASE_MAP)
+        return blind_fail(err, BLIND_UNSUPPORTED, "conformance", "input that is a map");
+    if (v->kind == CASE_OPTIONAL)
+        return BLIND_OK;
+    blind_tensor *items = bl_arena_array(arena, v->len + 1, sizeof *items);
+    if (!items)
+        return blind_fail(err, BLIND_MEMORY, "conformance", "no memory for an input");
+    out->kind = v->kind == CASE_TENSOR ? BL_ONNX_TENSOR : BL_ONNX_SEQUENCE;
+    out->len = v->kind == CASE_TENSOR ? 1 : v->len;
+    out->items = items;
+    items[0] = v->tensor;
+    for (size_t i = 0; v->kind == CASE_SEQUENCE && i < v->len; i++)
+        items[i] = v->items[i].tensor;
+    return BLIND_OK;
+}
+
+static bool same(const case_value *expected, const bl_onnx_value *got, char *why, size_t size)
+{
+    const case_value *want = within(expected);
+    bl_onnx_kind      kind = want->kind == CASE_TENSOR     ? BL_ONNX_TENSOR
+                             : want->kind == CASE_SEQUENCE ? BL_ONNX_SEQUENCE
+                                                           : BL_ONNX_NOTHING;
+    size_t            len = kind == BL_ONNX_TENSOR ? 1 : want->len;
+    snprintf(why, size, "kind %d with %zu items, expected kind %d with %zu", (int)got->kind,
+             got->len, (int)kind, len);
+    if (got->kind != kind || got->len != len)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!case_tensors_equal(kind == BL_ONNX_TENSOR ? &want->tensor : &want->items[i].tensor,
+                                &got->items[i], why, size))
+            return false;
+    return true;
+}
+
 static blind_code compare(const case_value *want, const case_ports *ports, size_t len,
                           const bl_onnx_run *run, blind_error *err)
 {
     for (size_t i = 0; i < len; i++) {
-        const blind_tensor *got = bl_onnx_run_output(run, i);
-        char                why[200] = "there is none";
-        if (want[i].kind != CASE_TENSOR)
-            return blind_fail(err, BLIND_UNSUPPORTED, "conformance", "output that is no tensor");
-        if (!got || !case_tensors_equal(&want[i].tensor, got, why, sizeof why))
+        const bl_onnx_value *got = bl_onnx_run_value(run, i);
+        char                 why[200] = "there is none";
+        if (want[i].kind == CASE_MAP)
+            return blind_fail(err, BLIND_UNSUPPORTED, "conformance", "output that is a map");
+        if (!got || !same(&want[i], got, why, sizeof why))
             return blind_fail(err, BLIND_INPUT, "conformance", "output '%s': %s",
                               ports->output_name[i], why);
     }
@@ -82,14 +127,12 @@ static blind_code run_model(bl_onnx *model, const case_value *in, size_t n_in,
                             const case_value *want, size_t n_want, const case_ports *ports,
                             blind_error *err)
 {
-    blind_tensor inputs[CASE_VALUES];
-    bl_onnx_run *run = NULL;
-    for (size_t i = 0; i < n_in; i++) {
-        if (in[i].kind != CASE_TENSOR)
-            return blind_fail(err, BLIND_UNSUPPORTED, "conformance", "input that is no tensor");
-        inputs[i] = in[i].tensor;
-    }
-    BL_TRY(bl_onnx_run_new(model, inputs, n_in, &run, err));
+    bl_auto_arena arena = BL_ARENA_EMPTY;
+    bl_onnx_value inputs[CASE_VALUES];
+    bl_onnx_run  *run = NULL;
+    for (size_t i = 0; i < n_in; i++)
+        BL_TRY(give(&in[i], in[i].tensor.name, &arena, &inputs[i], err));
+    BL_TRY(bl_onnx_run_start(model, inputs, n_in, &run, err));
     blind_code code = bl_onnx_run_step(run, 0, err);
     if (code == BLIND_OK)
         code = compare(want, ports, n_want, run, err);

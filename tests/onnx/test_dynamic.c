@@ -1,8 +1,17 @@
 /* Models that one plan per input shape cannot run: strings, shapes that depend on values, control
- * flow.  The cases of data/dynamic.bin, made by make_dynamic.py. */
+ * flow, sequences, functions.  The cases of data/dynamic.bin, made by make_dynamic.py. */
 #include "tests/onnx/cases.h"
 
-static const uint32_t one_tensor = UINT32_MAX;
+#include <math.h>
+
+static const uint32_t one_tensor = UINT32_MAX, nothing = UINT32_MAX - 1;
+
+typedef struct {
+    const char   *name;
+    blind_span    model;
+    bl_onnx_value inputs[CASE_TENSORS], outputs[CASE_TENSORS];
+    size_t        n_inputs, n_outputs;
+} dynamic_case;
 
 static void read_strings(blind_span item, bl_arena *arena, blind_tensor *out)
 {
@@ -24,20 +33,30 @@ static void read_item(bl_reader *r, bl_arena *arena, blind_tensor *out)
         CHECK_CODE(BLIND_OK, bl_npy_read(item, arena, out, NULL), "item");
 }
 
-static size_t read_values(bl_reader *r, bl_arena *arena, blind_tensor *out)
+static size_t read_values(bl_reader *r, bl_arena *arena, bl_onnx_value *out)
 {
     size_t n = bl_read_u32le(r);
     CHECK(n <= CASE_TENSORS);
     for (size_t i = 0; i < n; i++) {
         const char *name = bl_arena_copy(arena, case_piece(r));
-        CHECK(bl_read_u32le(r) == one_tensor);
-        read_item(r, arena, &out[i]);
-        out[i].name = name;
+        uint32_t    items = bl_read_u32le(r);
+        out[i] = (bl_onnx_value){ .name = name,
+                                  .kind = items == one_tensor ? BL_ONNX_TENSOR
+                                          : items == nothing  ? BL_ONNX_NOTHING
+                                                              : BL_ONNX_SEQUENCE,
+                                  .len = items == one_tensor ? 1
+                                         : items == nothing  ? 0
+                                                             : items };
+        CHECK(out[i].len < 100);
+        blind_tensor *tensors = bl_arena_array(arena, out[i].len + 1, sizeof *tensors);
+        for (size_t k = 0; k < out[i].len; k++)
+            read_item(r, arena, &tensors[k]);
+        out[i].items = tensors;
     }
     return n;
 }
 
-static bool next_case(bl_reader *r, bl_arena *arena, onnx_case *out)
+static bool next_case(bl_reader *r, bl_arena *arena, dynamic_case *out)
 {
     if (r->rest.size == 0)
         return false;
@@ -49,41 +68,91 @@ static bool next_case(bl_reader *r, bl_arena *arena, onnx_case *out)
     return true;
 }
 
-static bool equal(const blind_tensor *want, const blind_tensor *got)
+static void open_cases(bl_buf *file, bl_reader *r)
+{
+    CHECK_CODE(BLIND_OK, bl_file_read("tests/onnx/data/dynamic.bin", 64u << 20, file, NULL),
+               "cases");
+    *r = (bl_reader){ .rest = bl_span(file->data, file->size) };
+}
+
+/* The case of that name; `file` holds it. */
+static void find_case(bl_buf *file, bl_arena *arena, const char *name, dynamic_case *out)
+{
+    bl_reader r;
+    open_cases(file, &r);
+    while (next_case(&r, arena, out))
+        if (strcmp(out->name, name) == 0)
+            return;
+    fail_msg("no case %s", name);
+}
+
+/* Comparing.  -------------------------------------------------------------------------------- */
+
+static bool same_floats(const blind_tensor *want, const blind_tensor *got)
+{
+    const float *a = want->data, *b = got->data;
+    for (size_t i = 0; i < want->size / sizeof *a; i++)
+        if (!(fabsf(a[i] - b[i]) <= 1e-5f + 1e-5f * fabsf(a[i])))
+            return false;
+    return true;
+}
+
+static bool same_tensor(const blind_tensor *want, const blind_tensor *got)
 {
     if (want->dtype != got->dtype || want->rank != got->rank || want->size != got->size)
         return false;
     for (int i = 0; i < want->rank; i++)
         if (want->shape[i] != got->shape[i])
             return false;
+    if (want->dtype == BLIND_F32)
+        return same_floats(want, got);
     return want->size == 0 || memcmp(want->data, got->data, want->size) == 0;
 }
 
-static void run_case(const onnx_case *c, const bl_onnx_options *options)
+static bool same(const bl_onnx_value *want, const bl_onnx_value *got)
 {
-    bl_onnx     *model;
-    bl_onnx_run *run;
-    blind_error  err = { 0 };
-    if (bl_onnx_open(c->model, options, &model, &err) != BLIND_OK)
-        fail_msg("%s: %s", c->name, err.message);
-    for (int again = 0; again < 2; again++) {
-        if (bl_onnx_run_new(model, c->inputs, c->n_inputs, &run, &err) != BLIND_OK)
-            fail_msg("%s: %s", c->name, err.message);
-        if (bl_onnx_run_step(run, 0, &err) != BLIND_OK)
-            fail_msg("%s: %s", c->name, err.message);
-        for (size_t i = 0; i < c->n_outputs; i++)
-            if (!equal(&c->outputs[i], bl_onnx_run_output(run, i)))
-                fail_msg("%s: output %zu differs", c->name, i);
-        bl_onnx_run_free(run);
-    }
-    bl_onnx_close(model);
+    if (want->kind != got->kind || want->len != got->len)
+        return false;
+    for (size_t i = 0; i < want->len; i++)
+        if (!same_tensor(&want->items[i], &got->items[i]))
+            return false;
+    return true;
 }
 
-static void open_cases(bl_buf *file, bl_reader *r)
+static void run_to_the_end(const dynamic_case *c, bl_onnx_run *run, uint64_t budget_ns)
 {
-    CHECK_CODE(BLIND_OK, bl_file_read("tests/onnx/data/dynamic.bin", 64u << 20, file, NULL),
-               "cases");
-    *r = (bl_reader){ .rest = bl_span(file->data, file->size) };
+    blind_error err = { 0 };
+    blind_code  code;
+    while ((code = bl_onnx_run_step(run, budget_ns, &err)) == BLIND_AGAIN)
+        ;
+    if (code != BLIND_OK)
+        fail_msg("%s: %s", c->name, err.message);
+    CHECK_CODE(BLIND_OK, bl_onnx_run_step(run, budget_ns, &err), "a step after the end");
+    for (size_t i = 0; i < c->n_outputs; i++)
+        if (!same(&c->outputs[i], bl_onnx_run_value(run, i)))
+            fail_msg("%s: output %zu differs", c->name, i);
+    CHECK(!bl_onnx_run_value(run, c->n_outputs));
+}
+
+static void run_case(const dynamic_case *c, const bl_onnx_options *options)
+{
+    bl_onnx     *model;
+    bl_onnx_run *run[2];
+    blind_error  err = { 0 };
+    blind_code   code;
+    if (bl_onnx_open(c->model, options, &model, &err) != BLIND_OK)
+        fail_msg("%s: %s", c->name, err.message);
+    for (int again = 0; again < 2; again++) { /* the second time with the plans of the first */
+        for (int k = 0; k < 2; k++)
+            if (bl_onnx_run_start(model, c->inputs, c->n_inputs, &run[k], &err) != BLIND_OK)
+                fail_msg("%s: %s", c->name, err.message);
+        code = bl_onnx_run_step(run[1], 1, NULL); /* is freed halfway */
+        CHECK(code == BLIND_OK || code == BLIND_AGAIN);
+        run_to_the_end(c, run[0], again ? 0 : 1);
+        bl_onnx_run_free(run[0]);
+        bl_onnx_run_free(run[1]);
+    }
+    bl_onnx_close(model);
 }
 
 TEST(every_case_gives_its_outputs)
@@ -93,10 +162,133 @@ TEST(every_case_gives_its_outputs)
     open_cases(&file, &r);
     for (bool more = true; more;) {
         bl_auto_arena arena = BL_ARENA_EMPTY;
-        onnx_case     c;
+        dynamic_case  c;
         more = next_case(&r, &arena, &c);
-        for (int plain = 0; more && plain < 2; plain++)
-            run_case(&c, &(bl_onnx_options){ .isa = bl_isa_best(), .plain = plain != 0 });
+        if (!more || strncmp(c.name, "bad_", 4) == 0)
+            continue;
+        for (int plain = 0; plain < 2; plain++)
+            run_case(&c, &(bl_onnx_options){ .isa = bl_isa_best(),
+                                             .plain = plain != 0,
+                                             .max_memory = plain ? 16u << 20 : 0 });
+    }
+}
+
+/* What is refused.  -------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    blind_code  open, run;
+    const char *says;
+} refusals[] = {
+    { "bad_function_cycle", BLIND_LIMIT, BLIND_OK, "calls itself" },
+    { "bad_function_explosion", BLIND_MEMORY, BLIND_OK, "no memory" },
+    { "bad_function_hollow", BLIND_MEMORY, BLIND_OK, "no memory" },
+    { "bad_deep", BLIND_LIMIT, BLIND_OK, "16 deep" },
+    { "bad_reads_its_own_output", BLIND_INPUT, BLIND_OK, "'y'" },
+    { "bad_no_body", BLIND_OK, BLIND_INPUT, "no graph" },
+    { "bad_loop_forever", BLIND_OK, BLIND_AGAIN, "" },
+    { "bad_loop_memory", BLIND_OK, BLIND_LIMIT, "the limit is" },
+    { "bad_loop_pile", BLIND_OK, BLIND_LIMIT, "the limit is" },
+    { "bad_loop_sequence", BLIND_OK, BLIND_LIMIT, "the limit is" },
+    { "bad_loop_strings", BLIND_OK, BLIND_LIMIT, "" },
+    { "bad_range_by_value", BLIND_OK, BLIND_INPUT, "without end" },
+    { "bad_sequence_as_tensor", BLIND_OK, BLIND_INPUT, "no tensor" },
+    { "bad_tensor_as_sequence", BLIND_OK, BLIND_INPUT, "no sequence" },
+    { "bad_no_such_item", BLIND_OK, BLIND_INPUT, "position 1 in a sequence of 1" },
+    { "bad_nothing_there", BLIND_OK, BLIND_INPUT, "without a value" },
+    { "bad_scan_lengths", BLIND_OK, BLIND_INPUT, "different lengths" },
+    { "bad_loop_arguments", BLIND_OK, BLIND_INPUT, "body of 3 inputs" },
+};
+
+enum { STEPS = 50 };
+
+/* Steps of a millisecond until it ends, or with `endless` STEPS of them. */
+static blind_code run_refused(bl_onnx *model, bool endless, blind_error *err)
+{
+    static const float   large[2] = { 1e12f, 1e12f };
+    static const uint8_t yes = 1;
+    blind_tensor         tensors[CASE_TENSORS];
+    bl_onnx_value        inputs[CASE_TENSORS];
+    bl_onnx_run         *run;
+    size_t               n;
+    const bl_onnx_port  *ports = bl_onnx_inputs(model, &n);
+    for (size_t i = 0; i < n; i++) {
+        bool is_bool = ports[i].dtype == BLIND_BOOL;
+        tensors[i] = (blind_tensor){ .name = ports[i].name,
+                                     .dtype = ports[i].dtype,
+                                     .rank = ports[i].rank,
+                                     .shape = { 2 },
+                                     .data = (void *)(uintptr_t)(is_bool ? (const void *)&yes
+                                                                         : (const void *)large),
+                                     .size = is_bool ? 1 : sizeof large };
+        inputs[i] = (bl_onnx_value){ .name = ports[i].name, .items = &tensors[i], .len = 1 };
+    }
+    blind_code code = bl_onnx_run_start(model, inputs, n, &run, err);
+    for (int i = 0; code == BLIND_OK || code == BLIND_AGAIN; i++) {
+        code = bl_onnx_run_step(run, 1000000, err);
+        if (code == BLIND_OK || (endless && i >= STEPS))
+            break;
+    }
+    if (code != BLIND_OK && code != BLIND_AGAIN && run)
+        CHECK_CODE(code, bl_onnx_run_step(run, 0, NULL), "a step after it failed");
+    bl_onnx_run_free(run); /* cancelled where it goes on */
+    return code;
+}
+
+TEST(models_without_a_good_end)
+{
+    for (size_t i = 0; i < BL_LEN(refusals); i++) {
+        bl_auto_buf     file = BL_BUF_EMPTY;
+        bl_auto_arena   arena = BL_ARENA_EMPTY;
+        dynamic_case    c;
+        bl_onnx_options options = { .isa = BL_ISA_SCALAR, .max_memory = 2u << 20 };
+        bl_onnx        *model;
+        blind_error     err = { 0 };
+        find_case(&file, &arena, refusals[i].name, &c);
+        CHECK_CODE(refusals[i].open, bl_onnx_open(c.model, &options, &model, &err), c.name);
+        if (model)
+            CHECK_CODE(refusals[i].run, run_refused(model, refusals[i].run == BLIND_AGAIN, &err),
+                       c.name);
+        if (!strstr(err.message, refusals[i].says))
+            fail_msg("%s: '%s' says nothing of '%s'", c.name, err.message, refusals[i].says);
+        bl_onnx_close(model);
+    }
+}
+
+/* Whatever comes of it: nothing leaks, nothing is read out of bounds. */
+static void try_model(blind_span bytes, const bl_onnx_options *options, const dynamic_case *c)
+{
+    bl_onnx     *model;
+    bl_onnx_run *run = NULL;
+    blind_code   code = bl_onnx_open(bytes, options, &model, NULL);
+    CHECK((code == BLIND_OK) == (model != NULL));
+    if (code == BLIND_OK)
+        code = bl_onnx_run_start(model, c->inputs, c->n_inputs, &run, NULL);
+    if (code == BLIND_OK)
+        code = bl_onnx_run_step(run, 1000000, NULL);
+    CHECK(code != BLIND_FAILED);
+    bl_onnx_run_free(run);
+    bl_onnx_close(model);
+}
+
+TEST(every_prefix_and_flip_of_a_body_is_refused_or_harmless)
+{
+    static const char *const names[] = { "loop_slices", "scan_8", "function_with_bodies",
+                                         "sequence_map" };
+    for (size_t k = 0; k < BL_LEN(names); k++) {
+        bl_auto_buf     file = BL_BUF_EMPTY;
+        bl_auto_arena   arena = BL_ARENA_EMPTY;
+        dynamic_case    c;
+        bl_onnx_options options = { .isa = BL_ISA_SCALAR, .max_memory = 1u << 20 };
+        find_case(&file, &arena, names[k], &c);
+        for (size_t at = 0; at < c.model.size; at++) {
+            bl_auto_free uint8_t *part = malloc(c.model.size + 1), *prefix = malloc(at + 1);
+            memcpy(part, c.model.data, c.model.size);
+            memcpy(prefix, c.model.data, at);
+            part[at] ^= (uint8_t)(1u << (at % 8));
+            try_model(bl_span(part, c.model.size), &options, &c);
+            try_model(bl_span(prefix, at), &options, &c);
+        }
     }
 }
 
@@ -104,18 +296,17 @@ TEST(strings_that_are_refused)
 {
     bl_auto_buf   file = BL_BUF_EMPTY;
     bl_auto_arena arena = BL_ARENA_EMPTY;
-    bl_reader     r;
-    onnx_case     c;
+    dynamic_case  c;
     bl_onnx      *model;
     bl_onnx_run  *run;
-    open_cases(&file, &r);
-    CHECK(next_case(&r, &arena, &c));
+    find_case(&file, &arena, "strings_identity", &c);
     CHECK_CODE(BLIND_OK, bl_onnx_open(c.model, NULL, &model, NULL), "open");
-    for (size_t keep = 0; keep <= c.inputs[0].size + 1; keep++) {
+    for (size_t keep = 0; keep <= c.inputs[0].items->size + 1; keep++) {
         bl_auto_free uint8_t *part = calloc(1, keep + 1);
-        blind_tensor          input = c.inputs[0];
-        bool                  whole = keep == c.inputs[0].size;
+        blind_tensor          input = *c.inputs[0].items;
+        bool                  whole = keep == input.size;
         memcpy(part, input.data, BL_MIN(keep, input.size));
+        input.name = "s";
         input.data = part;
         input.size = keep;
         CHECK_CODE(whole ? BLIND_OK : BLIND_INPUT, bl_onnx_run_new(model, &input, 1, &run, NULL),
@@ -125,4 +316,40 @@ TEST(strings_that_are_refused)
     bl_onnx_close(model);
 }
 
-TESTS(RUN(every_case_gives_its_outputs), RUN(strings_that_are_refused))
+TEST(values_of_another_kind_are_refused)
+{
+    bl_auto_buf   file = BL_BUF_EMPTY;
+    bl_auto_arena arena = BL_ARENA_EMPTY;
+    dynamic_case  c;
+    bl_onnx      *model;
+    bl_onnx_run  *run;
+    find_case(&file, &arena, "sequence_in", &c);
+    CHECK_CODE(BLIND_OK, bl_onnx_open(c.model, NULL, &model, NULL), "open");
+    static const struct {
+        bl_onnx_kind kind;
+        size_t       len;
+        blind_code   want;
+    } cases[] = { { BL_ONNX_SEQUENCE, 2, BLIND_OK },
+                  { BL_ONNX_SEQUENCE, 0, BLIND_OK },
+                  { BL_ONNX_TENSOR, 1, BLIND_INPUT },
+                  { BL_ONNX_NOTHING, 0, BLIND_INPUT } };
+    for (size_t i = 0; i < BL_LEN(cases); i++) {
+        bl_onnx_value inputs[2] = { c.inputs[0], c.inputs[1] };
+        inputs[0].kind = cases[i].kind;
+        inputs[0].len = cases[i].len;
+        CHECK_CODE(cases[i].want, bl_onnx_run_start(model, inputs, 2, &run, NULL), "kind");
+        bl_onnx_run_free(run);
+    }
+    CHECK_CODE(BLIND_INPUT, bl_onnx_run_start(model, c.inputs, 1, &run, NULL), "one is missing");
+    bl_onnx_close(model);
+    blind_tensor x = *c.inputs[1].items; /* those who take tensors alone are not given a sequence */
+    find_case(&file, &arena, "sequence_empty", &c);
+    x.name = "x";
+    CHECK_CODE(BLIND_OK, bl_onnx_open(c.model, NULL, &model, NULL), "open");
+    CHECK_CODE(BLIND_UNSUPPORTED, bl_onnx_run_new(model, &x, 1, &run, NULL), "a sequence");
+    bl_onnx_close(model);
+}
+
+TESTS(RUN(every_case_gives_its_outputs), RUN(models_without_a_good_end),
+      RUN(every_prefix_and_flip_of_a_body_is_refused_or_harmless), RUN(strings_that_are_refused),
+      RUN(values_of_another_kind_are_refused))
