@@ -6,7 +6,7 @@
  * [panel][k][width]; pixels are packed by the tile and the finished tile is turned: small images,
  * whose rows would leave lanes idle k counts input channels and taps, taps innermost; it is cut
  * between channels. */
-#include "nn/micro.h"
+#include "nn/winograd.h"
 
 #define MAX_PANELS       4   /* of pixels, or tiles of them, in one part */
 #define MAX_CHANNELS     256 /* of output in one part, where sums must be kept between blocks of k */
@@ -89,6 +89,8 @@ size_t bl_conv_scratch(const bl_micro *m, const bl_window *w, const bl_packed *p
 {
     conv_job alone, together; /* small convolutions run on one thread */
     bl_conv  c = { .window = *w };
+    if (packed->layout == BL_LAYOUT_PATCHES)
+        return bl_winograd_scratch(m, w, packed, threads);
     plan(&alone, m, &c, packed, 1);
     plan(&together, m, &c, packed, threads);
     return BL_MAX(alone.worker_size, together.worker_size * (size_t)threads);
@@ -284,6 +286,10 @@ void bl_conv_run(const bl_micro *m, const bl_conv *c, bl_pool *pool)
         return;
     if (outputs * c->w->k < SMALL)
         pool = NULL;
+    if (c->w->layout == BL_LAYOUT_PATCHES) {
+        bl_winograd_run(m, c, pool);
+        return;
+    }
     conv_job j;
     plan(&j, m, c, c->w, bl_pool_threads(pool));
     if (c->w->layout == BL_LAYOUT_DEPTHWISE) {
@@ -318,6 +324,8 @@ blind_code bl_conv_pack(const bl_micro *m, const bl_window *w, const float *weig
 {
     if (is_depthwise(w))
         return pack_depthwise(w, weights, out, err);
+    if (bl_winograd_suits(m, w))
+        return bl_winograd_pack(m, w, weights, out, err);
     size_t k = w->channels_in / w->groups * bl_window_kernel_size(w);
     size_t n = w->channels_out / w->groups;
     bool   lanes = bl_window_out_size(w) <= FEW_PIXELS && n >= m->width && k >= 64;

@@ -17,6 +17,7 @@ typedef enum {
     BL_LAYOUT_COLUMNS,   /* [group][panel of `width` columns][k][width]: columns in the lanes */
     BL_LAYOUT_BROADCAST, /* the same bytes, read as rows of the left factor                   */
     BL_LAYOUT_DEPTHWISE, /* [channel][kernel]                                                 */
+    BL_LAYOUT_PATCHES,   /* of winograd.c                                                     */
     BL_LAYOUT_TILES,     /* bf16, in the order of amx.h */
     BL_LAYOUT_CELLS,     /* [panel of `width` units][k][gate][width]                          */
 } bl_layout;

@@ -17,6 +17,7 @@
 #include "nn/pack.inc"
 #include "nn/depthwise.inc"
 #include "nn/pools.inc"
+#include "nn/winograd.inc"
 #include "nn/elements.inc"
 #include "nn/rows.inc"
 #include "nn/table.inc"

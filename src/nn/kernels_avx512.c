@@ -1,9 +1,10 @@
 /* The kernels for AVX-512: tiles of 14 rows and 32 columns.  With AMX products take its tiles, at
  * each precision, and everything else stays. */
-#include "nn/amx.h"
+#include "nn/conv_amx.h"
 #include "nn/micro.h"
 #include "nn/scalar.h"
 #include "nn/vec512.h"
+#include "nn/winograd.h"
 
 #define TILE_ROWS   14
 #define TILE_ALL(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
@@ -19,6 +20,7 @@
 #include "nn/pack.inc"
 #include "nn/depthwise.inc"
 #include "nn/pools.inc"
+#include "nn/winograd.inc"
 #include "nn/elements.inc"
 #include "nn/rows.inc"
 #include "nn/table.inc"
@@ -40,6 +42,28 @@
     static void gemm_##name(const bl_gemm *g, bl_pool *pool)                                       \
     {                                                                                              \
         bl_amx_gemm_run(&micro, bl_amx_parts(PRECISION), g, pool);                                 \
+    }                                                                                              \
+    static blind_code conv_pack_##name(const bl_window *window, const float *w, bl_packed **out,   \
+                                       blind_error *err)                                           \
+    {                                                                                              \
+        bool patches =                                                                             \
+            (PRECISION) == BL_PRECISION_HIGHEST && bl_winograd_beats_tiles(&micro, window);        \
+        return !patches && bl_conv_amx_suits(window, bl_amx_parts(PRECISION))                      \
+                   ? bl_conv_amx_pack(bl_amx_parts(PRECISION), window, w, out, err)                \
+                   : conv_pack(window, w, out, err);                                               \
+    }                                                                                              \
+    static size_t conv_scratch_##name(const bl_window *window, const bl_packed *w, int threads)    \
+    {                                                                                              \
+        return w->layout == BL_LAYOUT_TILES                                                        \
+                   ? bl_conv_amx_scratch(bl_amx_parts(PRECISION), window, w, threads)              \
+                   : conv_scratch(window, w, threads);                                             \
+    }                                                                                              \
+    static void conv_##name(const bl_conv *c, bl_pool *pool)                                       \
+    {                                                                                              \
+        if (c->w->layout == BL_LAYOUT_TILES)                                                       \
+            bl_conv_amx_run(&micro, bl_amx_parts(PRECISION), c, pool);                             \
+        else                                                                                       \
+            conv(c, pool);                                                                         \
     }
 AMX(highest, BL_PRECISION_HIGHEST)
 AMX(high, BL_PRECISION_HIGH)
@@ -56,9 +80,9 @@ AMX(medium, BL_PRECISION_MEDIUM)
                     .matmul = matmul,                                                              \
                     .attention_scratch = attention_scratch,                                        \
                     .attention = attention,                                                        \
-                    .conv_pack = conv_pack,                                                        \
-                    .conv_scratch = conv_scratch,                                                  \
-                    .conv = conv,                                                                  \
+                    .conv_pack = conv_pack_##name,                                                 \
+                    .conv_scratch = conv_scratch_##name,                                           \
+                    .conv = conv_##name,                                                           \
                     KERNELS_EXACT }
 const bl_kernels bl_kernels_amx[BL_PRECISION_COUNT] = {
     AMX(highest, BL_PRECISION_HIGHEST),

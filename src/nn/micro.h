@@ -71,6 +71,12 @@ typedef struct {
     /* to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j < cols. */
     void (*turn)(float *to, size_t to_stride, const float *from, size_t from_stride, size_t rows,
                  size_t cols);
+    /* The transforms of winograd.c, documented in winograd.inc. */
+    void (*patches)(float *to, size_t to_stride, const float *const rows[4], size_t width,
+                    ptrdiff_t first, size_t count, float *lines, size_t line_stride);
+    void (*spread)(float *to, size_t number_stride, size_t panel_stride, const float *rows,
+                   size_t row_stride, size_t panels);
+    void (*squares)(float *out, const float *sums, size_t stride, size_t rows);
 } bl_micro;
 
 /* Cuts `len` into the fewest pieces of at most `most`, as equal as can be; returns the longest. */

@@ -47,6 +47,13 @@ static inline vf vf_even(vf low, vf high) /* lanes 0, 2, 4, ... of the two side 
     __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(low, high, 0x88)); /* by halves */
     return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, 0xd8));
 }
+/* even[0], odd[0], even[1], odd[1], ...: two vectors. */
+static inline void vf_store_zipped(float *p, vf even, vf odd)
+{
+    __m256 low = _mm256_unpacklo_ps(even, odd), high = _mm256_unpackhi_ps(even, odd);
+    _mm256_storeu_ps(p, _mm256_permute2f128_ps(low, high, 0x20));
+    _mm256_storeu_ps(p + VL, _mm256_permute2f128_ps(low, high, 0x31));
+}
 static inline vf vf_add(vf a, vf b)
 {
     return _mm256_add_ps(a, b);

@@ -47,6 +47,15 @@ static inline vf vf_even(vf low, vf high) /* lanes 0, 2, 4, ... of the two side 
         _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     return _mm512_permutex2var_ps(low, lanes, high);
 }
+/* even[0], odd[0], even[1], odd[1], ...: two vectors. */
+static inline void vf_store_zipped(float *p, vf even, vf odd)
+{
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high =
+        _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    _mm512_storeu_ps(p, _mm512_permutex2var_ps(even, low, odd));
+    _mm512_storeu_ps(p + VL, _mm512_permutex2var_ps(even, high, odd));
+}
 static inline vf vf_add(vf a, vf b)
 {
     return _mm512_add_ps(a, b);

@@ -1,5 +1,8 @@
 /* Convolutions and pools: every instruction set against scalar C. */
 #include "tests/nn/nn_test.h"
+#if defined(__x86_64__)
+#include "nn/conv_amx.h"
+#endif
 
 #define TOLERANCE 3e-5f /* of sums of at most 3,000 products of numbers below 1: absolute */
 
@@ -110,6 +113,37 @@ static const shape shapes[] = {
     { "3-d",
       { 1, 5, 20, 1, { 5, 8, 9 }, ONES, { 3, 3, 3 }, { 2, 1, 2 }, ONES, { 1, 1, 1 } },
       { 1, 1, 1 } },
+    { "3x3 128 28",
+      { 1, 50, 128, 1, IMAGE(28, 27), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "3x3 without pads",
+      { 1, 70, 66, 1, IMAGE(31, 33), ONES, SQUARE(3), ONES, ONES, AROUND(0) },
+      AROUND(0) },
+    { "3x3 wide pads",
+      { 2, 64, 64, 1, IMAGE(22, 22), ONES, SQUARE(3), ONES, ONES, AROUND(2) },
+      AROUND(2) },
+    { "3x3 asymmetric",
+      { 1, 64, 72, 1, IMAGE(40, 40), ONES, SQUARE(3), ONES, ONES, AROUND(0) },
+      AROUND(1) },
+    { "3x3 batch",
+      { 5, 70, 64, 1, IMAGE(7, 7), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "3x3 stride 2 batch",
+      { 3, 40, 48, 1, IMAGE(20, 21), ONES, SQUARE(3), SQUARE(2), ONES, AROUND(1) },
+      AROUND(1) },
+    { "2x4 stride 2",
+      { 2, 40, 33, 1, IMAGE(20, 21), ONES, { 1, 2, 4 }, { 1, 2, 2 }, ONES, { 0, 0, 1 } },
+      { 0, 1, 2 } },
+    { "groups wide",
+      { 2, 128, 160, 2, IMAGE(12, 13), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "3x3 dilated stride 2",
+      { 2, 40, 64, 1, IMAGE(21, 22), ONES, SQUARE(3), SQUARE(2), SQUARE(3), AROUND(3) },
+      AROUND(3) },
+    { "1x1 padded", { 2, 40, 64, 1, IMAGE(9, 10), ONES, ONES, ONES, ONES, AROUND(1) }, AROUND(2) },
+    { "patches",
+      { 1, 3, 64, 1, IMAGE(64, 48), ONES, SQUARE(16), SQUARE(16), ONES, AROUND(0) },
+      AROUND(0) },
     { "many channels",
       { 1, 20, 600, 1, IMAGE(21, 21), ONES, ONES, ONES, ONES, AROUND(0) },
       AROUND(0) },
@@ -142,6 +176,52 @@ static void run_conv(const bl_kernels *kernels, bl_conv c, const float *weights,
     bl_packed_free(packed);
 }
 
+#if defined(__x86_64__)
+/* Tiles, also where a kernel table would not choose them. */
+static blind_code tiles_pack_3(const bl_window *w, const float *weights, bl_packed **out,
+                               blind_error *err)
+{
+    return bl_conv_amx_pack(3, w, weights, out, err);
+}
+static blind_code tiles_pack_2(const bl_window *w, const float *weights, bl_packed **out,
+                               blind_error *err)
+{
+    return bl_conv_amx_pack(2, w, weights, out, err);
+}
+static blind_code tiles_pack_1(const bl_window *w, const float *weights, bl_packed **out,
+                               blind_error *err)
+{
+    return bl_conv_amx_pack(1, w, weights, out, err);
+}
+
+static void check_tiles(const bl_conv *c, const char *name, const float *weights, const float *want,
+                        size_t len, bl_pool *pool)
+{
+    static const struct {
+        blind_code (*pack)(const bl_window *w, const float *weights, bl_packed **out,
+                           blind_error *err);
+        bl_precision precision;
+        float        relative, absolute; /* of sums of at most 3,000 products */
+    } each[] = {
+        { tiles_pack_3, BL_PRECISION_HIGHEST, 1e-5f, TOLERANCE },
+        { tiles_pack_2, BL_PRECISION_HIGH, 1e-4f, 5e-4f },
+        { tiles_pack_1, BL_PRECISION_MEDIUM, 2e-2f, 0.3f },
+    };
+    for (size_t i = 0; i < BL_LEN(each) && bl_conv_amx_can(&c->window); i++) {
+        const bl_kernels *table = bl_kernels_for(BL_ISA_AMX, each[i].precision);
+        if (!table)
+            return;
+        bl_kernels tiles = *table;
+        float     *got = test_floats(len, 6);
+        tiles.conv_pack = each[i].pack;
+        run_conv(&tiles, *c, weights, got, pool);
+        CHECK_NEAR(want, got, len, each[i].relative, each[i].absolute, "%s in %d parts", name,
+                   3 - (int)i);
+        free(got);
+    }
+}
+#endif
+
 static void check_conv(const shape *s, const bl_epilogue *epilogue, bool extra, bl_pool *pool)
 {
     bl_window w = filled(s, false);
@@ -164,6 +244,9 @@ static void check_conv(const shape *s, const bl_epilogue *epilogue, bool extra, 
                    s->name, epilogue->act);
         free(got);
     }
+#if defined(__x86_64__)
+    check_tiles(&c, s->name, weights, want, out_len, pool);
+#endif
     free(x), free(weights), free(bias), free(add), free(want);
 }
 

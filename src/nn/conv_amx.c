@@ -1,0 +1,656 @@
+/* Convolutions on AMX tiles: pixels are split where they lie, nothing is unfolded.
+ *
+ * Output channels are the rows of a tile, 16 neighbouring pixels its columns, so that sums come out
+ * as images are stored.  The images of a batch lie one after the other on a line, row by row, with
+ * as many zeros between rows and between images as windows reach over: then each tap sees 16
+ * neighbouring outputs as 16 neighbours on that line, at a fixed distance for each tap.
+ *
+ *     line      position (image * rows + y) * pitch + x; a strip of it is converted at once
+ *     phase     with stride s, s lines per axis that hold every s-th row or column
+ *     spread    where there are few channels, the taps of an axis become channels of their own
+ *     strip     [phase][block of 32 channels][part][16 pairs of channels][len positions][2]
+ *     weights   [group][unit of 32 outputs][step], as bl_amx_split_left: a step is one tap of one
+ *               block
+ *
+ * Infinities among the pixels make NaN of every output whose window meets them, as NaN does. */
+#include "nn/conv_amx.h"
+
+#include <immintrin.h>
+#include <stdlib.h>
+
+#define TILE        512               /* bf16 numbers of a tile */
+#define LANES       16                /* positions of a tile */
+#define UNIT        BL_AMX_ROWS       /* output channels of two tiles */
+#define STRIP_BYTES ((size_t)1 << 19) /* of pixels, split: what the second cache holds of them */
+#define LEAST_TILES 6                 /* of a strip, for a second thread */
+#define PLACES      4                 /* in the weights that are fetched at once */
+#define SUM_STEPS   24                /* summed at once: longer sums lose more to rounding */
+#define MAX_LINE    ((size_t)1 << 32) /* positions of an image and what is around it */
+#define MAX_STRIDE  16
+#define BYTE_CYCLES 0.13   /* for a byte of the weights to come from memory */
+#define SMALL       200000 /* products not worth a second thread */
+
+typedef struct {
+    bl_conv conv; /* with the strides filled in; a flat one has a single row */
+    int     parts;
+    size_t  channels_in, channels_out; /* of one group */
+    size_t  spread[2], taps[2];        /* along y and x: taps that became channels, and the rest */
+    size_t  channels, blocks;          /* with those, of one group; blocks of 32 */
+    size_t  phases[2];
+    size_t  steps;
+    size_t  pitch, rows; /* of the line: positions of a row, rows of an image */
+    size_t  total;       /* positions up to the last output */
+    size_t  reach;       /* of the last tap */
+    size_t  strip, strips, units, part_units, unit_parts;
+    size_t  len; /* positions of a converted strip: an odd multiple of a cache line */
+    size_t  pixels;
+    size_t  strip_size, worker_size; /* bytes */
+} job;
+
+/* What one worker has beside its strip. */
+typedef struct {
+    size_t held; /* which strip is converted, from 1; 0: none */
+    _Alignas(64) float sums[BL_AMX_SUMS];
+} desk;
+
+static size_t products_of(int parts)
+{
+    return (size_t)parts * ((size_t)parts + 1) / 2;
+}
+
+static size_t phases_of(size_t taps, size_t stride, size_t dilation)
+{
+    return taps == 1 ? 1 : dilation == 1 ? BL_MIN(taps, stride) : stride;
+}
+
+/* Spreads the first `axes` axes, x before y; returns about the cycles of one position. */
+static double spread_axes(job *j, const bl_window *w, int axes)
+{
+    j->channels = j->channels_in;
+    for (int a = 0; a < 2; a++) {
+        bool spread = a == 1 ? axes >= 1 : axes >= 2;
+        j->spread[a] = spread ? w->kernel[a + 1] : 1;
+        j->taps[a] = spread ? 1 : w->kernel[a + 1];
+        j->phases[a] = phases_of(j->taps[a], w->stride[a + 1], w->dilation[a + 1]);
+        j->channels *= j->spread[a];
+    }
+    j->blocks = bl_ceil(j->channels, BL_AMX_STEP);
+    j->steps = j->blocks * j->taps[0] * j->taps[1];
+    double tiles = (double)(j->steps * j->units * products_of(j->parts)) * 2.5;
+    return tiles + (double)(j->channels * j->phases[0] * j->phases[1]) * 0.2 * (1 + j->parts) +
+           (double)j->channels_out * 0.1;
+}
+
+/* What follows from the weights alone. */
+static double plan_steps(job *j, const bl_window *w, int parts)
+{
+    *j = (job){ .parts = parts };
+    j->channels_in = w->channels_in / w->groups;
+    j->channels_out = w->channels_out / w->groups;
+    j->units = bl_ceil(j->channels_out, UNIT);
+    int    best = 0;
+    double least = spread_axes(j, w, 0);
+    for (int axes = 1; axes <= 2; axes++) {
+        double cost = spread_axes(j, w, axes);
+        if (cost < least) {
+            least = cost;
+            best = axes;
+        }
+    }
+    return spread_axes(j, w, best);
+}
+
+bool bl_conv_amx_can(const bl_window *w)
+{
+    size_t line = 1, reach;
+    if (w->in[0] != 1 || w->kernel[0] != 1 || w->out[0] != 1)
+        return false;
+    for (int axis = 1; axis < 3; axis++) /* what is laid on a line can be counted */
+        if (w->stride[axis] > MAX_STRIDE || !bl_add(w->in[axis], w->out[axis], &reach) ||
+            !bl_add(reach, w->pad[axis], &reach) || !bl_mul(line, reach, &line))
+            return false;
+    return line <= MAX_LINE;
+}
+
+bool bl_conv_amx_suits(const bl_window *w, int parts)
+{
+    job j;
+    if (!bl_conv_amx_can(w) || w->channels_out == w->groups)
+        return false;
+    /* Cycles of one position, positions, and cycles for the weights to come from memory. */
+    double weights =
+        (double)(w->channels_in / w->groups * bl_window_kernel_size(w)) * (double)w->channels_out;
+    double pixels = (double)(w->batch * bl_window_out_size(w));
+    double tiles = plan_steps(&j, w, parts) * (double)w->groups, vector = weights / 27;
+    double tiles_memory = weights * 2 * parts * BYTE_CYCLES, memory = weights * 4 * BYTE_CYCLES;
+    double positions = (double)bl_ceil((size_t)pixels, LANES) * LANES;
+    return weights * pixels >= SMALL && tiles * positions + tiles_memory < vector * pixels + memory;
+}
+
+/* The line.  --------------------------------------------------------------------------------- */
+
+/* Elements from row to row (or from image to image) along axis `a`: beyond them lie only zeros, on
+ * the right of one row and on the left of the next. */
+static size_t pitch_of(const job *j, const bl_window *w, int a)
+{
+    size_t step = w->stride[a + 1], pitch = w->out[a + 1];
+    if (j->taps[a] == 1)
+        return pitch;
+    for (size_t tap = 0; tap < j->taps[a]; tap++) {
+        size_t at = tap * w->dilation[a + 1], phase = at % step;
+        size_t inside = w->in[a + 1] + w->pad[a + 1];
+        size_t zeros = w->pad[a + 1] > phase ? bl_ceil(w->pad[a + 1] - phase, step) : 0;
+        size_t right = inside > phase ? bl_ceil(inside - phase, step) : 0;
+        size_t end = w->out[a + 1] + at / step;
+        pitch = BL_MAX(pitch, BL_MAX(right, end > zeros ? end - zeros : 0));
+    }
+    return pitch;
+}
+
+/* A window of one tap that meets every pixel sees one long row. */
+static void flatten(bl_window *w)
+{
+    for (int axis = 1; axis < 3; axis++)
+        if (w->kernel[axis] != 1 || w->stride[axis] != 1 || w->pad[axis] != 0 ||
+            w->in[axis] != w->out[axis])
+            return;
+    w->in[2] = w->out[2] = w->in[1] * w->in[2];
+    w->in[1] = w->out[1] = 1;
+}
+
+/* Tiles of one strip: what the second cache holds, and enough strips for all threads. */
+static size_t tiles_of_strip(const job *j, size_t each, size_t threads)
+{
+    size_t tiles = bl_ceil(j->total, LANES), most = STRIP_BYTES / each;
+    most = BL_MAX((most > 2 * j->reach ? most - j->reach : j->reach) / LANES, (size_t)2);
+    /* Where there are more weights than pixels, each is better read once: units are dealt out. */
+    bool   heavy = j->steps * j->units * UNIT > j->blocks * j->total;
+    size_t strips = bl_ceil(tiles, most), wanted = 4 * threads;
+    if (threads > 1 && !heavy && strips * j->conv.window.groups < wanted) {
+        size_t least = BL_MAX(bl_ceil(j->reach, LANES), (size_t)LEAST_TILES);
+        strips = BL_MAX(strips, BL_MIN(wanted, tiles / least));
+        most = bl_ceil(tiles, bl_ceil(BL_MAX(strips, (size_t)1), threads) * threads);
+    }
+    most = bl_even(tiles, BL_MAX(most, (size_t)2));
+    return most + most % 2;
+}
+
+static void split(job *j, int threads)
+{
+    size_t groups = j->conv.window.groups, wanted = 2 * (size_t)threads;
+    size_t each = j->phases[0] * j->phases[1] * j->blocks * BL_AMX_STEP * 2 * (size_t)j->parts;
+    j->strip = tiles_of_strip(j, each, (size_t)threads) * LANES;
+    j->strips = bl_ceil(j->total, j->strip);
+    j->len = bl_ceil(j->strip + j->reach, LANES);
+    j->len = (j->len + 1 - j->len % 2) * LANES;
+    j->part_units = j->units;
+    if (groups * j->strips < (size_t)threads) { /* each part converts the strip for itself */
+        size_t parts = bl_ceil(wanted, groups * j->strips);
+        j->part_units = BL_MAX(j->units / BL_MIN(parts, j->units), (size_t)1);
+    }
+    j->unit_parts = bl_ceil(j->units, j->part_units);
+    j->strip_size = each * j->len;
+    size_t floats = j->strip / (2 * LANES) * BL_AMX_SUMS + 2 * j->len;
+    size_t size = j->strip_size + sizeof(desk) + floats * sizeof(float) + j->steps * sizeof(size_t);
+    j->worker_size = bl_ceil(size, 64) * 64;
+}
+
+static void plan(job *j, int parts, const bl_conv *c, int threads)
+{
+    bl_window *w = &j->conv.window;
+    plan_steps(j, &c->window, parts);
+    j->conv = *c;
+    if (!j->conv.x_batch_stride)
+        j->conv.x_batch_stride = w->channels_in * bl_window_in_size(w);
+    if (!j->conv.out_batch_stride)
+        j->conv.out_batch_stride = w->channels_out * bl_window_out_size(w);
+    flatten(w);
+    j->pixels = bl_window_out_size(w);
+    j->rows = pitch_of(j, w, 0);
+    j->pitch = pitch_of(j, w, 1);
+    j->total = ((w->batch - 1) * j->rows + w->out[1] - 1) * j->pitch + w->out[2];
+    j->reach = (j->taps[0] - 1) * w->dilation[1] / w->stride[1] * j->pitch +
+               (j->taps[1] - 1) * w->dilation[2] / w->stride[2];
+    split(j, threads);
+}
+
+size_t bl_conv_amx_scratch(int parts, const bl_window *w, const bl_packed *packed, int threads)
+{
+    job     alone, together; /* small convolutions run on one thread */
+    bl_conv c = { .window = *w, .w = packed };
+    if (w->batch * w->channels_out * bl_window_out_size(w) == 0)
+        return 0;
+    if (!bl_conv_amx_can(w))
+        return SIZE_MAX / 4; /* which nobody has */
+    plan(&alone, parts, &c, 1);
+    plan(&together, parts, &c, threads);
+    return BL_MAX(alone.worker_size, together.worker_size * (size_t)threads);
+}
+
+/* Converting a strip.  ------------------------------------------------------------------------ */
+
+static __mmask16 lanes(size_t n)
+{
+    return (__mmask16)(n >= LANES ? 0xffff : (1u << n) - 1u);
+}
+
+static void clear(float *to, size_t len)
+{
+    for (size_t i = 0; i < len; i += LANES)
+        _mm512_mask_storeu_ps(to + i, lanes(len - i), _mm512_setzero_ps());
+}
+
+/* Every step-th of the floats from x on. */
+static void take(float *to, const float *x, size_t len, size_t step)
+{
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    size_t i = 0;
+    if (step == 1) {
+        for (; i < len; i += LANES)
+            _mm512_mask_storeu_ps(to + i, lanes(len - i),
+                                  _mm512_maskz_loadu_ps(lanes(len - i), x + i));
+        return;
+    }
+    for (; step == 2 && i + LANES < len; i += LANES)
+        _mm512_storeu_ps(to + i, _mm512_permutex2var_ps(_mm512_loadu_ps(x + 2 * i), even,
+                                                        _mm512_loadu_ps(x + 2 * i + LANES)));
+    for (; i < len; i++)
+        to[i] = x[i * step];
+}
+
+/* One line of one channel: its positions [first, first + len). */
+typedef struct {
+    const float *x; /* of the channel's first image */
+    size_t       shift[2];
+} channel_line;
+
+static void fetch_row(const job *j, const float *x, size_t shift, size_t col, size_t len, float *to)
+{
+    const bl_window *w = &j->conv.window;
+    size_t           step = w->stride[2], pad = w->pad[2], inside = w->in[2] + pad;
+    size_t           low = pad > shift ? bl_ceil(pad - shift, step) : 0;
+    size_t           high = inside > shift ? bl_ceil(inside - shift, step) : 0;
+    size_t           begin = BL_MIN(BL_MAX(low, col), col + len);
+    size_t           end = BL_MAX(BL_MIN(high, col + len), begin);
+    clear(to, begin - col);
+    if (end > begin)
+        take(to + (begin - col), x + (begin * step + shift - pad), end - begin, step);
+    clear(to + (end - col), col + len - end);
+}
+
+static void fetch(const job *j, const channel_line *l, size_t first, float *to)
+{
+    const bl_window *w = &j->conv.window;
+    size_t           row = first / j->pitch, col = first % j->pitch, len;
+    for (size_t at = 0; at < j->len; at += len, row++, col = 0) {
+        size_t image = row / j->rows;
+        size_t y = row % j->rows * w->stride[1] + l->shift[0] - w->pad[1]; /* below 0: large */
+        len = BL_MIN(j->pitch - col, j->len - at);
+        if (image < w->batch && y < w->in[1])
+            fetch_row(j, l->x + image * j->conv.x_batch_stride + y * w->in[2], l->shift[1], col,
+                      len, to + at);
+        else
+            clear(to + at, len);
+    }
+}
+
+/* Two channels, interleaved as tiles want pairs.  Upper parts are cut off, so that three of them
+ * are exact; the last of two or one is rounded.  What lies `ahead` is fetched meanwhile. */
+static void split_pair(uint32_t *to, size_t part_stride, int parts, const float *u, const float *v,
+                       size_t len, size_t ahead)
+{
+    const __m512i mask = _mm512_set1_epi32((int)0xffff0000);
+    const __m512i half = _mm512_set1_epi32(parts < 3 ? 0x8000 : 0);
+    for (size_t i = 0; i < len; i += LANES) {
+        __m512i x = _mm512_loadu_si512(u + i), y = _mm512_loadu_si512(v + i);
+        _mm_prefetch((const char *)(u + i + ahead), _MM_HINT_T0);
+        _mm_prefetch((const char *)(v + i + ahead), _MM_HINT_T0);
+        for (int p = 0; p < parts; p++) {
+            __m512i a = _mm512_add_epi32(x, half), b = _mm512_add_epi32(y, half);
+            _mm512_store_si512(to + (size_t)p * part_stride + i,
+                               _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srli_epi32(a, 16), b));
+            x = _mm512_castps_si512(_mm512_sub_ps(_mm512_castsi512_ps(x),
+                                                  _mm512_castsi512_ps(_mm512_and_si512(a, mask))));
+            y = _mm512_castps_si512(_mm512_sub_ps(_mm512_castsi512_ps(y),
+                                                  _mm512_castsi512_ps(_mm512_and_si512(b, mask))));
+        }
+    }
+}
+
+typedef struct {
+    size_t    group, strip;
+    size_t    first_unit, last_unit;
+    uint32_t *pixels; /* the converted strip */
+    desk     *desk;
+    float    *sums;    /* of the strip, by tiles two wide */
+    float    *lines;   /* two of `len` */
+    size_t   *offsets; /* of the steps in the strip */
+} part;
+
+/* The positions of virtual channel v in the phase, as floats: in place where they lie so. */
+static const float *line_of(const job *j, const part *p, size_t v, size_t phase, float *to)
+{
+    const bl_window *w = &j->conv.window;
+    size_t           taps = j->spread[0] * j->spread[1], tap = v % taps;
+    size_t           first = p->strip * j->strip;
+    if (v >= j->channels) {
+        clear(to, j->len);
+        return to;
+    }
+    channel_line l = { .x = j->conv.x +
+                            (p->group * j->channels_in + v / taps) * bl_window_in_size(w),
+                       .shift = { phase / j->phases[1] + tap / j->spread[1] * w->dilation[1],
+                                  phase % j->phases[1] + tap % j->spread[1] * w->dilation[2] } };
+    if (w->in[1] == 1 && w->in[2] == j->pitch && w->stride[2] == 1 && taps == 1 && w->pad[2] == 0 &&
+        first + j->len <= j->pitch)
+        return l.x + first;
+    fetch(j, &l, first, to);
+    return to;
+}
+
+static void convert(const job *j, const part *p)
+{
+    size_t    part_stride = LANES * j->len;
+    uint32_t *to = p->pixels;
+    for (size_t phase = 0; phase < j->phases[0] * j->phases[1]; phase++)
+        for (size_t block = 0; block < j->blocks; block++) {
+            for (size_t pair = 0; pair < BL_AMX_STEP / 2; pair++) {
+                size_t       v = block * BL_AMX_STEP + 2 * pair;
+                const float *one = line_of(j, p, v, phase, p->lines);
+                const float *two = line_of(j, p, v + 1, phase, p->lines + j->len);
+                split_pair(to + pair * j->len, part_stride, j->parts, one, two, j->len,
+                           one == p->lines ? 0 : 2 * bl_window_in_size(&j->conv.window));
+            }
+            to += (size_t)j->parts * part_stride;
+        }
+}
+
+static void find_offsets(const job *j, size_t *offsets)
+{
+    const bl_window *w = &j->conv.window;
+    for (size_t block = 0; block < j->blocks; block++)
+        for (size_t y = 0; y < j->taps[0]; y++)
+            for (size_t x = 0; x < j->taps[1]; x++) {
+                size_t down = y * w->dilation[1], right = x * w->dilation[2];
+                size_t phase = down % w->stride[1] * j->phases[1] + right % w->stride[2];
+                *offsets++ = (phase * j->blocks + block) * (size_t)j->parts * LANES * j->len +
+                             down / w->stride[1] * j->pitch + right / w->stride[2];
+            }
+}
+
+/* Products.  --------------------------------------------------------------------------------- */
+
+/* Tiles 0..3 are sums: two of channels times two of positions.  4 and 5 are of the weights, 6 and 7
+ * of the pixels.  `tall` and `wide`: whether there is a second one of each. */
+#define LEFT(p)                                                                                    \
+    do {                                                                                           \
+        _tile_loadd(4, left + (p)*2 * TILE, 64);                                                   \
+        if (tall)                                                                                  \
+            _tile_loadd(5, left + (p)*2 * TILE + TILE, 64);                                        \
+    } while (0)
+#define RIGHT(p)                                                                                   \
+    do {                                                                                           \
+        _tile_loadd(6, right + (p)*part_stride, stride);                                           \
+        if (wide)                                                                                  \
+            _tile_loadd(7, right + (p)*part_stride + LANES, stride);                               \
+    } while (0)
+#define MULTIPLY                                                                                   \
+    do {                                                                                           \
+        _tile_dpbf16ps(0, 4, 6);                                                                   \
+        if (wide)                                                                                  \
+            _tile_dpbf16ps(1, 4, 7);                                                               \
+        if (tall)                                                                                  \
+            _tile_dpbf16ps(2, 5, 6);                                                               \
+        if (tall && wide)                                                                          \
+            _tile_dpbf16ps(3, 5, 7);                                                               \
+    } while (0)
+
+/* Pixels are loaded as seldom as can be: most of their rows cross a cache line. */
+#define PRODUCTS_1                                                                                 \
+    RIGHT(0);                                                                                      \
+    LEFT(0);                                                                                       \
+    MULTIPLY
+#define PRODUCTS_2                                                                                 \
+    RIGHT(0);                                                                                      \
+    LEFT(1);                                                                                       \
+    MULTIPLY;                                                                                      \
+    LEFT(0);                                                                                       \
+    MULTIPLY;                                                                                      \
+    RIGHT(1);                                                                                      \
+    MULTIPLY
+#define PRODUCTS_3                                                                                 \
+    RIGHT(0);                                                                                      \
+    LEFT(2);                                                                                       \
+    MULTIPLY;                                                                                      \
+    LEFT(1);                                                                                       \
+    MULTIPLY;                                                                                      \
+    LEFT(0);                                                                                       \
+    MULTIPLY;                                                                                      \
+    RIGHT(2);                                                                                      \
+    MULTIPLY;                                                                                      \
+    RIGHT(1);                                                                                      \
+    MULTIPLY;                                                                                      \
+    LEFT(1);                                                                                       \
+    MULTIPLY
+
+static void store_sums(float *sums, bool more)
+{
+    _Alignas(64) float here[BL_AMX_SUMS];
+    float             *to = more ? here : sums;
+    _tile_stored(0, to, BL_AMX_COLS * sizeof *to);
+    _tile_stored(1, to + LANES, BL_AMX_COLS * sizeof *to);
+    _tile_stored(2, to + BL_AMX_SUMS / 2, BL_AMX_COLS * sizeof *to);
+    _tile_stored(3, to + BL_AMX_SUMS / 2 + LANES, BL_AMX_COLS * sizeof *to);
+    for (size_t i = 0; more && i < BL_AMX_SUMS; i += LANES)
+        _mm512_store_ps(sums + i,
+                        _mm512_add_ps(_mm512_load_ps(sums + i), _mm512_load_ps(here + i)));
+}
+
+/* What of the weights comes next is fetched into the second cache meanwhile, from several places at
+ * once: memory is read faster so. */
+typedef struct {
+    const char *at;
+    size_t      apart; /* bytes between the places */
+    size_t      lines; /* of each place, with each step */
+} fetching;
+
+static inline __attribute__((always_inline)) void fetch_some(fetching *f)
+{
+    for (size_t i = 0; i < f->lines; i++, f->at += 64)
+        for (size_t place = 0; place < PLACES; place++)
+            _mm_prefetch(f->at + place * f->apart, _MM_HINT_T1);
+}
+
+/* sums[32 channels][32 positions] (+)= some steps of one unit over a strip. */
+typedef void products(float *sums, const uint16_t *left, const uint32_t *pixels,
+                      const size_t *offsets, size_t steps, size_t len, bool more, fetching *next);
+
+#define TILE_PRODUCTS(count, name, both_rows, both_columns)                                        \
+    static void name(float *sums, const uint16_t *left, const uint32_t *pixels,                    \
+                     const size_t *offsets, size_t steps, size_t len, bool more, fetching *next)   \
+    {                                                                                              \
+        const bool   tall = both_rows, wide = both_columns;                                        \
+        const size_t stride = len * sizeof *pixels, part_stride = LANES * len;                     \
+        fetching     f = *next;                                                                    \
+        _tile_zero(0);                                                                             \
+        _tile_zero(1);                                                                             \
+        _tile_zero(2);                                                                             \
+        _tile_zero(3);                                                                             \
+        for (size_t i = 0; i < steps; i++, left += (count)*2 * TILE) {                             \
+            const uint32_t *right = pixels + offsets[i];                                           \
+            fetch_some(&f);                                                                        \
+            PRODUCTS_##count;                                                                      \
+        }                                                                                          \
+        store_sums(sums, more);                                                                    \
+        next->at = f.at;                                                                           \
+        (void)part_stride;                                                                         \
+    }
+#define EACH_SIZE(count)                                                                           \
+    TILE_PRODUCTS(count, products_##count##_low_narrow, false, false)                              \
+    TILE_PRODUCTS(count, products_##count##_low_wide, false, true)                                 \
+    TILE_PRODUCTS(count, products_##count##_tall_narrow, true, false)                              \
+    TILE_PRODUCTS(count, products_##count##_tall_wide, true, true)
+EACH_SIZE(1)
+EACH_SIZE(2)
+EACH_SIZE(3)
+
+/* [parts - 1][tall][wide] */
+#define NAMES(count)                                                                               \
+    {                                                                                              \
+        { products_##count##_low_narrow, products_##count##_low_wide },                            \
+        {                                                                                          \
+            products_##count##_tall_narrow, products_##count##_tall_wide                           \
+        }                                                                                          \
+    }
+static products *const multiply[3][2][2] = { NAMES(1), NAMES(2), NAMES(3) };
+
+/* Running.  ---------------------------------------------------------------------------------- */
+
+/* Stores what lies on the line at [first, first + len): row by row, without what is between. */
+static void finish_tile(const bl_micro *m, const job *j, size_t channel, size_t channels,
+                        size_t first, size_t len, const float *sums)
+{
+    const bl_window   *w = &j->conv.window;
+    const bl_epilogue *e = &j->conv.epilogue;
+    size_t             row = first / j->pitch, col = first % j->pitch, count;
+    for (size_t at = 0; at < len; at += count, row++, col = 0) {
+        size_t image = row / j->rows, y = row % j->rows;
+        count = BL_MIN(j->pitch - col, len - at);
+        if (image >= w->batch || y >= w->out[1] || col >= w->out[2])
+            continue;
+        size_t    to = image * j->conv.out_batch_stride + channel * j->pixels + y * w->out[2] + col;
+        bl_finish f = { .out = j->conv.out + to,
+                        .add = e->add ? e->add + to : NULL,
+                        .mul = e->mul ? e->mul + to : NULL,
+                        .stride = j->pixels,
+                        .row_bias = e->bias ? e->bias + channel : NULL,
+                        .act = e->act,
+                        .a = e->a,
+                        .b = e->b };
+        m->finish(&f, sums + at, BL_AMX_COLS, channels, BL_MIN(count, w->out[2] - col));
+    }
+}
+
+typedef struct {
+    const job      *j;
+    const bl_micro *m;
+} work;
+
+/* Some steps of one unit, over all of the strip. */
+static void multiply_steps(const job *j, const part *p, size_t unit, size_t first, size_t steps,
+                           size_t positions)
+{
+    const bl_packed *packed = j->conv.w;
+    size_t           step_len = (size_t)j->parts * 2 * TILE;
+    const uint16_t  *left = (const uint16_t *)(packed->data + p->group * packed->group_stride) +
+                           (unit * j->steps + first) * step_len;
+    size_t   channels = BL_MIN(j->channels_out - unit * UNIT, (size_t)UNIT);
+    size_t   size = steps * step_len * sizeof *left; /* bytes; as much comes next */
+    fetching next = { .at = (const char *)left + size, .apart = size / PLACES };
+    if (first + steps < j->steps || unit + 1 < p->last_unit)
+        next.lines = bl_ceil(size / (64 * PLACES), bl_ceil(positions, 2 * LANES) * steps);
+    for (size_t at = 0; at < positions; at += 2 * LANES)
+        multiply[j->parts - 1][channels > 16][positions - at > LANES](
+            p->sums + at / (2 * LANES) * BL_AMX_SUMS, left, p->pixels + at, p->offsets + first,
+            steps, j->len, first > 0, &next);
+}
+
+static void multiply_unit(const work *k, const part *p, size_t unit)
+{
+    const job *j = k->j;
+    size_t     begin = p->strip * j->strip, end = BL_MIN(begin + j->strip, j->total);
+    size_t     channel = unit * UNIT, channels = BL_MIN(j->channels_out - channel, (size_t)UNIT);
+    size_t     block = bl_even(j->steps, SUM_STEPS);
+    for (size_t first = 0; first < j->steps; first += block)
+        multiply_steps(j, p, unit, first, BL_MIN(block, j->steps - first), end - begin);
+    for (size_t at = begin; at < end; at += 2 * LANES)
+        finish_tile(k->m, j, p->group * j->channels_out + channel, channels, at,
+                    BL_MIN(end - at, (size_t)(2 * LANES)),
+                    p->sums + (at - begin) / (2 * LANES) * BL_AMX_SUMS);
+}
+
+static void conv_part(void *arg, size_t index, int worker)
+{
+    const work *k = arg;
+    const job  *j = k->j;
+    char       *scratch = (char *)j->conv.scratch + (size_t)worker * j->worker_size;
+    size_t      strip = index / j->unit_parts, first = index % j->unit_parts * j->part_units;
+    part        p = { .group = strip / j->strips,
+                      .strip = strip % j->strips,
+                      .first_unit = first,
+                      .last_unit = BL_MIN(first + j->part_units, j->units),
+                      .pixels = (uint32_t *)scratch,
+                      .desk = (desk *)(scratch + j->strip_size) };
+    p.sums = (float *)(p.desk + 1);
+    p.lines = p.sums + j->strip / (2 * LANES) * BL_AMX_SUMS;
+    p.offsets = (size_t *)(p.lines + 2 * j->len);
+    if (p.desk->held != strip + 1) {
+        convert(j, &p);
+        find_offsets(j, p.offsets);
+        p.desk->held = strip + 1;
+    }
+    bl_amx_begin();
+    for (size_t unit = p.first_unit; unit < p.last_unit; unit++)
+        multiply_unit(k, &p, unit);
+    bl_amx_end();
+}
+
+void bl_conv_amx_run(const bl_micro *m, int parts, const bl_conv *c, bl_pool *pool)
+{
+    const bl_window *w = &c->window;
+    size_t           outputs = w->batch * w->channels_out * bl_window_out_size(w);
+    if (outputs == 0)
+        return;
+    if (outputs * (w->channels_in / w->groups) * bl_window_kernel_size(w) < SMALL)
+        pool = NULL;
+    job  j;
+    work k = { &j, m };
+    plan(&j, parts, c, bl_pool_threads(pool));
+    for (int worker = 0; worker < bl_pool_threads(pool); worker++)
+        ((desk *)((char *)c->scratch + (size_t)worker * j.worker_size + j.strip_size))->held = 0;
+    bl_pool_run(pool, conv_part, &k, w->groups * j.strips * j.unit_parts);
+}
+
+/* Packing.  ---------------------------------------------------------------------------------- */
+
+/* rows[r][step][channel of its block] for one output channel. */
+static void order_row(const job *j, const bl_window *w, const float *weights, float *row)
+{
+    size_t taps = j->spread[0] * j->spread[1], kernel = w->kernel[1] * w->kernel[2];
+    for (size_t block = 0; block < j->blocks; block++)
+        for (size_t y = 0; y < j->taps[0]; y++)
+            for (size_t x = 0; x < j->taps[1]; x++, row += BL_AMX_STEP)
+                for (size_t i = 0; i < BL_AMX_STEP; i++) {
+                    size_t v = block * BL_AMX_STEP + i, tap = v % taps;
+                    size_t at = (y + tap / j->spread[1]) * w->kernel[2] + x + tap % j->spread[1];
+                    row[i] = v < j->channels ? weights[v / taps * kernel + at] : 0;
+                }
+}
+
+blind_code bl_conv_amx_pack(int parts, const bl_window *w, const float *weights, bl_packed **out,
+                            blind_error *err)
+{
+    job    j;
+    size_t k = w->channels_in / w->groups * bl_window_kernel_size(w), floats;
+    plan_steps(&j, w, parts);
+    *out = NULL;
+    if (!bl_mul(j.steps * BL_AMX_STEP, (size_t)parts, &floats))
+        return blind_fail(err, BLIND_LIMIT, "nn.pack", "weights are too large");
+    bl_auto_free float *rows = malloc(UNIT * j.steps * BL_AMX_STEP * sizeof *rows);
+    if (!rows)
+        return blind_fail(err, BLIND_MEMORY, "nn.pack", "no memory to pack weights");
+    BL_TRY(bl_packed_new(floats / 2, j.channels_out, w->groups, UNIT, BL_LAYOUT_TILES, out, err));
+    for (size_t group = 0; group < w->groups; group++)
+        for (size_t unit = 0; unit < j.units; unit++) {
+            size_t channel = group * j.channels_out + unit * UNIT;
+            size_t count = BL_MIN(j.channels_out - unit * UNIT, (size_t)UNIT);
+            for (size_t r = 0; r < count; r++)
+                order_row(&j, w, weights + (channel + r) * k, rows + r * j.steps * BL_AMX_STEP);
+            uint16_t *to = (uint16_t *)((*out)->data + group * (*out)->group_stride) +
+                           unit * j.steps * (size_t)parts * 2 * TILE;
+            (void)bl_amx_split_left(to, parts, rows, j.steps * BL_AMX_STEP, count,
+                                    j.steps * BL_AMX_STEP);
+        }
+    return BLIND_OK;
+}
