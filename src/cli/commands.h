@@ -17,6 +17,7 @@ extern const bl_command bl_command_key_create;
 extern const bl_command bl_command_key_show;
 extern const bl_command bl_command_run;
 extern const bl_command bl_command_bench;
+extern const bl_command bl_command_model_show;
 extern const bl_command bl_command_pipeline_pack;
 extern const bl_command bl_command_collateral_fetch;
 extern const bl_command bl_command_collateral_show;

@@ -56,7 +56,7 @@ static blind_code axis_of(const scan *s, const bl_node *n, size_t i, const bl_ob
 static blind_code slice_of(const scan *s, const bl_node *n, size_t i, bl_object **out)
 {
     bl_object *o, *row = NULL;
-    int        axis;
+    int        axis = 0;
     int64_t    at = reversed(n, i) ? s->c->trip - 1 - s->c->at : s->c->at;
     BL_TRY(bl_frame_tensor(s->run, s->f, n, s->first + (int)(s->n_state + i), &o, s->err));
     BL_TRY(axis_of(s, n, i, o, &axis));
@@ -132,7 +132,7 @@ static blind_code scan_length(const scan *s, const bl_node *n, int64_t *out)
     *out = -1;
     for (size_t i = 0; i < s->n_scan; i++) {
         bl_object *o;
-        int        axis;
+        int        axis = 0;
         BL_TRY(bl_frame_tensor(s->run, s->f, n, s->first + (int)(s->n_state + i), &o, s->err));
         BL_TRY(axis_of(s, n, i, o, &axis));
         bool rows = !s->c->batched || o->t.dim[0] == s->c->rows;

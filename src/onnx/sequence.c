@@ -50,7 +50,7 @@ static blind_code take_sequence(bl_onnx_run *run, bl_frame *f, const bl_node *n,
 static blind_code position(bl_onnx_run *run, bl_frame *f, const bl_node *n, int i, size_t len,
                            bool at_end, size_t *out, blind_error *err)
 {
-    int64_t at, size = (int64_t)len;
+    int64_t at = 0, size = (int64_t)len;
     BL_TRY(bl_frame_integer(run, f, n, i, at_end ? size : size - 1, &at, err));
     if (at < -size || at >= size + at_end)
         return bl_control_fail(n, err, BLIND_INPUT, "position %lld in a sequence of %zu",
@@ -89,7 +89,7 @@ static blind_code construct_begin(bl_onnx_run *run, bl_frame *f, const bl_node *
 static blind_code insert_begin(bl_onnx_run *run, bl_frame *f, const bl_node *n, blind_error *err)
 {
     bl_object *s, *item;
-    size_t     at;
+    size_t     at = 0;
     BL_TRY(bl_frame_sequence(run, f, n, 0, &s, err));
     BL_TRY(bl_frame_tensor(run, f, n, 1, &item, err));
     BL_TRY(position(run, f, n, 2, s->len, true, &at, err));
@@ -103,7 +103,7 @@ static blind_code insert_begin(bl_onnx_run *run, bl_frame *f, const bl_node *n, 
 static blind_code erase_begin(bl_onnx_run *run, bl_frame *f, const bl_node *n, blind_error *err)
 {
     bl_object *s;
-    size_t     at;
+    size_t     at = 0;
     BL_TRY(bl_frame_sequence(run, f, n, 0, &s, err));
     BL_TRY(position(run, f, n, 1, s->len, false, &at, err));
     BL_TRY(take_sequence(run, f, n, &s, err));
@@ -116,7 +116,7 @@ static blind_code erase_begin(bl_onnx_run *run, bl_frame *f, const bl_node *n, b
 static blind_code at_begin(bl_onnx_run *run, bl_frame *f, const bl_node *n, blind_error *err)
 {
     bl_object *s;
-    size_t     at;
+    size_t     at = 0;
     BL_TRY(bl_frame_sequence(run, f, n, 0, &s, err));
     BL_TRY(position(run, f, n, 1, s->len, false, &at, err));
     return give(f, n, bl_object_keep(s->items[at]), BLIND_OK);
