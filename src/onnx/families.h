@@ -7,13 +7,13 @@
 /* clang-format off */
 #define BL_OP_FUNCTIONS(X)                                                                         \
     /* op_binary.c */                                                                              \
-    X(arithmetic) X(compare) X(logical) X(variadic) X(where) X(pow)                                \
+    X(arithmetic) X(bitwise) X(compare) X(logical) X(variadic) X(where) X(pow)                     \
     /* op_unary.c */                                                                               \
-    X(unary) X(clip) X(not) X(prelu) X(is_nan)                                             \
+    X(unary) X(clip) X(bits) X(not) X(prelu) X(is_nan)                                             \
     /* op_cast.c */                                                                                \
     X(cast)                                                                                        \
     /* op_shape.c */                                                                               \
-    X(reshape) X(flatten) X(squeeze) X(unsqueeze) X(identity) X(dropout) X(constant_of_shape)      \
+    X(reshape) X(flatten) X(squeeze) X(unsqueeze) X(identity) X(constant_of_shape)                 \
     X(range)                                                                                       \
     /* op_move.c */                                                                                \
     X(transpose) X(slice) X(expand) X(concat) X(split)                                             \
@@ -30,11 +30,19 @@
     /* op_gather.c, op_scatter.c */                                                                              \
     X(gather) X(gather_elements) X(gather_nd) X(scatter_nd) X(scatter_elements)                    \
     /* op_reduce.c */                                                                              \
-    X(reduce) X(arg) X(softmax) X(cumsum)                                                          \
+    X(reduce) X(arg) X(softmax) X(hardmax) X(cumsum) X(mvn)                                        \
     /* op_norm.c */                                                                                \
     X(batch_norm) X(layer_norm) X(instance_norm) X(group_norm) X(lp_norm)                          \
     /* op_matmul.c, op_conv.c, op_pool.c */                                                        \
     X(matmul) X(gemm) X(conv) X(pooling) X(global_pool)                                            \
+    /* op_quant.c, op_qproduct.c */                                                                \
+    X(quantize) X(dequantize) X(dynamic_quantize) X(qproduct) X(qconv)                             \
+    /* op_loss.c, op_matrix.c, op_top_k.c, op_einsum.c */                                          \
+    X(loss) X(trilu) X(eye_like) X(det) X(top_k) X(one_hot) X(einsum)                              \
+    /* op_random.c */                                                                              \
+    X(random) X(bernoulli) X(multinomial) X(dropout)                                               \
+    /* op_text.c, op_tfidf.c */                                                                    \
+    X(normalizer) X(string_concat) X(string_split) X(regex) X(tfidf)                               \
     /* op_fused.c */                                                                               \
     X(gate)
 /* clang-format on */
@@ -49,7 +57,7 @@ bl_op_infer bl_op_shape_infer, bl_op_size_infer, bl_op_constant_infer; /* folded
 bl_op_infer bl_op_dft_prepare, bl_op_stft_prepare, bl_op_conv_transpose_prepare;
 bl_op_infer bl_op_deform_conv_prepare;
 bl_op_infer bl_op_control_infer; /* see control.h */
-bl_op_infer bl_op_matmul_prepare, bl_op_gemm_prepare, bl_op_conv_prepare;
+bl_op_infer bl_op_matmul_prepare, bl_op_gemm_prepare, bl_op_conv_prepare, bl_op_einsum_prepare;
 
 /* op_rnn.c: RNN, GRU, LSTM. */
 extern const bl_op  bl_rnn_rows[];

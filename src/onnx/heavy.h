@@ -32,6 +32,10 @@ typedef struct {
     int               c_in;
 } bl_product_params;
 
+/* Shapes and strides of a matrix product of x and y, whatever their types; `dim` and `rank` are the
+ * output's.  False when they do not multiply. */
+bool bl_product_of(const bl_tensor *x, const bl_tensor *y, bl_matmul *m, int64_t *dim, int *rank);
+
 /* Reads input `side` of a MatMul (0 or 1) through a Transpose, which takes `dim` axes: the strides
  * change, no byte moves.  False when this product cannot. */
 bool bl_matmul_through(bl_build *b, bl_node *n, int side, const bl_node *transpose);

@@ -1,6 +1,7 @@
 /* Operators of two and more broadcast inputs.  f32 arithmetic is the kernel table's; every other
  * type runs plain loops.  Integers wrap around; a division by zero fails the run. */
 #include "onnx/heavy.h"
+#include "onnx/number.h"
 #include "onnx/rows.h"
 
 #include <math.h>
@@ -39,7 +40,10 @@ typedef struct {
     ROW(sub_##dtype, type, type, WIDE(a) - WIDE(b))                                                \
     ROW(mul_##dtype, type, type, WIDE(a) * WIDE(b))                                                \
     ROW(max_##dtype, type, type, a > b ? a : b)                                                    \
-    ROW(min_##dtype, type, type, a < b ? a : b)
+    ROW(min_##dtype, type, type, a < b ? a : b)                                                    \
+    ROW(bit_and_##dtype, type, type, a &b)                                                         \
+    ROW(bit_or_##dtype, type, type, a | b)                                                         \
+    ROW(bit_xor_##dtype, type, type, a ^ b)
 /* The one quotient that does not fit is that of the lowest number by -1. */
 #define SIGNED(dtype, type)                                                                        \
     INTEGERS(dtype, type)                                                                          \
@@ -51,7 +55,9 @@ typedef struct {
     INTEGERS(dtype, type)                                                                          \
     ROW(div_##dtype, type, type, a / b)                                                            \
     ROW(mod_##dtype, type, type, a % b)                                                            \
-    ROW(fmod_##dtype, type, type, a % b)
+    ROW(fmod_##dtype, type, type, a % b)                                                           \
+    ROW(left_##dtype, type, type, b < 8 * sizeof(type) ? WIDE(a) << b : 0)                         \
+    ROW(right_##dtype, type, type, b < 8 * sizeof(type) ? WIDE(a) >> b : 0)
 #define REALS(dtype, type)                                                                         \
     ROW(add_##dtype, type, type, a + b)                                                            \
     ROW(sub_##dtype, type, type, a - b)                                                            \
@@ -75,12 +81,14 @@ ROW(and_BOOL, uint8_t, uint8_t, a &&b)
 ROW(or_BOOL, uint8_t, uint8_t, a || b)
 ROW(xor_BOOL, uint8_t, uint8_t, !a != !b)
 ROW(same_BOOL, uint8_t, uint8_t, !a == !b)
+ROW(same_STRING, blind_span, uint8_t, bl_span_equal(a, b))
 
 #define AT(dtype, name) [BLIND_##dtype] = name##_##dtype,
 #define ALL(name)                                                                                  \
     AT(I8, name)                                                                                   \
     AT(I16, name) AT(I32, name) AT(I64, name) AT(U8, name) AT(U16, name) AT(U32, name) AT(U64, name)
-#define WITH_FLOATS(name) ALL(name) AT(F32, name) AT(F64, name)
+#define ALL_UNSIGNED(name) AT(U8, name) AT(U16, name) AT(U32, name) AT(U64, name)
+#define WITH_FLOATS(name)  ALL(name) AT(F32, name) AT(F64, name)
 
 /* `kernel` is NONE (BL_BINARY_COUNT) where the kernel table has no such operation. */
 static const struct {
@@ -98,7 +106,12 @@ static const struct {
     { "Min", BL_BINARY_MIN, { WITH_FLOATS(min) } },
     { "Mod", BL_BINARY_COUNT, { ALL(mod) } },
     { "fmod", BL_BINARY_COUNT, { WITH_FLOATS(fmod) } },
-    { "Equal", BL_BINARY_COUNT, { WITH_FLOATS(equal) AT(BOOL, same) } },
+    { "BitwiseAnd", BL_BINARY_COUNT, { ALL(bit_and) } },
+    { "BitwiseOr", BL_BINARY_COUNT, { ALL(bit_or) } },
+    { "BitwiseXor", BL_BINARY_COUNT, { ALL(bit_xor) } },
+    { "LEFT", BL_BINARY_COUNT, { ALL_UNSIGNED(left) } },
+    { "RIGHT", BL_BINARY_COUNT, { ALL_UNSIGNED(right) } },
+    { "Equal", BL_BINARY_COUNT, { WITH_FLOATS(equal) AT(BOOL, same) AT(STRING, same) } },
     { "Less", BL_BINARY_COUNT, { WITH_FLOATS(less) } },
     { "LessOrEqual", BL_BINARY_COUNT, { WITH_FLOATS(less_equal) } },
     { "Greater", BL_BINARY_COUNT, { WITH_FLOATS(greater) } },
@@ -219,6 +232,17 @@ blind_code bl_op_arithmetic_run(const bl_exec *x, const bl_node *n)
     return compute(x, n, n->params, bl_arg(x, n, 0), bl_arg(x, n, 1), bl_result(x, n, 0));
 }
 
+blind_code bl_op_bitwise_infer(bl_build *b, bl_node *n)
+{
+    bool shift = strcmp(n->type, "BitShift") == 0;
+    return infer_binary(b, n, shift ? bl_attr_str(n, "direction", "") : n->type, false);
+}
+
+blind_code bl_op_bitwise_run(const bl_exec *x, const bl_node *n)
+{
+    return bl_op_arithmetic_run(x, n);
+}
+
 bool bl_binary_activate(bl_node *n, bl_unary act, float a0, float a1)
 {
     binary *p = n->params;
@@ -268,8 +292,6 @@ blind_code bl_op_variadic_infer(bl_build *b, bl_node *n)
     }
     BL_TRY(bl_set_out(b, n, 0, out.dtype, out.rank, out.dim));
     BL_TRY(bl_params(b, n, (size_t)n->n_in * sizeof *p, &p));
-    if (strcmp(n->type, "Mean") == 0 && first->dtype != BLIND_F32)
-        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "a mean of %s", blind_dtype_name(first->dtype));
     n->inplace = n->n_in == 2 ? 3 : 0;
     for (int i = 1; i < n->n_in; i++)
         BL_TRY(choose(b, n, n->type, i == 1 ? first : &out, bl_in(b, n, i), &out, &p[i - 1]));
@@ -284,7 +306,11 @@ blind_code bl_op_variadic_run(const bl_exec *x, const bl_node *n)
         memcpy(out->data, bl_arg(x, n, 0)->data, bl_tensor_size(out));
     for (int i = 1; i < n->n_in; i++)
         BL_TRY(compute(x, n, &p[i - 1], i == 1 ? bl_arg(x, n, 0) : out, bl_arg(x, n, i), out));
-    if (strcmp(n->type, "Mean") == 0)
+    bool   mean = strcmp(n->type, "Mean") == 0;
+    double sum = 0;
+    for (size_t i = 0; mean && out->dtype != BLIND_F32 && bl_tensor_number(out, i, &sum); i++)
+        bl_tensor_set_number(out, i, sum / n->n_in);
+    if (mean && out->dtype == BLIND_F32)
         x->kernels->unary(BL_UNARY_AFFINE, out->data, out->data, out->len, 1.0f / (float)n->n_in, 0,
                           x->pool);
     return BLIND_OK;
@@ -366,6 +392,11 @@ static bool is_real(blind_dtype dtype)
     return dtype == BLIND_F32 || dtype == BLIND_F64;
 }
 
+static bool is_number(blind_dtype dtype)
+{
+    return bl_is_float(dtype) || bl_is_integer(dtype);
+}
+
 blind_code bl_op_pow_infer(bl_build *b, bl_node *n)
 {
     const bl_tensor *x = bl_in(b, n, 0), *y = bl_in(b, n, 1), *in[] = { x, y };
@@ -374,7 +405,7 @@ blind_code bl_op_pow_infer(bl_build *b, bl_node *n)
     power           *p;
     if (!bl_broadcast_shape(x, y, &out))
         return bl_op_fail(b, n, BLIND_INPUT, "shapes that do not broadcast");
-    if (x->dtype >= BLIND_BOOL || y->dtype >= BLIND_BOOL)
+    if (!is_number(x->dtype) || !is_number(y->dtype))
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "elements of type %s to the power of %s",
                           blind_dtype_name(x->dtype), blind_dtype_name(y->dtype));
     BL_TRY(bl_set_out(b, n, 0, out.dtype, out.rank, out.dim));

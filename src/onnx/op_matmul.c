@@ -87,6 +87,14 @@ static bool set_product(bl_matmul *m, const view *a, const view *b, int64_t *dim
     return true;
 }
 
+bool bl_product_of(const bl_tensor *x, const bl_tensor *y, bl_matmul *m, int64_t *dim, int *rank)
+{
+    bl_operand_view of_x = plain_view(x), of_y = plain_view(y);
+    view            vx = strided(&of_x), vy = strided(&of_y);
+    *m = (bl_matmul){ .alpha = 1 };
+    return set_product(m, &vx, &vy, dim, rank);
+}
+
 static blind_code check_types(bl_build *b, const bl_node *n, bl_product_params *p)
 {
     const bl_tensor *x = bl_in(b, n, 0), *y = bl_in(b, n, 1);

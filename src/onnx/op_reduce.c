@@ -3,6 +3,7 @@
  * Axes to reduce are brought together by seeing the tensor as [outer, axis, inner] where they are
  * adjacent (they nearly always are); other masks run the plain loop. */
 #include "onnx/families.h"
+#include "onnx/number.h"
 
 #include <math.h>
 
@@ -76,7 +77,9 @@ blind_code bl_op_reduce_infer(bl_build *b, bl_node *n)
             dim[rank++] = p->mask[i] ? 1 : x->dim[i];
     p->row = row;
     find_runs(p, x);
-    if (x->dtype >= BLIND_BOOL)
+    if (nothing)
+        bl_set_view(b, n, 0, 0);
+    if (x->dtype == BLIND_STRING)
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "elements of type %s",
                           blind_dtype_name(x->dtype));
     return bl_set_out(b, n, 0, x->dtype, rank, dim);
@@ -124,55 +127,75 @@ static size_t offset_of(const bl_tensor *x, const bool *mask, bool want, size_t 
     return offset;
 }
 
-/* 64-bit integers do not fit a double: sums, products, largest and smallest stay integers. */
-static int64_t integer_step(bl_reduction op, int64_t sum, int64_t v, bool first)
+/* Integers stay integers, since those of 64 bits fit no double.  `is_signed`: they are ordered so.
+ */
+static uint64_t integer_step(bl_reduction op, uint64_t sum, uint64_t v, bool is_signed)
 {
+    const uint64_t sign = is_signed ? (uint64_t)1 << 63 : 0;
     switch (op) {
     case BL_REDUCE_MAX:
-        return first || v > sum ? v : sum;
+        return (v ^ sign) > (sum ^ sign) ? v : sum;
     case BL_REDUCE_MIN:
-        return first || v < sum ? v : sum;
+        return (v ^ sign) < (sum ^ sign) ? v : sum;
     case BL_REDUCE_PROD:
-        return (int64_t)((uint64_t)(first ? 1 : sum) * (uint64_t)v);
+        return sum * v;
     case BL_REDUCE_SUM_SQUARE:
-        return (int64_t)((uint64_t)sum + (uint64_t)v * (uint64_t)v);
+        return sum + v * v;
     case BL_REDUCE_SUM_ABS:
-        return (int64_t)((uint64_t)sum + (v < 0 ? 0 - (uint64_t)v : (uint64_t)v));
+        return sum + (v & sign ? 0 - v : v);
     default:
-        return (int64_t)((uint64_t)sum + (uint64_t)v);
+        return sum + v;
     }
+}
+
+static void reduce_integers(const reduction *p, const bl_tensor *in, bl_tensor *out, size_t o)
+{
+    bl_reduction op = reductions[p->row].op;
+    size_t       base = offset_of(in, p->mask, false, o), size = blind_dtype_size(in->dtype);
+    bool         extreme = op == BL_REDUCE_MAX || op == BL_REDUCE_MIN;
+    uint64_t     whole = op == BL_REDUCE_PROD;
+    for (size_t i = 0; i < in->len / out->len; i++) {
+        size_t   at = base + offset_of(in, p->mask, true, i);
+        uint64_t v = bl_integer_load(in->dtype, (const char *)in->data + at * size);
+        whole = i == 0 && extreme ? v : integer_step(op, whole, v, bl_is_signed(in->dtype));
+    }
+    bl_integer_store(out->dtype, (char *)out->data + o * size, whole);
+}
+
+static double largest(const reduction *p, const bl_tensor *in, size_t base, size_t count)
+{
+    double most = -(double)INFINITY, v = 0;
+    for (size_t i = 0; i < count; i++) {
+        bl_tensor_number(in, base + offset_of(in, p->mask, true, i), &v);
+        most = v > most ? v : most;
+    }
+    return most - most == 0 ? most : 0;
+}
+
+static double reduce_one(const reduction *p, const bl_tensor *in, size_t base, size_t count)
+{
+    bl_reduction op = reductions[p->row].op;
+    bool         exponents = reductions[p->row].exp;
+    double       sum = start_of(op), v = 0, most = exponents ? largest(p, in, base, count) : 0;
+    for (size_t i = 0; i < count; i++) {
+        bl_tensor_number(in, base + offset_of(in, p->mask, true, i), &v);
+        sum = step(op, sum, exponents ? exp(v - most) : v);
+    }
+    sum = op == BL_REDUCE_MEAN ? sum / (double)count : sum;
+    sum = reductions[p->row].root ? sqrt(sum) : sum;
+    return reductions[p->row].log ? log(sum) + most : sum;
 }
 
 static void reduce_plain(const reduction *p, const bl_tensor *in, bl_tensor *out)
 {
-    bl_reduction op = reductions[p->row].op;
-    size_t       count = out->len ? in->len / out->len : 0;
-    bool integer = in->dtype == BLIND_I64 && !reductions[p->row].log && !reductions[p->row].root &&
-                   op != BL_REDUCE_MEAN;
-    for (size_t o = 0; o < out->len; o++) {
-        size_t  base = offset_of(in, p->mask, false, o);
-        double  sum = start_of(op), v = 0, most = -INFINITY;
-        int64_t whole = op == BL_REDUCE_PROD;
-        for (size_t i = 0; reductions[p->row].exp && i < count; i++) {
-            bl_tensor_number(in, base + offset_of(in, p->mask, true, i), &v);
-            most = v > most ? v : most;
-        }
-        most = most == -INFINITY || most == INFINITY ? 0 : most;
-        for (size_t i = 0; i < count; i++) {
-            size_t at = base + offset_of(in, p->mask, true, i);
-            if (integer)
-                whole = integer_step(op, whole, ((const int64_t *)in->data)[at], i == 0);
-            bl_tensor_number(in, at, &v);
-            sum = step(op, sum, reductions[p->row].exp ? exp(v - most) : v);
-        }
-        sum = op == BL_REDUCE_MEAN ? sum / (double)count : sum;
-        sum = reductions[p->row].root ? sqrt(sum) : sum;
-        sum = reductions[p->row].log ? log(sum) + (reductions[p->row].exp ? most : 0) : sum;
+    bool integer = bl_is_integer(in->dtype) && in->len && !reductions[p->row].log &&
+                   !reductions[p->row].root && reductions[p->row].op != BL_REDUCE_MEAN;
+    for (size_t o = 0; o < out->len; o++)
         if (integer)
-            ((int64_t *)out->data)[o] = whole;
+            reduce_integers(p, in, out, o);
         else
-            bl_tensor_set_number(out, o, sum);
-    }
+            bl_tensor_set_number(
+                out, o, reduce_one(p, in, offset_of(in, p->mask, false, o), in->len / out->len));
 }
 
 blind_code bl_op_reduce_run(const bl_exec *x, const bl_node *n)
@@ -202,7 +225,7 @@ blind_code bl_op_arg_infer(bl_build *b, bl_node *n)
     int              axis, rank = 0, *p;
     bool             keep = bl_attr_int(n, "keepdims", 1) != 0;
     BL_TRY(bl_axis(b, n, bl_attr_int(n, "axis", 0), x->rank, &axis));
-    if (x->dtype >= BLIND_BOOL)
+    if (x->dtype == BLIND_STRING)
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "elements of type %s",
                           blind_dtype_name(x->dtype));
     for (int i = 0; i < x->rank; i++)
@@ -250,7 +273,7 @@ blind_code bl_op_softmax_infer(bl_build *b, bl_node *n)
     const bl_tensor *x = bl_in(b, n, 0);
     int              axis;
     softmax         *p;
-    if (x->dtype != BLIND_F32)
+    if (x->dtype != BLIND_F32 && x->dtype != BLIND_F64)
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "elements of type %s",
                           blind_dtype_name(x->dtype));
     BL_TRY(bl_axis(b, n, bl_attr_int(n, "axis", n->opset < 13 ? 1 : -1), x->rank, &axis));
@@ -263,17 +286,113 @@ blind_code bl_op_softmax_infer(bl_build *b, bl_node *n)
     return bl_set_same(b, n);
 }
 
+static double element(const bl_tensor *t, size_t i)
+{
+    double v = 0;
+    bl_tensor_number(t, i, &v);
+    return v;
+}
+
+/* One line of elements `step` apart, in doubles. */
+static void softmax_line(const softmax *p, const bl_tensor *in, bl_tensor *out, size_t base)
+{
+    double most = -(double)INFINITY, sum = 0;
+    for (size_t i = 0; i < p->width; i++)
+        most = fmax(most, element(in, base + i * p->inner));
+    for (size_t i = 0; i < p->width; i++)
+        sum += exp(element(in, base + i * p->inner) - most);
+    for (size_t i = 0; i < p->width; i++) {
+        double v = element(in, base + i * p->inner) - most;
+        bl_tensor_set_number(out, base + i * p->inner, p->log ? v - log(sum) : exp(v) / sum);
+    }
+}
+
 blind_code bl_op_softmax_run(const bl_exec *x, const bl_node *n)
 {
     const softmax *p = n->params;
     bl_tensor     *out = bl_result(x, n, 0);
     if (out->len == 0)
         return BLIND_OK;
-    if (p->inner == 1)
+    if (out->dtype != BLIND_F32)
+        for (size_t l = 0; l < p->outer * p->inner; l++)
+            softmax_line(p, bl_arg(x, n, 0), out,
+                         l / p->inner * p->width * p->inner + l % p->inner);
+    else if (p->inner == 1)
         x->kernels->softmax(out->data, bl_arg(x, n, 0)->data, p->outer, p->width, p->log, x->pool);
     else
         x->kernels->softmax_axis(out->data, bl_arg(x, n, 0)->data, p->outer, p->width, p->inner,
                                  p->log, x->pool);
+    return BLIND_OK;
+}
+
+/* Hardmax: 1 at the first largest of a line.  ---------------------------------------------------
+ */
+
+blind_code bl_op_hardmax_infer(bl_build *b, bl_node *n)
+{
+    BL_TRY(bl_op_softmax_infer(b, n));
+    n->inplace = 0;
+    return BLIND_OK;
+}
+
+blind_code bl_op_hardmax_run(const bl_exec *x, const bl_node *n)
+{
+    const softmax   *p = n->params;
+    const bl_tensor *in = bl_arg(x, n, 0);
+    bl_tensor       *out = bl_result(x, n, 0);
+    if (out->len)
+        memset(out->data, 0, bl_tensor_size(out));
+    for (size_t l = 0; out->len && l < p->outer * p->inner; l++) {
+        size_t base = l / p->inner * p->width * p->inner + l % p->inner, best = 0;
+        for (size_t i = 1; i < p->width; i++)
+            if (element(in, base + i * p->inner) > element(in, base + best * p->inner))
+                best = i;
+        bl_tensor_set_number(out, base + best * p->inner, 1);
+    }
+    return BLIND_OK;
+}
+
+/* MeanVarianceNormalization over `axes`.  ------------------------------------------------------ */
+
+blind_code bl_op_mvn_infer(bl_build *b, bl_node *n)
+{
+    const bl_tensor *x = bl_in(b, n, 0);
+    int64_t          axes[BL_ONNX_RANK] = { 0, 2, 3 };
+    size_t           len;
+    reduction       *p;
+    if (x->dtype != BLIND_F32 && x->dtype != BLIND_F64)
+        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "elements of type %s",
+                          blind_dtype_name(x->dtype));
+    BL_TRY(bl_attr_ints(b, n, "axes", axes, BL_ONNX_RANK, &len));
+    BL_TRY(bl_params(b, n, sizeof *p, &p));
+    BL_TRY(bl_axes(b, n, axes, len ? len : 3, x->rank, p->mask));
+    n->inplace = 1;
+    return bl_set_same(b, n);
+}
+
+blind_code bl_op_mvn_run(const bl_exec *x, const bl_node *n)
+{
+    const reduction *p = n->params;
+    const bl_tensor *in = bl_arg(x, n, 0);
+    bl_tensor       *out = bl_result(x, n, 0);
+    size_t           groups = 1;
+    for (int i = 0; i < in->rank; i++)
+        groups *= p->mask[i] ? 1 : (size_t)in->dim[i];
+    size_t count = groups ? in->len / groups : 0;
+    for (size_t g = 0; count && g < groups; g++) {
+        size_t base = offset_of(in, p->mask, false, g);
+        double mean = 0, square = 0;
+        for (size_t i = 0; i < count; i++)
+            mean += element(in, base + offset_of(in, p->mask, true, i)) / (double)count;
+        for (size_t i = 0; i < count; i++) {
+            double v = element(in, base + offset_of(in, p->mask, true, i)) - mean;
+            square += v * v / (double)count;
+        }
+        for (size_t i = 0; i < count; i++) {
+            size_t at = base + offset_of(in, p->mask, true, i);
+            bl_tensor_set_number(out, at, (element(in, at) - mean) / (sqrt(square) + 1e-9));
+        }
+    }
     return BLIND_OK;
 }
 
@@ -285,7 +404,7 @@ blind_code bl_op_cumsum_infer(bl_build *b, bl_node *n)
     double           axis;
     int             *p;
     BL_TRY(bl_need_value(b, n, 1));
-    if (!bl_const_number(b, n, 1, &axis) || x->dtype >= BLIND_BOOL)
+    if (!bl_const_number(b, n, 1, &axis) || x->dtype == BLIND_STRING)
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "an axis that is no number, or %s",
                           blind_dtype_name(x->dtype));
     BL_TRY(bl_params(b, n, sizeof *p, &p));

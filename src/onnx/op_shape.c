@@ -33,36 +33,6 @@ blind_code bl_op_identity_run(const bl_exec *x, const bl_node *n)
     return BLIND_OK;
 }
 
-/* Dropout, which drops nothing outside of training.  Its mask keeps all; before opset 12, where
- * nothing says what it is outside of training, it is false, as ONNX Runtime has it. */
-blind_code bl_op_dropout_infer(bl_build *b, bl_node *n)
-{
-    const bl_tensor *x = bl_in(b, n, 0);
-    bool             asked = n->opset >= 12 && bl_has_in(n, 2); /* for training, perhaps */
-    if (!bl_has_out(n, 1) && !asked)
-        return bl_op_identity_infer(b, n);
-    n->inplace = 1;
-    BL_TRY(bl_set_out(b, n, 1, n->opset < 10 ? x->dtype : BLIND_BOOL, x->rank, x->dim));
-    return bl_set_same(b, n);
-}
-
-blind_code bl_op_dropout_run(const bl_exec *x, const bl_node *n)
-{
-    bl_tensor       *mask = bl_result(x, n, 1);
-    const bl_tensor *given = bl_arg(x, n, 1), *training = n->opset >= 12 ? bl_arg(x, n, 2) : NULL;
-    double           ratio = 0.5, trains = 0;
-    if (given)
-        bl_tensor_number(given, 0, &ratio);
-    if (training)
-        bl_tensor_number(training, 0, &trains);
-    if (trains != 0 && ratio != 0)
-        return blind_fail(x->err, BLIND_UNSUPPORTED, "onnx.run", "node '%.50s' (Dropout): training",
-                          n->name);
-    for (size_t i = 0; mask && i < mask->len; i++)
-        bl_tensor_set_number(mask, i, n->opset >= 12);
-    return bl_op_identity_run(x, n);
-}
-
 blind_code bl_op_reshape_infer(bl_build *b, bl_node *n)
 {
     const bl_tensor *x = bl_in(b, n, 0);

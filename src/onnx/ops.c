@@ -33,6 +33,11 @@
         "", #name, since, min, max, out, bl_op_control_infer, NULL, NULL,                          \
             BL_OP_CONTROL | BL_OP_TYPED                                                            \
     }
+#define RANDOM(name, in, family)                                                                   \
+    {                                                                                              \
+        "", #name, 1, in, in, 1, bl_op_##family##_infer, NULL, bl_op_##family##_run,               \
+            BL_OP_TYPED | BL_OP_NO_FOLD                                                            \
+    }
 #define UNARY(name, since)      ROW(name, since, 1, 1, 1, unary)
 #define BINARY(name, since)     ROW(name, since, 2, 2, 1, arithmetic)
 #define COMPARISON(name, since) ROW(name, since, 2, 2, 1, compare)
@@ -62,6 +67,12 @@ static const bl_op rows[] = {
     ROW(Not, 1, 1, 1, 1, not ),
     MOVES(Where, 9, 3, 3, 1, where),
 
+    ROW(BitwiseAnd, 18, 2, 2, 1, bitwise),
+    ROW(BitwiseOr, 18, 2, 2, 1, bitwise),
+    ROW(BitwiseXor, 18, 2, 2, 1, bitwise),
+    ROW(BitShift, 11, 2, 2, 1, bitwise),
+    ROW(BitwiseNot, 18, 1, 1, 1, bits),
+
     UNARY(Relu, 1),
     UNARY(LeakyRelu, 1),
     UNARY(Sigmoid, 1),
@@ -76,6 +87,7 @@ static const bl_op rows[] = {
     UNARY(Softsign, 1),
     UNARY(Mish, 18),
     UNARY(Gelu, 20),
+    UNARY(Shrink, 9),
     UNARY(Exp, 1),
     UNARY(Erf, 9),
     UNARY(Log, 1),
@@ -153,7 +165,40 @@ static const bl_op rows[] = {
     ROW(ArgMin, 1, 1, 1, 1, arg),
     ROW(Softmax, 1, 1, 1, 1, softmax),
     ROW(LogSoftmax, 1, 1, 1, 1, softmax),
+    ROW(Hardmax, 1, 1, 1, 1, hardmax),
+    ROW(MeanVarianceNormalization, 9, 1, 1, 1, mvn),
     ROW(CumSum, 11, 2, 2, 1, cumsum),
+
+    ROW(TopK, 1, 1, 2, 2, top_k),
+    MOVES(OneHot, 9, 3, 3, 1, one_hot),
+    MOVES(Trilu, 14, 1, 2, 1, trilu),
+    TYPED(EyeLike, 9, 1, 1, 1, eye_like),
+    ROW(Det, 11, 1, 1, 1, det),
+    ROW(AffineGrid, 20, 2, 2, 1, affine_grid),
+    HEAVY(Einsum, 12, 1, MANY, 1, einsum),
+    ROW(NegativeLogLikelihoodLoss, 12, 2, 3, 1, loss),
+    ROW(SoftmaxCrossEntropyLoss, 12, 2, 3, 2, loss),
+
+    RANDOM(RandomUniform, 0, random),
+    RANDOM(RandomNormal, 0, random),
+    RANDOM(RandomUniformLike, 1, random),
+    RANDOM(RandomNormalLike, 1, random),
+    RANDOM(Bernoulli, 1, bernoulli),
+    RANDOM(Multinomial, 1, multinomial),
+
+    TYPED(QuantizeLinear, 10, 2, 3, 1, quantize),
+    TYPED(DequantizeLinear, 10, 2, 3, 1, dequantize),
+    ROW(DynamicQuantizeLinear, 11, 1, 1, 3, dynamic_quantize),
+    TYPED(MatMulInteger, 10, 2, 4, 1, qproduct),
+    TYPED(QLinearMatMul, 10, 8, 8, 1, qproduct),
+    TYPED(ConvInteger, 10, 2, 4, 1, qconv),
+    TYPED(QLinearConv, 10, 8, 9, 1, qconv),
+
+    ROW(StringNormalizer, 10, 1, 1, 1, normalizer),
+    ROW(StringConcat, 20, 2, 2, 1, string_concat),
+    ROW(StringSplit, 20, 1, 1, 2, string_split),
+    ROW(RegexFullMatch, 20, 1, 1, 1, regex),
+    ROW(TfIdfVectorizer, 9, 1, 1, 1, tfidf),
 
     ROW(BatchNormalization, 1, 5, 5, 5, batch_norm),
     ROW(LayerNormalization, 17, 2, 3, 3, layer_norm),
@@ -179,7 +224,6 @@ static const bl_op rows[] = {
     ROW(Resize, 10, 2, 2, 1, resize),
     ROW(Upsample, 7, 1, 2, 1, upsample),
     ROW(GridSample, 16, 2, 2, 1, grid_sample),
-    ROW(AffineGrid, 20, 2, 2, 1, affine_grid),
     ROW(RoiAlign, 10, 3, 3, 1, roi_align),
     ROW(MaxRoiPool, 1, 2, 2, 1, max_roi_pool),
     ROW(NonMaxSuppression, 10, 2, 5, 1, boxes),

@@ -14,6 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 HERE = os.path.dirname(os.path.abspath(__file__))
 RNG = np.random.RandomState(7)
 CASES = []
+SEEDS = ("half_outputs_in_the_middle", "bf16_product", "int4_constant", "einsum_ellipsis", "einsum_scores", "top_k", "one_hot",
+         "quantize_blocks", "quantized_product", "integer_convolution", "cross_entropy", "pattern", "split", "normalize", "ngrams")
 
 
 def half(*shape):
@@ -118,6 +120,107 @@ def texts():
          {"x": i}, {"y": i})
 
 
+def single(name, op, inputs, outputs, opset=21, **attrs):
+    """One node over i0, i1, ... that makes o0, o1, ..."""
+    given = {"i%d" % i: np.asarray(v) for i, v in enumerate(inputs)}
+    made = {"o%d" % i: np.asarray(v) for i, v in enumerate(outputs)}
+    case(name, [node(op, " ".join(given), " ".join(made), **attrs)], given, made, opset=opset)
+
+
+def einsums():
+    def f32(*shape):
+        return RNG.standard_normal(shape).astype(np.float32)
+
+    for name, equation, *operands in (
+            ("product", "bij,bjk->bik", f32(3, 4, 5), f32(3, 5, 7)), ("scores", "bhqd,bhkd->bhqk", f32(2, 3, 4, 5), f32(2, 3, 6, 5)),
+            ("swapped", "ij,kj->ki", f32(4, 5), f32(6, 5)), ("many_rows", "abk,kn->abn", f32(2, 3, 4), f32(4, 5)),
+            ("diagonal", "ii->i", f32(4, 4)), ("trace", "ii", f32(4, 4)), ("sum", "ij->j", f32(3, 4)),
+            ("implicit", "ba,cb", f32(3, 4), f32(2, 3)), ("three", "i,j,k->kji", f32(2), f32(3), f32(4)),
+            ("ellipsis", "...ij,...jk->...ik", f32(3, 1, 2, 4), f32(5, 4, 3)), ("one", "i->", f32(1)),
+            ("double", "ij,jk->ik", f32(2, 3).astype(np.float64), f32(3, 2).astype(np.float64))):
+        single("einsum_" + name, "Einsum", operands, [np.einsum(equation, *operands)], equation=equation)
+
+
+def selections():
+    x = RNG.permutation(60).reshape(3, 4, 5).astype(np.float32)
+    x[0, 0, 0] = x[0, 0, 1]
+    order = np.argsort(-x, axis=2, kind="stable")[..., :3]
+    k = ("k", np.array([3]))
+    case("top_k", [node("TopK", "x k", "v i")], {"x": x}, {"v": np.take_along_axis(x, order, 2), "i": order}, [k])
+    whole = x.astype(np.int64) - 2**62
+    order = np.argsort(whole, axis=1, kind="stable")[:, :3]
+    case("top_k_smallest_of_64_bits", [node("TopK", "x k", "v i", axis=1, largest=0)], {"x": whole},
+         {"v": np.take_along_axis(whole, order, 1), "i": order}, [k])
+    hot = np.zeros((2, 4, 3), np.int32)
+    hot[0, 1, 0] = hot[0, 3, 1] = hot[1, 0, 0] = hot[1, 2, 2] = 1
+    case("one_hot", [node("OneHot", "i d v", "y", axis=1)], {"i": np.array([[1, -1, 4], [0, 9, 2]])}, {"y": hot * 7 + 1},
+         [("d", np.array(4)), ("v", np.array([1, 8], np.int32))])
+    for upper in (0, 1):
+        for shift in (-9, -1, 0, 2, 9):
+            y = np.triu(x, shift) if upper else np.tril(x, shift)
+            case("trilu_%d_%d" % (upper, shift), [node("Trilu", "x k", "y", upper=upper)], {"x": x}, {"y": y},
+                 [("k", np.array(shift))])
+    single("determinant", "Det", [x[..., :4]], [np.linalg.det(x[..., :4])])
+    single("eye_like", "EyeLike", [x[0]], [np.eye(4, 5, -1).astype(np.int8)], k=-1, dtype=TensorProto.INT8)
+
+
+def quantized():
+    x, scale, zero = RNG.standard_normal((2, 6)).astype(np.float32) * 9, np.float32(0.11), np.uint8(120)
+    q = np.clip(np.rint(x / scale) + zero, 0, 255).astype(np.uint8)
+    single("quantize", "QuantizeLinear", [x, scale, zero], [q])
+    single("dequantize", "DequantizeLinear", [q, scale, zero], [(q.astype(np.int32) - zero).astype(np.float32) * scale])
+    scales, zeros = np.float32([[0.1, 0.2], [0.3, 0.4]]), np.int8([[1, -2], [3, -4]])
+    s, z = np.repeat(scales, 3, 1), np.repeat(zeros, 3, 1).astype(np.float32)
+    single("quantize_blocks", "QuantizeLinear", [x, scales, zeros], [np.clip(np.rint(x / s) + z, -128, 127).astype(np.int8)],
+           axis=1, block_size=3)
+    a, b = RNG.randint(0, 256, (2, 3, 4)).astype(np.uint8), RNG.randint(-128, 128, (4, 5)).astype(np.int8)
+    za, zb = np.uint8(7), RNG.randint(-128, 128, 5).astype(np.int8)
+    exact = (a.astype(np.int32) - 7) @ (b.astype(np.int32) - zb)
+    single("integer_product", "MatMulInteger", [a, b, za, zb], [exact.astype(np.int32)])
+    sa, sb, sy, zy = np.float32(0.02), (np.arange(5) * 0.01 + 0.01).astype(np.float32), np.float32(0.9), np.int8(-3)
+    want = np.clip(np.rint(exact.astype(np.float32) * (sa * sb / sy)) + zy, -128, 127).astype(np.int8)
+    single("quantized_product", "QLinearMatMul", [a, sa, za, b, sb, zb, sy, zy], [want])
+    image, taps = RNG.randint(0, 256, (1, 2, 4, 5)).astype(np.uint8), RNG.randint(0, 256, (3, 2, 2, 2)).astype(np.uint8)
+    sums = np.zeros((1, 3, 5, 3), np.int32)
+    padded = np.pad(image.astype(np.int32) - 100, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    for o in range(3):
+        for y in range(5):
+            for v in range(3):
+                sums[0, o, y, v] = (padded[0, :, y:y + 2, 2 * v:2 * v + 2] * (taps[o].astype(np.int32) - 50)).sum()
+    single("integer_convolution", "ConvInteger", [image, taps, np.uint8(100), np.uint8(50)], [sums], pads=[1, 1, 1, 1],
+           strides=[1, 2])
+
+
+def losses():
+    x, target = RNG.standard_normal((3, 5, 2)).astype(np.float32), np.array([[1, 4], [0, 2], [3, 3]])
+    weight = np.float32([1, 2, 0.5, 3, 1])
+    logs = x - np.log(np.exp(x).sum(1, keepdims=True))
+    picked = -np.take_along_axis(logs, target[:, None], 1)[:, 0] * weight[target]
+    kept = target != 3
+    single("cross_entropy", "SoftmaxCrossEntropyLoss", [x, target, weight],
+           [np.float32((picked * kept).sum() / (weight[target] * kept).sum()), logs], ignore_index=3)
+    single("likelihood_each", "NegativeLogLikelihoodLoss", [logs, target, weight], [picked], reduction="none")
+
+
+def constants_of_text():
+    def texts(name, *values):
+        return helper.make_node("Constant", [], [name], value_strings=list(values))
+
+    case("pattern", [texts("s", "www.blind.com", "www.blind.org", "x", ""), node("RegexFullMatch", "s", "m", pattern=r"www\.[\w.-]+\.\bcom\b"),
+                     node("Not", "m", "a"), node("Identity", "x", "y")], {"x": np.float32([1])},
+         {"a": np.array([False, True, True, True]), "y": np.float32([1])})
+    case("split", [texts("s", "a b  c", "", " d "), node("StringSplit", "s", "p n"), texts("w", "a", "b", "c", "", "", "", "d", "", ""),
+                   node("Reshape", "p k", "f"), node("Equal", "f w", "same"), node("Add", "n x", "y")],
+         {"x": np.array([0])}, {"same": np.ones(9, bool), "y": np.array([3, 0, 1])}, [("k", np.array([9]))])
+    case("normalize", [texts("s", "Monday", "TUESDAY", "\u00c4"), node("StringNormalizer", "s", "l", case_change_action="LOWER",
+                                                                  stopwords=["monday"]),
+                       texts("w", "tuesday", "\u00e4"), node("Equal", "l w", "e"), node("Cast", "e", "c", to=TensorProto.INT64),
+                       node("Add", "c x", "y")], {"x": np.array([0])}, {"y": np.array([1, 1])})
+    single("ngrams", "TfIdfVectorizer", [np.array([1, 1, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8])], [np.float32([0, 3, 1, 0, 1, 1, 1])],
+           mode="TF", min_gram_length=1, max_gram_length=2, max_skip_count=0, ngram_counts=[0, 4],
+           ngram_indexes=[0, 1, 2, 3, 4, 5, 6], pool_int64s=[2, 3, 5, 4, 5, 6, 7, 8, 6, 7])
+
+
 def piece(data):
     data = data.encode() if isinstance(data, str) else data
     return struct.pack("<I", len(data)) + data
@@ -130,10 +233,14 @@ def npy(array):
 
 
 def main():
-    for make in (halves, brains, small, texts):
+    for make in (halves, brains, small, texts, einsums, selections, quantized, losses, constants_of_text):
         make()
+    seeds = os.path.join(HERE, "..", "..", "fuzz", "corpus", "onnx")
     with open(os.path.join(HERE, "data", "types.bin"), "wb") as out:
         for name, model, inputs, outputs in CASES:
+            if name in SEEDS:
+                with open(os.path.join(seeds, "types_" + name), "wb") as seed:
+                    seed.write(model)
             out.write(piece(name) + piece(model))
             for tensors in (inputs, outputs):
                 out.write(struct.pack("<I", len(tensors)))
