@@ -432,7 +432,6 @@ def norms():
     case("dropout_mask", "Dropout", [x, np.float32(0.3)], (1,), outputs=2, opset=13)
     case("dropout_mask_10", "Dropout", [x], outputs=2, opset=10, ratio=0.2)
     case("dropout_of_nothing", "Dropout", [x, np.float32(0), np.bool_(True)], (1, 2), outputs=2, opset=13)
-    refused("UNSUPPORTED", "training", "Dropout", [x, np.float32(0.3), np.bool_(True)], (1, 2), opset=13)
     for opset, attrs, b in ((6, {"broadcast": 1, "axis": 1}, f32(3, 4)), (6, {"broadcast": 1}, f32(4, 5)), (6, {}, x)):
         case("add_6_%d" % len(attrs), "Add", [x, b], opset=opset,
              want=[x + (b[..., None] if "axis" in attrs else b)], **attrs)
