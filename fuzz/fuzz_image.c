@@ -1,5 +1,5 @@
 /* Pictures: whatever comes out has the size it says, grey and in colours. */
-#include "pipeline/image.h"
+#include "onnx/image.h"
 
 #include <stdlib.h>
 

@@ -23,11 +23,11 @@
     X(non_zero) X(compress) X(unique) X(boxes)                                                     \
     /* op_resize.c, op_grid.c, op_roi.c */                                                         \
     X(resize) X(upsample) X(grid_sample) X(affine_grid) X(roi_align) X(max_roi_pool)               \
-    /* op_signal.c */                                                                              \
-    X(dft) X(stft) X(mel) X(window)                                                                \
+    /* op_image.c, op_signal.c */                                                                  \
+    X(image) X(dft) X(stft) X(mel) X(window)                                                       \
     /* op_conv_transpose.c, op_deform_conv.c, op_lrn.c, op_pool.c */                               \
     X(conv_transpose) X(deform_conv) X(lrn) X(max_unpool)                                          \
-    /* op_gather.c, op_scatter.c */                                                                              \
+    /* op_gather.c, op_scatter.c */                                                                \
     X(gather) X(gather_elements) X(gather_nd) X(scatter_nd) X(scatter_elements)                    \
     /* op_reduce.c */                                                                              \
     X(reduce) X(arg) X(softmax) X(hardmax) X(cumsum) X(mvn)                                        \

@@ -226,6 +226,7 @@ static const bl_op rows[] = {
     ROW(GridSample, 16, 2, 2, 1, grid_sample),
     ROW(RoiAlign, 10, 3, 3, 1, roi_align),
     ROW(MaxRoiPool, 1, 2, 2, 1, max_roi_pool),
+    ROW(ImageDecoder, 20, 1, 1, 1, image),
     ROW(NonMaxSuppression, 10, 2, 5, 1, boxes),
 
     HEAVY(DFT, 17, 1, 3, 1, dft),

@@ -1,6 +1,6 @@
 /* Steps on pictures: [height, width, channels] until a transpose makes them what the model wants.
  */
-#include "pipeline/image.h"
+#include "onnx/image.h"
 #include "pipeline/step.h"
 
 #include <math.h>

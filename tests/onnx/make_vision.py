@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes data/vision.bin and data/refused.bin: operators of images, signals and movement.
 
-    make_vision.py            (needs onnx 1.17, onnxruntime and numpy)
+    make_vision.py            (needs onnx 1.17, onnxruntime, numpy and Pillow)
 
 Outputs come from ONNX Runtime, or where it has no such type or option from ONNX's reference
 implementation.  vision.bin has the format of cases.bin (make_cases.py).  A case of refused.bin has no
@@ -12,6 +12,7 @@ import os
 import struct
 
 import numpy as np
+import PIL.Image
 import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
@@ -439,6 +440,41 @@ def norms():
     refused("INPUT", "axes beyond the first input's", "Add", [x, f32(4, 5, 6)], opset=6, broadcast=1, axis=2)
 
 
+def pictures():
+    rgb = RNG.randint(0, 256, (9, 7, 3)).astype(np.uint8)
+    smooth = np.add.outer(np.arange(16) * 6, np.arange(24) * 5)[..., None] + np.array([0, 20, 40])
+    for name, image, kind in (("png", rgb, "PNG"), ("bmp", rgb, "BMP"), ("pnm", rgb, "PPM"),
+                              ("jpeg", smooth.clip(0, 255).astype(np.uint8), "JPEG"), ("pgm", rgb[..., 0], "PPM")):
+        stream = io.BytesIO()
+        PIL.Image.fromarray(image).save(stream, kind)
+        file = np.frombuffer(stream.getvalue(), np.uint8)
+        decoded = PIL.Image.open(stream).convert("RGB")
+        case("image_%s_rgb" % name, "ImageDecoder", [file], (0,), opset=20, want=[np.asarray(decoded)])
+        case("image_%s_bgr" % name, "ImageDecoder", [file], (0,), opset=20, pixel_format="BGR",
+             want=[np.asarray(decoded)[..., ::-1]])
+        case("image_%s_grey" % name, "ImageDecoder", [file], (0,), opset=20, pixel_format="Grayscale",
+             want=[np.asarray(decoded.convert("L"))[..., None]])
+        for cut in (1, 2, 10, 30, len(file) - 9):
+            refused("INPUT", "%s of %d bytes" % (name, cut), "ImageDecoder", [file[:cut]], (0,), opset=20)
+        if name in ("bmp", "pnm", "pgm"):
+            with open(os.path.join(HERE, "..", "..", "fuzz", "corpus", "image", name), "wb") as seed:
+                seed.write(stream.getvalue())
+    palette = PIL.Image.fromarray(rgb).convert("P")
+    stream = io.BytesIO()
+    palette.save(stream, "BMP")
+    file = np.frombuffer(stream.getvalue(), np.uint8).copy()
+    case("image_bmp_palette", "ImageDecoder", [file], (0,), opset=20, want=[np.asarray(palette.convert("RGB"))])
+    file[46:50] = [1, 0, 0, 0]
+    refused("INPUT", "a colour beyond the palette", "ImageDecoder", [file], (0,), opset=20)
+    file[18:26] = 255
+    refused("INPUT", "a picture of negative width", "ImageDecoder", [file], (0,), opset=20)
+    file[18:26] = [255, 255, 255, 127] * 2
+    refused("LIMIT", "a picture of 2^31 columns", "ImageDecoder", [file], (0,), opset=20)
+    for text in (b"P6 3 3 255 ", b"P6 99999 99999 255 ", b"P3 1 1 255 1 2", b"P5 2 2 0 ", b"P2 1 1 9 x", b"P6 #"):
+        refused("INPUT", "the PNM %r" % text, "ImageDecoder", [np.frombuffer(text, np.uint8)], (0,), opset=20)
+    refused("INPUT", "another order of colours", "ImageDecoder", [file], (0,), opset=20, pixel_format="YUV")
+
+
 # Writing.  ------------------------------------------------------------------------------------
 
 def piece(data):
@@ -464,7 +500,7 @@ def write(name, cases):
 
 
 def main():
-    for make in (pools, convolutions, resizes, grids, boxes, signals, selections, places, norms):
+    for make in (pools, convolutions, resizes, grids, boxes, signals, selections, places, norms, pictures):
         make()
     write("vision.bin", CASES)
     write("refused.bin", REFUSED)

@@ -2,7 +2,7 @@
 #include "pipeline/pipeline.h"
 
 #include "pipeline/config.h"
-#include "pipeline/image.h"
+#include "onnx/image.h"
 #include "tests/pipeline/files.h"
 #include "tests/test.h"
 

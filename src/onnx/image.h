@@ -10,11 +10,12 @@ typedef struct {
     uint8_t *samples;                 /* free() */
 } bl_image;
 
-/* Decodes PNG and JPEG, told apart by their first bytes.
+/* Decodes PNG, JPEG, BMP and PNM, told apart by their first bytes.
  *
  * channels  1 or 3: what is wanted; transparency is dropped, 16 bits are cut to 8
- * Errors    INPUT (neither, damaged, cut short), LIMIT (BL_MAX_IMAGE_SIDE, BL_MAX_IMAGE_SAMPLES),
- *           MEMORY */
+ *           (a BMP or PNM is of 3)
+ * Errors    INPUT (none of them, damaged, cut short), LIMIT (BL_MAX_IMAGE_SIDE,
+ * BL_MAX_IMAGE_SAMPLES), MEMORY */
 BLIND_MUST_USE blind_code bl_image_decode(blind_span file, size_t channels, bl_image *out,
                                           blind_error *err);
 
@@ -27,5 +28,8 @@ BLIND_MUST_USE blind_code bl_png_decode(blind_span file, size_t channels, bl_ima
                                         blind_error *err);
 BLIND_MUST_USE blind_code bl_jpeg_decode(blind_span file, size_t channels, bl_image *out,
                                          blind_error *err);
+/* Always of three channels. */
+BLIND_MUST_USE blind_code bl_bmp_decode(blind_span file, bl_image *out, blind_error *err);
+BLIND_MUST_USE blind_code bl_pnm_decode(blind_span file, bl_image *out, blind_error *err);
 
 #endif

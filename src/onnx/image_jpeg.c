@@ -1,6 +1,6 @@
 /* JPEG through libjpeg, from memory.  Errors of the library come back by longjmp: whatever is alive
  * across a call of it lies in `decoder`, not in local variables. */
-#include "pipeline/image.h"
+#include "onnx/image.h"
 
 #include <setjmp.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* PNG through libpng, from memory.  Errors of the library come back by longjmp: whatever is alive
  * across a call of it lies in `decoder`, not in local variables. */
 #include "base/limits.h"
-#include "pipeline/image.h"
+#include "onnx/image.h"
 
 #include <png.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* Pictures: which decoder, and their memory. */
-#include "pipeline/image.h"
+#include "onnx/image.h"
 
 #include "base/limits.h"
 
@@ -12,7 +12,12 @@ blind_code bl_image_decode(blind_span file, size_t channels, bl_image *out, blin
         return bl_png_decode(file, channels, out, err);
     if (file.size >= 3 && memcmp(file.data, "\xff\xd8\xff", 3) == 0)
         return bl_jpeg_decode(file, channels, out, err);
-    return blind_fail(err, BLIND_INPUT, "image.decode", "neither a PNG nor a JPEG file");
+    if (channels == 3 && file.size >= 2 && memcmp(file.data, "BM", 2) == 0)
+        return bl_bmp_decode(file, out, err);
+    if (channels == 3 && file.size >= 2 && file.data[0] == 'P' && strchr("2356", file.data[1]) &&
+        file.data[1])
+        return bl_pnm_decode(file, out, err);
+    return blind_fail(err, BLIND_INPUT, "image.decode", "no file of a kind that is decoded");
 }
 
 blind_code bl_image_alloc(size_t height, size_t width, size_t channels, bl_image *out,
