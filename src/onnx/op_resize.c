@@ -7,6 +7,8 @@
 
 #include <math.h>
 
+enum { ROWS = 64 }; /* of one part */
+
 typedef enum { NEAREST, LINEAR, CUBIC } resize_mode;
 
 typedef enum {
@@ -32,8 +34,9 @@ typedef struct {
 typedef struct {
     resize_mode mode;
     axis_table  axis[BL_ONNX_RANK];
-    float       fill;   /* of elements outside */
-    size_t      buffer; /* bytes of one of two intermediates, a multiple of 64 */
+    int         order[BL_ONNX_RANK]; /* in which the axes are resized */
+    float       fill;                /* of elements outside */
+    size_t      buffer;              /* bytes of one of two intermediates, a multiple of 64 */
 } resize;
 
 /* What the attributes and inputs ask for.  */
@@ -298,14 +301,29 @@ static blind_code make_table(bl_build *b, const bl_node *n, const request *r, in
     return BLIND_OK;
 }
 
-/* Input elements along the axes are resized one after the other: the largest tensor between. */
+/* Axes one after the other: those that shrink first, from the outermost, whose rows are longest;
+ * then those that grow, from the innermost. */
+static void choose_order(resize *p, int rank)
+{
+    int len = 0;
+    for (int d = 0; d < rank; d++)
+        if (p->axis[d].out < p->axis[d].in)
+            p->order[len++] = d;
+    for (int d = rank - 1; d >= 0; d--)
+        if (p->axis[d].out >= p->axis[d].in)
+            p->order[len++] = d;
+}
+
+/* The largest tensor between two axes. */
 static blind_code set_buffers(bl_build *b, bl_node *n, const bl_tensor *x, resize *p)
 {
     size_t largest = x->len, len = x->len;
     size_t element = x->dtype == BLIND_F32 ? sizeof(float) : sizeof(double);
     if (p->mode == NEAREST || bl_out(b, n, 0)->len == 0)
         return BLIND_OK;
-    for (int d = x->rank - 1; d >= 0; d--) {
+    choose_order(p, x->rank);
+    for (int i = 0; i < x->rank; i++) {
+        int d = p->order[i];
         if (!bl_mul(len / p->axis[d].in, p->axis[d].out, &len))
             return bl_op_fail(b, n, BLIND_LIMIT, "an output of impossible size");
         largest = BL_MAX(largest, len);
@@ -432,7 +450,6 @@ static void pick_row(const axis_table *t, size_t element, const char *from, char
 /* Output rows of all leading axes: row `index` of the output. */
 static void nearest_part(void *arg, size_t index, int worker)
 {
-    enum { ROWS = 64 };
     const nearest_job *j = arg;
     const axis_table  *last = &j->p->axis[j->rank - 1];
     size_t             rows = 1, before = SIZE_MAX;
@@ -459,7 +476,7 @@ static void run_nearest(const bl_exec *x, const resize *p, const bl_tensor *in, 
 {
     nearest_job j = { p, in->data, out->data, bl_element_size(in->dtype), in->rank };
     size_t      rows = out->len / (size_t)out->dim[out->rank - 1];
-    bl_pool_run(x->pool, nearest_part, &j, (rows + 63) / 64);
+    bl_pool_run(x->pool, nearest_part, &j, (rows + ROWS - 1) / ROWS);
 }
 
 /* Running: weighted sums along one axis.  ------------------------------------------------------ */
@@ -468,8 +485,8 @@ typedef struct {
     const axis_table *t;
     const void       *in;
     void             *out;
-    size_t            outer, inner;
-    bool              wide; /* double */
+    size_t            inner, parts; /* parts: of the output rows of one slice */
+    bool              wide;         /* double */
 } axis_job;
 
 /* Rows of `inner` elements: one output row as a weighted sum of input rows. */
@@ -505,13 +522,14 @@ static void axis_part(void *arg, size_t index, int worker)
 {
     const axis_job   *j = arg;
     const axis_table *t = j->t;
-    size_t            in = index * t->in * j->inner, out = index * t->out * j->inner;
+    size_t            slice = index / j->parts, first = index % j->parts * ROWS;
+    size_t            in = slice * t->in * j->inner, out = slice * t->out * j->inner;
     (void)worker;
     if (j->inner == 1 && j->wide)
         axis_row_wide_last(t, (const double *)j->in + in, (double *)j->out + out);
     else if (j->inner == 1)
         axis_row_last(t, (const float *)j->in + in, (float *)j->out + out);
-    for (size_t o = 0; j->inner > 1 && o < t->out; o++) {
+    for (size_t o = first; j->inner > 1 && o < BL_MIN(first + ROWS, t->out); o++) {
         if (j->wide)
             axis_row_wide(t, o, (const double *)j->in + in, (double *)j->out + out + o * j->inner,
                           j->inner);
@@ -533,11 +551,11 @@ static void fill_outside(const resize *p, bl_tensor *out)
     }
 }
 
-/* Goes over the axes from the last to the first, from buffer to buffer. */
+/* Goes over the axes in their order, from buffer to buffer. */
 static void run_axes(const bl_exec *x, const resize *p, const bl_tensor *in, bl_tensor *out)
 {
     bool        wide = in->dtype != BLIND_F32, exact = in->dtype == BLIND_F64 || !wide;
-    size_t      outer = in->len, inner = 1;
+    bl_tensor   t_now = *in; /* what has come of it */
     int         left = 0;
     char       *buffers[2] = { x->scratch, (char *)x->scratch + p->buffer };
     const void *from = in->data;
@@ -548,18 +566,20 @@ static void run_axes(const bl_exec *x, const resize *p, const bl_tensor *in, bl_
             ((double *)(void *)buffers[0])[i] = bl_get(in->dtype, in->data, i);
         from = buffers[0];
     }
-    for (int d = in->rank - 1; d >= 0; d--) {
+    for (int i = 0; i < in->rank; i++) {
+        int               d = p->order[i];
         const axis_table *t = &p->axis[d];
-        outer /= t->in;
+        size_t            outer = bl_dims(&t_now, 0, d), inner = bl_dims(&t_now, d + 1, in->rank);
         if (!t->same) {
             void    *to = --left == 0 && exact ? out->data
                           : from == buffers[0] ? buffers[1]
                                                : buffers[0];
-            axis_job j = { t, from, to, outer, inner, wide };
-            bl_pool_run(x->pool, axis_part, &j, outer);
+            axis_job j = { t, from, to, inner, 1, wide };
+            j.parts = inner > 1 ? (t->out + ROWS - 1) / ROWS : 1;
+            bl_pool_run(x->pool, axis_part, &j, outer * j.parts);
             from = to;
         }
-        inner *= t->out;
+        t_now.dim[d] = (int64_t)t->out;
     }
     for (size_t i = 0; !exact && i < out->len; i++)
         bl_put(out->dtype, out->data, i, ((const double *)from)[i]);
