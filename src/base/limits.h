@@ -65,4 +65,10 @@
 #define BL_MAX_IMAGE_CHUNK     (8u << 20)  /* of a PNG's texts and profiles */
 #define BL_MAX_VOCABULARY      (1u << 20)  /* entries */
 
+/* Models of ai.onnx.ml */
+#define BL_MAX_TREE_NODES   (1 << 28) /* of an ensemble; support vectors of a machine */
+#define BL_MAX_TREE_FEATURE (1 << 28) /* number of a feature */
+#define BL_MAX_TREE_TARGETS (1 << 20) /* targets or classes */
+#define BL_MAX_SVM_CLASSES  4096
+
 #endif

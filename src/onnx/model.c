@@ -12,7 +12,10 @@ static blind_code check_opset(const bl_model *m, blind_error *err)
     for (size_t i = 0; i < m->n_opsets; i++)
         if (!*m->opsets[i].domain)
             version = m->opsets[i].version;
-    if (m->main.graph.n_nodes && (version < OPSET_OLDEST || version > OPSET_NEWEST))
+    bool used = version != 0; /* a model of another domain alone need not say */
+    for (size_t i = 0; i < m->main.graph.n_nodes; i++)
+        used = used || !*m->main.graph.nodes[i].domain;
+    if (used && m->main.graph.n_nodes && (version < OPSET_OLDEST || version > OPSET_NEWEST))
         return blind_fail(err, BLIND_UNSUPPORTED, "onnx.open", "opset %lld, expected %d to %d",
                           (long long)version, OPSET_OLDEST, OPSET_NEWEST);
     return BLIND_OK;

@@ -3,6 +3,7 @@
  * `since` is the oldest opset the row is right for; attributes that later became inputs are told
  * apart inside infer.  Rows of one name stand with the newest first. */
 #include "onnx/families.h"
+#include "onnx/ml/ml.h"
 
 #define ROW(name, since, min, max, out, family)                                                    \
     {                                                                                              \
@@ -269,6 +270,7 @@ static const struct {
 } tables[] = {
     { rows, &rows_len },
     { bl_rnn_rows, &bl_rnn_rows_len },
+    { bl_ml_rows, &bl_ml_rows_len },
 };
 
 const bl_op *bl_op_find(const char *domain, const char *type, int64_t opset)

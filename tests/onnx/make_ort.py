@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes data/recurrent.bin, data/ml.bin and data/microsoft.bin: small models whose outputs are ONNX Runtime's, and
-their models as seeds of the fuzz target `onnx_ort`.
+"""Makes data/recurrent.bin, data/ml.bin and data/microsoft.bin: small models whose outputs are ONNX Runtime's,
+and data/ml_refused.bin: models that must be refused.
 
-    python3 tests/onnx/make_ort.py [recurrent] [ml] [microsoft]
+    python3 tests/onnx/make_ort.py [recurrent] [ml] [ml_refused] [microsoft]
         needs onnx, onnxruntime and numpy; `ml` also scikit-learn and skl2onnx
 
 A file is a list of cases to its end: name and model, then inputs and outputs: how many, and for each its name and its
@@ -124,6 +124,320 @@ def recurrent():
     layer("lstm_forget", "LSTM", input_forget=1)
 
 
+# ai.onnx.ml.  ---------------------------------------------------------------------------------
+
+ML = "ai.onnx.ml"
+
+
+def ml(name, op, inputs, n_out=1, version=3, **more):
+    case("ml_" + name, op, inputs, n_out, domain=ML, version=version, **more)
+
+
+def texts(*values):
+    return np.array(values, dtype=object)
+
+
+def sklearn_models():
+    """Estimators fitted to noise, as skl2onnx writes them, without ZipMap."""
+    import skl2onnx
+    from sklearn import ensemble, linear_model, svm, tree, preprocessing, impute, pipeline
+    x = f32(160, 6)
+    two = (x[:, 0] + x[:, 1] * x[:, 2] > 0).astype(np.int64)
+    three = np.digitize(x[:, 0] - x[:, 3], [-0.6, 0.5])
+    names = np.array(["left", "middle", "right"])[three]
+    value = (x[:, 0] * 2 + np.sin(x[:, 1])).astype(np.float32)
+    holes = np.where(RNG.random_sample(x.shape) < 0.1, np.float32(np.nan), x)
+    probe = f32(21, 6)
+    lost = np.where(RNG.random_sample(probe.shape) < 0.2, np.float32(np.nan), probe)
+    fits = [
+        ("tree_two", tree.DecisionTreeClassifier(max_depth=5), two), ("tree_names", tree.DecisionTreeClassifier(max_depth=4), names),
+        ("forest_two", ensemble.RandomForestClassifier(11, max_depth=5), two),
+        ("forest_three", ensemble.RandomForestClassifier(9, max_depth=6), three),
+        ("forest_values", ensemble.RandomForestRegressor(13, max_depth=6), value),
+        ("forest_both", ensemble.RandomForestRegressor(5, max_depth=4), np.stack([value, -value * 2], 1)),
+        ("boosting_two", ensemble.GradientBoostingClassifier(n_estimators=12), two),
+        ("boosting_three", ensemble.GradientBoostingClassifier(n_estimators=5), three),
+        ("boosting_values", ensemble.GradientBoostingRegressor(n_estimators=12), value),
+        ("isolation", ensemble.IsolationForest(n_estimators=5), None),
+        ("logistic_two", linear_model.LogisticRegression(), two), ("logistic_three", linear_model.LogisticRegression(), names),
+        ("linear", linear_model.LinearRegression(), value),
+        ("linear_both", linear_model.LinearRegression(), np.stack([value, -value], 1)),
+        ("ridge_two", linear_model.RidgeClassifier(), two), ("sgd_three", linear_model.SGDClassifier(), three),
+        ("svc_two", svm.SVC(), two), ("svc_three", svm.SVC(kernel="poly"), three),
+        ("svc_sure_two", svm.SVC(probability=True), two), ("svc_sure_three", svm.SVC(probability=True), names),
+        ("svc_linear", svm.LinearSVC(), three), ("svr", svm.SVR(), value), ("svr_sigmoid", svm.SVR(kernel="sigmoid"), value),
+        ("svr_linear", svm.SVR(kernel="linear"), value), ("one_class", svm.OneClassSVM(), None),
+        ("pipeline", pipeline.make_pipeline(impute.SimpleImputer(), preprocessing.StandardScaler(), preprocessing.Normalizer(),
+                                            linear_model.LogisticRegression()), three),
+        ("quantiles", pipeline.make_pipeline(preprocessing.MinMaxScaler(), linear_model.Ridge()), value),
+    ]
+    for name, model, y in fits:
+        missing = name == "pipeline"
+        if hasattr(model, "random_state"):
+            model.random_state = 3
+        model.fit(holes if missing else x, y)
+        options = {"zipmap": False} if hasattr(model, "classes_") and name != "svc_linear" else None
+        made = skl2onnx.to_onnx(model, x[:1], options={id(model): options} if options else None,
+                                target_opset={"": 15, ML: 3})
+        for rows in (1, 21):
+            if rows == 1 and name not in ("forest_two", "forest_three", "boosting_values", "logistic_two", "svc_three"):
+                continue
+            add("ml_%s_%d" % (name, rows), made, {made.graph.input[0].name: (lost if missing else probe)[:rows]})
+
+
+def tree_attributes(kind, modes=("BRANCH_LEQ",), trees=3, depth=3, features=4, targets=2, spread=1, missing=False, value=None):
+    """Random full trees; `spread` weights of each leaf."""
+    a = {k: [] for k in ("treeids", "nodeids", "featureids", "modes", "values", "truenodeids", "falsenodeids")}
+    w = {k: [] for k in ("treeids", "nodeids", "ids", "weights")}
+    for t in range(trees):
+        inner = 2 ** (depth - t % 2) - 1
+        for i in range(2 * inner + 1):
+            leaf = i >= inner
+            for k, v in zip(a, (t, i, 0 if leaf else RNG.randint(features), "LEAF" if leaf else modes[RNG.randint(len(modes))],
+                                0.0 if leaf else float(value() if value else np.float32(RNG.standard_normal())),
+                                0 if leaf else 2 * i + 1, 0 if leaf else 2 * i + 2)):
+                a[k].append(v)
+            for s in range(spread if leaf else 0):
+                for k, v in zip(w, (t, i, (s + i) % targets, float(np.float32(RNG.standard_normal())))):
+                    w[k].append(v)
+    out = {"nodes_" + k: v for k, v in a.items()}
+    out.update({kind + "_" + k: v for k, v in w.items()})
+    if missing:
+        out["nodes_missing_value_tracks_true"] = [int(v) for v in RNG.randint(0, 2, len(a["modes"]))]
+    return out
+
+
+def trees():
+    every = ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT")
+    whole = lambda: RNG.randint(-2, 3)
+    x = f32(19, 4)
+    steps = RNG.randint(-2, 3, (19, 4)).astype(np.float32)
+    lost = np.where(RNG.random_sample(x.shape) < 0.3, np.float32(np.nan), x)
+    for mode in every + ("BRANCH_EQ", "BRANCH_NEQ"):
+        ml("tree_" + mode[7:].lower(), "TreeEnsembleRegressor", [steps], n_targets=2,
+           **tree_attributes("target", (mode,), value=whole))
+    ml("tree_mixed", "TreeEnsembleRegressor", [steps], n_targets=2, **tree_attributes("target", every + ("BRANCH_EQ",), value=whole))
+    for how in ("SUM", "AVERAGE", "MIN", "MAX"):
+        for targets in (1, 3):
+            ml("tree_%s_%d" % (how.lower(), targets), "TreeEnsembleRegressor", [x], n_targets=targets, aggregate_function=how,
+               base_values=[0.25] * targets, **tree_attributes("target", targets=targets, trees=5, spread=targets))
+    for post in ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO"):
+        ml("tree_post_" + post.lower(), "TreeEnsembleRegressor", [x], n_targets=3, post_transform=post,
+           **tree_attributes("target", targets=3))
+        ml("tree_classes_" + post.lower(), "TreeEnsembleClassifier", [x], 2, classlabels_int64s=[7, 5, 9], post_transform=post,
+           **tree_attributes("class", targets=3, spread=3))
+        ml("tree_binary_" + post.lower(), "TreeEnsembleClassifier", [x], 2, classlabels_int64s=[0, 1], post_transform=post,
+           **tree_attributes("class", targets=1))
+        ml("tree_binary_base_" + post.lower(), "TreeEnsembleClassifier", [x], 2, classlabels_strings=["no", "yes"],
+           post_transform=post, base_values=[0.3], **tree_attributes("class", targets=1))
+    positive = tree_attributes("class", targets=1)
+    positive["class_weights"] = [abs(v) / 4 for v in positive["class_weights"]]
+    ml("tree_binary_positive", "TreeEnsembleClassifier", [x], 2, classlabels_int64s=[0, 1], **positive)
+    positive = {**positive, "class_ids": [1] * len(positive["class_ids"])}
+    ml("tree_binary_second", "TreeEnsembleClassifier", [x], 2, classlabels_int64s=[0, 1], **positive)
+    ml("tree_base_classes", "TreeEnsembleClassifier", [x], 2, classlabels_strings=["a", "b", "c"], base_values=[0.1, 0.5, -0.2],
+       **tree_attributes("class", targets=3, spread=1))
+    ml("tree_missing", "TreeEnsembleRegressor", [lost], n_targets=2, **tree_attributes("target", every, missing=True, depth=4))
+    ml("tree_nan", "TreeEnsembleRegressor", [lost], n_targets=2, **tree_attributes("target", every))
+    ml("tree_f64", "TreeEnsembleRegressor", [x.astype(np.float64)], n_targets=2, **tree_attributes("target"))
+    for dtype in (np.int64, np.int32):
+        ml("tree_" + dtype.__name__, "TreeEnsembleClassifier", [steps.astype(dtype)], 2, classlabels_int64s=[4, 5, 6],
+           **tree_attributes("class", targets=3))
+    ml("tree_one_row", "TreeEnsembleRegressor", [x[:1]], n_targets=1, **tree_attributes("target", targets=1, trees=19, depth=5))
+    ml("tree_many_rows", "TreeEnsembleRegressor", [f32(300, 4)], n_targets=2, **tree_attributes("target", trees=4))
+    ml("tree_dynamic", "TreeEnsembleRegressor", [x], n_targets=2, dynamic=True, **tree_attributes("target"))
+    double = tree_attributes("target")
+    for k in ("nodes_values", "target_weights"):
+        double[k + "_as_tensor"] = helper.make_tensor(k, TensorProto.DOUBLE, [len(double[k])], double.pop(k))
+    ml("tree_doubles", "TreeEnsembleRegressor", [x.astype(np.float64)], n_targets=2, **double)
+
+
+def placed_trees():
+    """TreeEnsemble of opset 5."""
+    for dtype, kind in ((np.float32, TensorProto.FLOAT), (np.float64, TensorProto.DOUBLE)):
+        x = RNG.randint(-2, 3, (17, 3)).astype(dtype)
+        for name, mode in (("leq", 0), ("lt", 1), ("gte", 2), ("gt", 3), ("eq", 4), ("neq", 5)):
+            ml("placed_%s_%s" % (name, dtype.__name__), "TreeEnsemble", [x], version=5, n_targets=2, aggregate_function=1,
+               post_transform=0, tree_roots=[0, 3], nodes_featureids=[0, 1, 2, 1],
+               nodes_modes=helper.make_tensor("m", TensorProto.UINT8, [4], [mode] * 4),
+               nodes_splits=helper.make_tensor("s", kind, [4], [0.0, 1.0, -1.0, 0.5]),
+               nodes_truenodeids=[1, 0, 2, 4], nodes_trueleafs=[0, 1, 1, 1], nodes_falsenodeids=[2, 1, 3, 4],
+               nodes_falseleafs=[0, 1, 1, 1], leaf_targetids=[0, 1, 0, 1, 0],
+               leaf_weights=helper.make_tensor("w", kind, [5], [1.5, -2.0, 0.25, 4.0, 8.0]))
+
+
+def machines():
+    x = f32(5, 4)
+    for kernel in ("LINEAR", "POLY", "RBF", "SIGMOID"):
+        ml("svr_" + kernel.lower(), "SVMRegressor", [x], kernel_type=kernel, kernel_params=[0.3, 0.5, 3.0], n_supports=6,
+           support_vectors=f32(24).tolist(), coefficients=f32(6).tolist(), rho=[0.2])
+        ml("svc_" + kernel.lower(), "SVMClassifier", [x], 2, kernel_type=kernel, kernel_params=[0.3, 0.5, 2.0],
+           support_vectors=f32(24).tolist(), coefficients=f32(12).tolist(), rho=f32(3).tolist(), vectors_per_class=[2, 3, 1],
+           classlabels_strings=["a", "b", "c"])
+    ml("svr_vectorless", "SVMRegressor", [x], kernel_params=[0.0, 0.0, 3.0], coefficients=f32(4).tolist(), rho=[0.2])
+    for post in ("NONE", "LOGISTIC", "SOFTMAX"):
+        ml("svc_vectorless_" + post.lower(), "SVMClassifier", [x], 2, kernel_params=[0.0, 0.0, 3.0], coefficients=f32(12).tolist(),
+           rho=[0.2], classlabels_ints=[4, 5, 6], post_transform=post)
+        ml("svc_pair_" + post.lower(), "SVMClassifier", [x], 2, kernel_params=[0.1, 0.0, 3.0], coefficients=f32(5).tolist(),
+           support_vectors=f32(20).tolist(), rho=[0.2], classlabels_ints=[4, 5], vectors_per_class=[2, 3], post_transform=post)
+        ml("linear_two_" + post.lower(), "LinearClassifier", [x], 2, coefficients=f32(4).tolist(), intercepts=[0.1],
+           classlabels_ints=[3, 8], post_transform=post)
+        ml("linear_three_" + post.lower(), "LinearClassifier", [x], 2, coefficients=f32(12).tolist(), intercepts=f32(3).tolist(),
+           classlabels_strings=["p", "q", "r"], post_transform=post)
+        ml("linear_values_" + post.lower(), "LinearRegressor", [x], coefficients=f32(8).tolist(), intercepts=f32(2).tolist(),
+           targets=2, post_transform=post)
+    ml("linear_seven", "LinearClassifier", [x.astype(np.float64)], 2, coefficients=f32(28).tolist(), intercepts=f32(7).tolist(),
+       classlabels_ints=list(range(7)), post_transform="SOFTMAX")
+    ml("linear_bare", "LinearRegressor", [x], coefficients=f32(4).tolist())
+    ml("linear_whole", "LinearClassifier", [RNG.randint(-5, 5, (4, 3))], 2, coefficients=f32(6).tolist(), intercepts=f32(2).tolist(),
+       classlabels_ints=[0, 1])
+
+
+def tables():
+    x, whole = f32(4, 3), RNG.randint(-3, 4, (4, 3))
+    for name, v in (("f32", x), ("f64", x.astype(np.float64)), ("i64", whole), ("i32", whole.astype(np.int32))):
+        ml("scaler_" + name, "Scaler", [v], offset=[0.5, -1.0, 2.0], scale=[2.0, 0.5, -1.0])
+        for norm in ("MAX", "L1", "L2"):
+            ml("normalizer_%s_%s" % (norm.lower(), name), "Normalizer", [v], norm=norm)
+        ml("vectorizer_" + name, "FeatureVectorizer", [v, v[:, :2]], inputdimensions=[3, 2])
+    ml("scaler_one", "Scaler", [x], offset=[0.5], scale=[2.0])
+    ml("vectorizer_widths", "FeatureVectorizer", [x, x], inputdimensions=[2, 3])
+    ml("imputer_nan", "Imputer", [np.where(x > 0.5, np.float32(np.nan), x)], imputed_value_floats=[1.0, 2.0, 3.0],
+       replaced_value_float=float("nan"))
+    ml("imputer_one", "Imputer", [np.where(x > 0.5, np.float32(9), x)], imputed_value_floats=[1.5], replaced_value_float=9.0)
+    ml("imputer_i64", "Imputer", [whole], imputed_value_int64s=[10, 20, 30], replaced_value_int64=1)
+    ml("binarizer", "Binarizer", [x], threshold=0.25)
+    ml("extractor", "ArrayFeatureExtractor", [x, np.array([[2, 0]])])
+    ml("extractor_line", "ArrayFeatureExtractor", [x[0], np.array([1])])
+    ml("extractor_deep", "ArrayFeatureExtractor", [f32(2, 3, 5), np.array([4, 0, 4])])
+    ml("extractor_text", "ArrayFeatureExtractor", [texts("a", "b", "c").reshape(1, 3), np.array([2, 1])])
+    words = texts("cat", "dog", "", "cow").reshape(2, 2)
+    ml("label_oldest_text", "LabelEncoder", [words], version=1, classes_strings=["dog", "cow"], default_int64=-7)
+    ml("label_oldest_number", "LabelEncoder", [np.array([0, 1, 5])], version=1, classes_strings=["dog", "cow"], default_string="none")
+    lists = {"strings": ["cat", "cow", "cat"], "int64s": [1, 2, 1], "floats": [0.5, -1.5, 0.5]}
+    inputs = {"strings": words, "int64s": np.array([[2, 1], [0, 3]]), "floats": np.array([[0.5, 1.0, -1.5]], np.float32)}
+    for k in lists:
+        for v in lists:
+            ml("label_%s_%s" % (k, v), "LabelEncoder", [inputs[k]], version=2,
+               **{"keys_" + k: lists[k], "values_" + v: {"strings": ["p", "q", "r"], "int64s": [7, 8, 9], "floats": [0.1, 0.2, 0.3]}[v]})
+    ml("label_nan", "LabelEncoder", [np.array([1, np.nan, 2], np.float32)], version=4, keys_floats=[float("nan"), 2.0],
+       values_int64s=[5, 6], default_tensor=helper.make_tensor("d", TensorProto.INT64, [1], [44]))
+    ml("label_tensor", "LabelEncoder", [words], version=4, keys_tensor=helper.make_tensor("k", TensorProto.STRING, [2], [b"cow", b"dog"]),
+       values_tensor=helper.make_tensor("v", TensorProto.INT16, [2], [3, 4]),
+       default_tensor=helper.make_tensor("d", TensorProto.INT16, [1], [-5]))
+    ml("label_doubles", "LabelEncoder", [np.array([1.5, 2.5])], version=4, keys_tensor=helper.make_tensor("k", TensorProto.DOUBLE, [2], [2.5, 3.5]),
+       values_tensor=helper.make_tensor("v", TensorProto.DOUBLE, [2], [9.25, 4.0]),
+       default_tensor=helper.make_tensor("d", TensorProto.DOUBLE, [1], [0.125]))
+    ml("mapper_text", "CategoryMapper", [words], cats_strings=["cat", "dog"], cats_int64s=[11, 12], default_int64=9)
+    ml("mapper_number", "CategoryMapper", [np.array([12, 3])], cats_strings=["cat", "dog"], cats_int64s=[11, 12])
+    ml("one_hot_text", "OneHotEncoder", [words], cats_strings=["cow", "cat", "ant"])
+    ml("one_hot_number", "OneHotEncoder", [np.array([[2, 0, 1]])], cats_int64s=[1, 2, 3])
+    ml("one_hot_float", "OneHotEncoder", [np.array([2, 0, 1], np.float32)], cats_int64s=[1, 2, 0], zeros=0)
+
+
+def refused(name, op, x, outputs=1, version=3, **attrs):
+    """A model that must not open, or where it is the values of x, not run."""
+    node = helper.make_node(op, ["x"], ["y%d" % i for i in range(outputs)], domain=ML, **attrs)
+    graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", kind(x), list(x.shape))],
+                              [onnx.ValueInfoProto(name="y%d" % i) for i in range(outputs)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(ML, version)])
+    model.ir_version = 8
+    CASES.append((name, model.SerializeToString(), {"x": x}, {}))
+
+
+def broken_trees():
+    x = f32(3, 4)
+    good = tree_attributes("target", trees=2, depth=2)
+    damage = {
+        "itself": {"nodes_truenodeids": [0] + good["nodes_truenodeids"][1:]},
+        "cycle": {"nodes_truenodeids": [1, 0] + good["nodes_truenodeids"][2:]},
+        "two_parents": {"nodes_falsenodeids": [1] + good["nodes_falsenodeids"][1:]},
+        "no_such_child": {"nodes_truenodeids": [77] + good["nodes_truenodeids"][1:]},
+        "negative_child": {"nodes_truenodeids": [-1] + good["nodes_truenodeids"][1:]},
+        "same_node": {"nodes_nodeids": [1] + good["nodes_nodeids"][1:]},
+        "short_modes": {"nodes_modes": good["nodes_modes"][:-1]},
+        "short_values": {"nodes_values": good["nodes_values"][:-1]},
+        "short_features": {"nodes_featureids": good["nodes_featureids"][:-1]},
+        "short_missing": {"nodes_missing_value_tracks_true": [1]},
+        "odd_mode": {"nodes_modes": ["BRANCH_MAYBE"] + good["nodes_modes"][1:]},
+        "wide_feature": {"nodes_featureids": [4] + good["nodes_featureids"][1:]},
+        "negative_feature": {"nodes_featureids": [-1] + good["nodes_featureids"][1:]},
+        "huge_feature": {"nodes_featureids": [2 ** 40] + good["nodes_featureids"][1:]},
+        "target_beyond": {"target_ids": [2] + good["target_ids"][1:]},
+        "target_negative": {"target_ids": [-1] + good["target_ids"][1:]},
+        "weight_of_nobody": {"target_nodeids": [99] + good["target_nodeids"][1:]},
+        "short_weights": {"target_weights": good["target_weights"][:-1]},
+        "no_targets": {"n_targets": 0},
+        "many_targets": {"n_targets": 2 ** 40},
+        "odd_aggregate": {"aggregate_function": "MEDIAN"},
+        "odd_transform": {"post_transform": "WISH"},
+        "three_bases": {"base_values": [1.0, 2.0, 3.0]},
+    }
+    for name, change in damage.items():
+        refused("tree_" + name, "TreeEnsembleRegressor", x, **{"n_targets": 2, **good, **change})
+    refused("tree_no_nodes", "TreeEnsembleRegressor", x, n_targets=1)
+    refused("tree_three_axes", "TreeEnsembleRegressor", f32(2, 2, 4), n_targets=2, **good)
+    refused("tree_text", "TreeEnsembleRegressor", x.astype(np.int8), n_targets=2, **good)
+    refused("tree_no_labels", "TreeEnsembleClassifier", x, 2, **tree_attributes("class"))
+    placed = dict(n_targets=1, tree_roots=[0], nodes_featureids=[0], nodes_modes=helper.make_tensor("m", 2, [1], [0]),
+                  nodes_splits=helper.make_tensor("s", 1, [1], [0.0]), nodes_truenodeids=[0], nodes_trueleafs=[1],
+                  nodes_falsenodeids=[1], nodes_falseleafs=[1], leaf_targetids=[0, 0],
+                  leaf_weights=helper.make_tensor("w", 1, [2], [1.0, 2.0]))
+    damage = {
+        "itself": {"nodes_trueleafs": [0]}, "leaf_beyond": {"nodes_falsenodeids": [2]}, "root_beyond": {"tree_roots": [1]},
+        "root_negative": {"tree_roots": [-1]}, "root_twice": {"tree_roots": [0, 0]}, "no_roots": {"tree_roots": [0] * 9},
+        "odd_mode": {"nodes_modes": helper.make_tensor("m", 2, [1], [7])},
+        "no_members": {"nodes_modes": helper.make_tensor("m", 2, [1], [6])},
+        "modes_of_floats": {"nodes_modes": helper.make_tensor("m", 1, [1], [0.0])},
+        "target_beyond": {"leaf_targetids": [0, 1]}, "short_targets": {"leaf_targetids": [0]},
+    }
+    for name, change in damage.items():
+        refused("placed_" + name, "TreeEnsemble", x, version=5, **{**placed, **change})
+
+
+def broken_others():
+    x, words = f32(3, 4), np.array([3, 1])
+    refused("linear_few", "LinearRegressor", x, coefficients=[1.0, 2.0])
+    refused("linear_no_intercepts", "LinearClassifier", x, 2, coefficients=[1.0] * 4, classlabels_ints=[0, 1])
+    refused("linear_few_labels", "LinearClassifier", x, 2, coefficients=[1.0] * 12, intercepts=[0.0] * 3, classlabels_ints=[0, 1])
+    refused("linear_targets", "LinearRegressor", x, coefficients=[1.0] * 4, targets=2)
+    refused("svr_few_vectors", "SVMRegressor", x, kernel_type="RBF", kernel_params=[1.0, 0.0, 0.0], n_supports=3,
+            support_vectors=[1.0] * 8, coefficients=[1.0] * 3, rho=[0.0])
+    refused("svr_few_coefficients", "SVMRegressor", x, kernel_params=[1.0, 0.0, 0.0], n_supports=2,
+            support_vectors=[1.0] * 8, coefficients=[1.0], rho=[0.0])
+    refused("svr_no_rho", "SVMRegressor", x, kernel_params=[1.0, 0.0, 0.0], coefficients=[1.0] * 4)
+    refused("svr_negative", "SVMRegressor", x, n_supports=-1, coefficients=[1.0] * 4, rho=[0.0])
+    machine = dict(kernel_params=[1.0, 0.0, 0.0], support_vectors=[1.0] * 8, coefficients=[1.0] * 4, rho=[0.0] * 3,
+                   vectors_per_class=[1, 1, 0], classlabels_ints=[0, 1, 2])
+    for name, change in {"rho": {"rho": [0.0]}, "prob": {"prob_a": [1.0] * 3}, "vectors": {"vectors_per_class": [1, 1]},
+                         "negative": {"vectors_per_class": [3, -1, 0]}, "coefficients": {"coefficients": [1.0] * 3},
+                         "kernel": {"kernel_type": "CUBE"}, "params": {"kernel_params": [1.0]}}.items():
+        refused("svc_" + name, "SVMClassifier", x, 2, **{**machine, **change})
+    refused("scaler_two", "Scaler", x, offset=[1.0, 2.0])
+    refused("normalizer_odd", "Normalizer", x, norm="L3")
+    refused("imputer_nothing", "Imputer", x)
+    refused("label_uneven", "LabelEncoder", words, keys_int64s=[1, 2], values_int64s=[1])
+    refused("label_other_type", "LabelEncoder", x, keys_int64s=[1], values_int64s=[1])
+    refused("mapper_uneven", "CategoryMapper", words, cats_strings=["a"], cats_int64s=[1, 2])
+    refused("one_hot_nothing", "OneHotEncoder", words)
+    refused("one_hot_unknown", "OneHotEncoder", words, cats_int64s=[1, 2], zeros=0)
+    refused("vectorizer_widths", "FeatureVectorizer", x, inputdimensions=[1, 2])
+    refused("vectorizer_negative", "FeatureVectorizer", x, inputdimensions=[-1])
+
+
+def refusals():
+    broken_trees()
+    broken_others()
+
+
+def machine_learning():
+    tables()
+    machines()
+    trees()
+    placed_trees()
+    sklearn_models()
+
+
 # Writing.  ------------------------------------------------------------------------------------
 
 def piece(data):
@@ -143,7 +457,7 @@ def value(array):
 
 def main():
     global CASES
-    makers = {"recurrent": recurrent}
+    makers = {"recurrent": recurrent, "ml": machine_learning, "ml_refused": refusals}
     for family in sys.argv[1:] or makers:
         CASES = []
         makers[family]()

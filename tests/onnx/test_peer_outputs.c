@@ -137,4 +137,45 @@ TEST(recurrent_layers)
     run_family("tests/onnx/data/recurrent.bin", 60);
 }
 
-TESTS(RUN(recurrent_layers))
+TEST(machine_learning)
+{
+    run_family("tests/onnx/data/ml.bin", 130);
+}
+
+/* Opens and runs; the code of what fails first. */
+static blind_code attempt(const onnx_case *c, blind_error *err)
+{
+    bl_onnx     *model;
+    bl_onnx_run *run;
+    blind_code   code = bl_onnx_open(c->model, NULL, &model, err);
+    if (code != BLIND_OK)
+        return code;
+    code = bl_onnx_run_new(model, c->inputs, c->n_inputs, &run, err);
+    if (code == BLIND_OK) {
+        code = bl_onnx_run_step(run, 0, err);
+        bl_onnx_run_free(run);
+    }
+    bl_onnx_close(model);
+    return code;
+}
+
+TEST(machine_learning_refuses_what_is_broken)
+{
+    bl_auto_buf file = BL_BUF_EMPTY;
+    size_t      count = 0;
+    CHECK_CODE(BLIND_OK, bl_file_read("tests/onnx/data/ml_refused.bin", 1u << 20, &file, NULL),
+               "file");
+    bl_reader r = { .rest = bl_span(file.data, file.size) };
+    for (bool more = true; more; count += more) {
+        bl_auto_arena arena = BL_ARENA_EMPTY;
+        onnx_case     c;
+        blind_error   err = { 0 };
+        more = next_case(&r, &arena, &c);
+        blind_code code = more ? attempt(&c, &err) : BLIND_INPUT;
+        if (code != BLIND_INPUT && code != BLIND_UNSUPPORTED)
+            fail_msg("%s: %s", c.name, code == BLIND_OK ? "accepted" : err.message);
+    }
+    CHECK(count > 55);
+}
+
+TESTS(RUN(recurrent_layers), RUN(machine_learning), RUN(machine_learning_refuses_what_is_broken))
