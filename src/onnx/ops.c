@@ -4,6 +4,7 @@
  * apart inside infer.  Rows of one name stand with the newest first. */
 #include "onnx/families.h"
 #include "onnx/ml/ml.h"
+#include "onnx/ms/ms.h"
 
 #define ROW(name, since, min, max, out, family)                                                    \
     {                                                                                              \
@@ -271,6 +272,7 @@ static const struct {
     { rows, &rows_len },
     { bl_rnn_rows, &bl_rnn_rows_len },
     { bl_ml_rows, &bl_ml_rows_len },
+    { bl_ms_rows, &bl_ms_rows_len },
 };
 
 const bl_op *bl_op_find(const char *domain, const char *type, int64_t opset)

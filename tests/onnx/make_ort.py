@@ -438,6 +438,68 @@ def machine_learning():
     sklearn_models()
 
 
+# com.microsoft.  -------------------------------------------------------------------------------
+
+def ms(name, op, inputs, n_out=1, **more):
+    case("ms_" + name, op, inputs, n_out, domain="com.microsoft", types=more.pop("types", [TensorProto.FLOAT] * n_out), **more)
+
+
+def nibbles(values, bits):
+    """Rows of small numbers as MatMulNBits has them: the low bits first."""
+    if bits == 8:
+        return values.astype(np.uint8)
+    if values.shape[-1] % 2:
+        values = np.concatenate([values, np.zeros(values.shape[:-1] + (1,), values.dtype)], -1)
+    return (values[..., 0::2] | values[..., 1::2] << 4).astype(np.uint8)
+
+
+def microsoft():
+    x, row = f32(2, 5, 16) * 2, f32(16)
+    ms("gelu", "Gelu", [x])
+    ms("fast_gelu", "FastGelu", [x])
+    ms("fast_gelu_bias", "FastGelu", [x, row], constant=(1,))
+    ms("bias_gelu", "BiasGelu", [x, row], dynamic=True)
+    ms("quick_gelu", "QuickGelu", [x], alpha=1.3)
+    skip, gain, bias = f32(2, 5, 16), f32(16), f32(16)
+    ms("skip", "SkipLayerNormalization", [x, skip, gain, bias], epsilon=1e-5)
+    ms("skip_addend", "SkipLayerNormalization", [x, skip, gain, bias, row], 4, skip=(1, 2), epsilon=1e-5)
+    ms("skip_bare", "SkipLayerNormalization", [x, skip, gain], epsilon=1e-5)
+    ms("skip_simple", "SkipSimplifiedLayerNormalization", [x, skip, gain], epsilon=1e-5)
+    ms("skip_simple_addend", "SkipSimplifiedLayerNormalization", [x, skip, gain, row], 4, skip=(1, 2), epsilon=1e-5)
+    case("ms_simple", "SimplifiedLayerNormalization", [x, gain], epsilon=1e-5, types=[TensorProto.FLOAT])
+    ids, kinds = RNG.randint(0, 9, (2, 5)).astype(np.int32), RNG.randint(0, 2, (2, 5)).astype(np.int32)
+    mask = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]], np.int32)
+    tables = [f32(9, 16), f32(7, 16), f32(2, 16), gain, bias]
+    ms("embed", "EmbedLayerNormalization", [ids, kinds] + tables + [mask], 2, types=[TensorProto.FLOAT, TensorProto.INT32], epsilon=1e-5)
+    ms("embed_places", "EmbedLayerNormalization", [ids, None, tables[0], tables[1], None, gain, bias, None,
+                                                  np.array([[4, 3, 2, 1, 0], [0, 1, 2, 6, 5]], np.int32)], 3,
+       types=[TensorProto.FLOAT, TensorProto.INT32, TensorProto.FLOAT], epsilon=1e-5)
+    a, b = f32(2, 3, 4, 6), f32(2, 1, 6, 5)
+    ms("matmul", "FusedMatMul", [a, b], alpha=0.5)
+    ms("matmul_b", "FusedMatMul", [a, np.ascontiguousarray(b.swapaxes(2, 3))], transB=1)
+    ms("matmul_a", "FusedMatMul", [np.ascontiguousarray(a.swapaxes(2, 3)), b], transA=1, alpha=2.0)
+    ms("matmul_both", "FusedMatMul", [f32(6, 4), f32(5, 6)], transA=1, transB=1)
+    for bits in (4, 8):
+        for name, zeros in (("", False), ("_zeros", True)):
+            k, cols, block = 48, 7, 32
+            w = RNG.randint(0, 2 ** bits, (cols, 2 * block))
+            inputs = [f32(3, k), nibbles(w, bits).reshape(cols, 2, -1), f32(cols, 2).reshape(-1)]
+            if zeros:
+                inputs.append(nibbles(RNG.randint(0, 2 ** bits, (cols, 2)), bits).reshape(-1))
+            ms("nbits_%d%s" % (bits, name), "MatMulNBits", inputs, constant=(1, 2, 3), K=k, N=cols, bits=bits, block_size=block)
+    places = np.array([[0, 1, 2, 3, 4], [3, 4, 5, 6, 7]])
+    cos, sin = np.cos(f32(9, 4)), np.sin(f32(9, 4))
+    for inter in (0, 1):
+        ms("rotary_%d" % inter, "RotaryEmbedding", [x, places, cos, sin], interleaved=inter)
+        ms("rotary_first_%d" % inter, "RotaryEmbedding", [x, np.array([2]), cos, sin], interleaved=inter)
+        ms("rotary_heads_%d" % inter, "RotaryEmbedding", [f32(2, 3, 5, 8), places, cos, sin], interleaved=inter)
+    ms("rotary_part", "RotaryEmbedding", [x, places, cos[:, :2].copy(), sin[:, :2].copy()], rotary_embedding_dim=4, num_heads=2)
+    q, k, v = f32(2, 5, 16), f32(2, 7, 16), f32(2, 7, 16)
+    ms("heads", "MultiHeadAttention", [q, k, v], num_heads=4)
+    ms("heads_bias", "MultiHeadAttention", [q, k, v, f32(48)], num_heads=2, constant=(3,))
+    ms("heads_scores", "MultiHeadAttention", [q, k, v, None, None, f32(1, 2, 5, 7)], num_heads=2, scale=0.3)
+
+
 # Writing.  ------------------------------------------------------------------------------------
 
 def piece(data):
@@ -457,7 +519,8 @@ def value(array):
 
 def main():
     global CASES
-    makers = {"recurrent": recurrent, "ml": machine_learning, "ml_refused": refusals}
+    makers = {"recurrent": recurrent, "ml": machine_learning, "ml_refused": refusals,
+              "microsoft": microsoft}
     for family in sys.argv[1:] or makers:
         CASES = []
         makers[family]()

@@ -142,6 +142,11 @@ TEST(machine_learning)
     run_family("tests/onnx/data/ml.bin", 130);
 }
 
+TEST(microsoft)
+{
+    run_family("tests/onnx/data/microsoft.bin", 30);
+}
+
 /* Opens and runs; the code of what fails first. */
 static blind_code attempt(const onnx_case *c, blind_error *err)
 {
@@ -178,4 +183,5 @@ TEST(machine_learning_refuses_what_is_broken)
     CHECK(count > 55);
 }
 
-TESTS(RUN(recurrent_layers), RUN(machine_learning), RUN(machine_learning_refuses_what_is_broken))
+TESTS(RUN(recurrent_layers), RUN(machine_learning), RUN(microsoft),
+      RUN(machine_learning_refuses_what_is_broken))

@@ -1,0 +1,31 @@
+/* The operators of the domain com.microsoft. */
+#include "onnx/ms/ms.h"
+
+#define ROW(name, min, max, out, family)                                                           \
+    {                                                                                              \
+        "com.microsoft", #name, 1, min, max, out, bl_ms_##family##_infer, NULL,                    \
+            bl_ms_##family##_run, 0                                                                \
+    }
+#define HEAVY(name, min, max, out, family)                                                         \
+    {                                                                                              \
+        "com.microsoft", #name, 1, min, max, out, bl_ms_##family##_infer,                          \
+            bl_ms_##family##_prepare, bl_ms_##family##_run, 0                                      \
+    }
+
+const bl_op bl_ms_rows[] = {
+    ROW(Gelu, 1, 1, 1, gelu),
+    ROW(FastGelu, 1, 2, 1, gelu),
+    ROW(BiasGelu, 2, 2, 1, gelu),
+    ROW(QuickGelu, 1, 1, 1, gelu),
+    ROW(SkipLayerNormalization, 3, 5, 4, skip_norm),
+    ROW(SkipSimplifiedLayerNormalization, 3, 4, 4, skip_norm),
+    ROW(EmbedLayerNormalization, 1, 9, 3, embed_norm),
+    ROW(RotaryEmbedding, 4, 4, 1, rotary),
+    HEAVY(FusedMatMul, 2, 2, 1, matmul),
+    HEAVY(MatMulNBits, 3, 6, 1, nbits),
+    HEAVY(MultiHeadAttention, 3, 10, 4, attention),
+    /* ONNX Runtime keeps this one in the default domain. */
+    { "", "SimplifiedLayerNormalization", 1, 2, 2, 1, bl_ms_skip_norm_infer, NULL,
+      bl_ms_skip_norm_run, 0 },
+};
+const size_t bl_ms_rows_len = BL_LEN(bl_ms_rows);
