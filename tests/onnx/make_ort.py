@@ -288,6 +288,14 @@ def machines():
            targets=2, post_transform=post)
     ml("linear_seven", "LinearClassifier", [x.astype(np.float64)], 2, coefficients=f32(28).tolist(), intercepts=f32(7).tolist(),
        classlabels_ints=list(range(7)), post_transform="SOFTMAX")
+    for rows in (32, 45):
+        many = f32(rows, 4)
+        ml("linear_rows_two_%d" % rows, "LinearClassifier", [many], 2, coefficients=f32(4).tolist(), intercepts=[0.1],
+           classlabels_ints=[3, 8], post_transform="LOGISTIC")
+        ml("linear_rows_three_%d" % rows, "LinearClassifier", [many.astype(np.float64)], 2, coefficients=f32(12).tolist(),
+           intercepts=f32(3).tolist(), classlabels_strings=["p", "q", "r"], post_transform="SOFTMAX")
+        ml("linear_rows_%d" % rows, "LinearRegressor", [many], coefficients=f32(4).tolist(), intercepts=[0.5])
+        ml("linear_rows_both_%d" % rows, "LinearRegressor", [many], coefficients=f32(8).tolist(), targets=2)
     ml("linear_bare", "LinearRegressor", [x], coefficients=f32(4).tolist())
     ml("linear_whole", "LinearClassifier", [RNG.randint(-5, 5, (4, 3))], 2, coefficients=f32(6).tolist(), intercepts=f32(2).tolist(),
        classlabels_ints=[0, 1])

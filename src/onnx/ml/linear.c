@@ -1,14 +1,21 @@
-/* LinearClassifier and LinearRegressor: one product with packed coefficients, then labels. */
+/* LinearClassifier and LinearRegressor: one product with packed coefficients, then labels.  Many
+ * rows and few targets are multiplied the other way round, rows in the lanes: a panel of packed
+ * coefficients would be mostly empty. */
 #include "onnx/ml/ml.h"
+
+enum { FEW_TARGETS = 8, MANY_ROWS = 32 };
 
 typedef struct {
     bool              classifier, two; /* one score becomes two */
     size_t            rows, features, targets;
     bl_post           post;
-    bl_labels         labels; /* of a classifier */
-    const float      *bias;   /* or NULL */
+    bl_labels         labels;       /* of a classifier */
+    const float      *bias;         /* or NULL */
+    const float      *coefficients; /* [targets][features] */
+    bool              across;       /* rows in the lanes */
     const bl_weights *weights;
-    size_t            scores_at, gemm_at; /* in the scratch: after the features as floats */
+    /* In the scratch: after the features as floats, scores, the same across, the product's. */
+    size_t scores_at, across_at, gemm_at;
 } linear_params;
 
 static blind_code set_classes(bl_build *b, const bl_node *n, linear_params *p)
@@ -45,14 +52,13 @@ blind_code bl_ml_linear_infer(bl_build *b, bl_node *n)
 {
     const bl_tensor *x = bl_in(b, n, 0);
     linear_params   *p;
-    const float     *coefficients;
     size_t           len, wanted;
     BL_TRY(bl_params(b, n, sizeof *p, &p));
     p->classifier = strcmp(n->type, "LinearClassifier") == 0;
     BL_TRY(bl_table_of(b, n, x, &p->rows, &p->features));
     BL_TRY(bl_post_of(b, n, &p->post));
     BL_TRY(set_targets(b, n, p));
-    BL_TRY(bl_ml_floats(b, n, "coefficients", SIZE_MAX, &coefficients, &len));
+    BL_TRY(bl_ml_floats(b, n, "coefficients", SIZE_MAX, &p->coefficients, &len));
     if (!bl_mul(p->targets, p->features, &wanted) || len != wanted)
         return bl_op_fail(b, n, BLIND_INPUT, "%zu coefficients for %zu targets of %zu features",
                           len, p->targets, p->features);
@@ -65,36 +71,86 @@ blind_code bl_ml_linear_infer(bl_build *b, bl_node *n)
 
 static blind_code pack(bl_build *b, bl_node *n, linear_params *p)
 {
-    bl_packed   *packed;
-    const float *w;
+    bl_packed *packed;
     p->weights = bl_store_find(b, n, 0);
     if (p->weights)
         return BLIND_OK;
-    BL_TRY(bl_ml_floats(b, n, "coefficients", SIZE_MAX, &w, NULL));
-    BL_TRY(b->kernels->gemm_pack(w, p->features, p->targets, 1, p->features, &packed, b->err));
+    BL_TRY(b->kernels->gemm_pack(p->coefficients, p->features, p->targets, 1, p->features, &packed,
+                                 b->err));
     return bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights);
+}
+
+/* Scores by target: [targets][rows]. */
+static bl_matmul across_of(const linear_params *p)
+{
+    return (bl_matmul){ .m = p->targets,
+                        .n = p->rows,
+                        .k = p->features,
+                        .alpha = 1,
+                        .a = p->coefficients,
+                        .a_row = p->features,
+                        .a_col = 1,
+                        .b_row = 1,
+                        .b_col = p->features,
+                        .out_row = p->rows };
 }
 
 blind_code bl_ml_linear_prepare(bl_build *b, bl_node *n)
 {
     linear_params *p = n->params;
-    size_t         x, scores;
+    size_t         x, scores, room;
+    int            threads = bl_pool_threads(b->pool);
     if (p->rows == 0 || p->features == 0)
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "a table of %zu rows, %zu features", p->rows,
                           p->features);
-    BL_TRY(pack(b, n, p));
     bool convert = bl_in(b, n, 0)->dtype != BLIND_F32;
+    p->across = p->targets <= FEW_TARGETS && p->rows >= MANY_ROWS;
+    bl_matmul m = across_of(p);
+    if (!p->across)
+        BL_TRY(pack(b, n, p));
     if (!bl_mul(p->rows, p->features * sizeof(float), &x) ||
-        !bl_mul(p->rows, p->targets * sizeof(float), &scores))
+        !bl_mul(p->rows, p->targets * sizeof(float), &scores) || !bl_add(scores, x, &room) ||
+        room > SIZE_MAX / 4)
         return bl_op_fail(b, n, BLIND_LIMIT, "a table of impossible size");
+    scores = (scores + 63) / 64 * 64;
     p->scores_at = convert ? (x + 63) / 64 * 64 : 0;
-    p->gemm_at = p->scores_at + (scores + 63) / 64 * 64;
-    n->scratch = p->gemm_at +
-                 b->kernels->gemm_scratch(p->weights->packed, p->rows, bl_pool_threads(b->pool));
+    p->across_at = p->scores_at + scores;
+    p->gemm_at = p->across_at + (p->across ? scores : 0);
+    n->scratch =
+        p->gemm_at + (p->across ? b->kernels->matmul_scratch(&m, threads)
+                                : b->kernels->gemm_scratch(p->weights->packed, p->rows, threads));
     return BLIND_OK;
 }
 
-/* Labels and second scores, before the transform of the others. */
+/* Scores of all rows, row by row. */
+static void multiply(const bl_exec *x, const linear_params *p, const float *in, float *z)
+{
+    char     *scratch = x->scratch;
+    bl_matmul m = across_of(p);
+    bl_gemm   g = { .rows = p->rows,
+                    .a = in,
+                    .a_stride = p->features,
+                    .out = z,
+                    .out_stride = p->targets,
+                    .epilogue = { .bias = p->bias },
+                    .scratch = scratch + p->gemm_at };
+    if (!p->across) {
+        g.b = p->weights->packed;
+        x->kernels->gemm(&g, x->pool);
+        return;
+    }
+    m.b = in;
+    m.out = p->targets == 1 ? z : (float *)(void *)(scratch + p->across_at);
+    m.scratch = scratch + p->gemm_at;
+    x->kernels->matmul(&m, x->pool);
+    for (size_t t = 0; t < p->targets; t++) {
+        float bias = p->bias ? p->bias[t] : 0;
+        for (size_t row = 0; row < p->rows; row++)
+            z[row * p->targets + t] = m.out[t * p->rows + row] + bias;
+    }
+}
+
+/* Labels, and into z both scores where one becomes two; before the transform of the others. */
 static void finish(const linear_params *p, float *scores, bl_tensor *y, float *z)
 {
     for (size_t row = 0; row < p->rows; row++) {
@@ -106,9 +162,9 @@ static void finish(const linear_params *p, float *scores, bl_tensor *y, float *z
             best = s[0] > 0;
         if (y)
             bl_label_put(&p->labels, y, row, best);
-        if (p->two && p->post != BL_POST_PROBIT)
+        if (z && p->post != BL_POST_PROBIT)
             bl_post_two(p->post, p->post != BL_POST_LOGISTIC, s[0], z + 2 * row);
-        else if (p->two)
+        else if (z)
             z[2 * row] = z[2 * row + 1] = s[0];
     }
 }
@@ -133,21 +189,9 @@ blind_code bl_ml_linear_run(const bl_exec *x, const bl_node *n)
     char                *scratch = x->scratch;
     float               *apart = (float *)(void *)(scratch + p->scores_at);
     float               *z = scores && !p->two ? scores->data : apart;
-    bl_gemm              g = { .rows = p->rows,
-                               .a = bl_table_floats(in, 0, in->len, x->scratch),
-                               .a_stride = p->features,
-                               .b = p->weights->packed,
-                               .out = z,
-                               .out_stride = p->targets,
-                               .epilogue = { .bias = p->bias },
-                               .scratch = scratch + p->gemm_at };
-    x->kernels->gemm(&g, x->pool);
-    if (p->classifier) {
-        static float none[2];
-        if (p->two && !scores)
-            return BLIND_OK;
-        finish(p, z, y, p->two ? scores->data : none);
-    }
+    multiply(x, p, bl_table_floats(in, 0, in->len, x->scratch), z);
+    if (p->classifier)
+        finish(p, z, y, p->two && scores ? scores->data : NULL);
     if (scores)
         transform(x, p, scores->data);
     return BLIND_OK;
