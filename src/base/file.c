@@ -86,12 +86,9 @@ blind_code bl_file_read(const char *path, size_t max, bl_buf *out, blind_error *
 
 /* ---- mapping ---- */
 
-blind_code bl_file_map(const char *path, bl_mapping *out, blind_error *err)
+static blind_code map_open(int fd, const char *path, bl_mapping *out, blind_error *err)
 {
-    bl_auto_fd int fd = -1;
-    struct stat    st;
-    *out = (bl_mapping){ 0 };
-    BL_TRY(open_to_read(path, &fd, err));
+    struct stat st;
     if (fstat(fd, &st) != 0)
         return bl_errno_fail(err, "file.map", "examine", path, errno);
     if (!S_ISREG(st.st_mode))
@@ -103,6 +100,51 @@ blind_code bl_file_map(const char *path, bl_mapping *out, blind_error *err)
         return bl_errno_fail(err, "file.map", "map", path, errno);
     out->bytes = bl_span(data, (size_t)st.st_size);
     return BLIND_OK;
+}
+
+blind_code bl_file_map(const char *path, bl_mapping *out, blind_error *err)
+{
+    bl_auto_fd int fd = -1;
+    *out = (bl_mapping){ 0 };
+    BL_TRY(open_to_read(path, &fd, err));
+    return map_open(fd, path, out, err);
+}
+
+/* Opens one name in a folder, which is closed; no link is followed. */
+static blind_code open_part(int *fd, const char *part, bool last, const char *path,
+                            blind_error *err)
+{
+    int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | (last ? O_NONBLOCK : O_DIRECTORY);
+    int next = openat(*fd, part, flags), error = errno;
+    close(*fd);
+    *fd = next;
+    if (next >= 0)
+        return BLIND_OK;
+    return error == ELOOP ? blind_fail(err, BLIND_INPUT, "file.map",
+                                       "'%s' is or goes through a symbolic link", path)
+                          : bl_errno_fail(err, "file.map", "open", path, error);
+}
+
+blind_code bl_file_map_beneath(int folder, const char *path, bl_mapping *out, blind_error *err)
+{
+    bl_auto_fd int fd = fcntl(folder, F_DUPFD_CLOEXEC, 0);
+    const char    *at = path;
+    *out = (bl_mapping){ 0 };
+    if (fd < 0)
+        return bl_errno_fail(err, "file.map", "open", path, errno);
+    for (bool last = false; !last;) {
+        char   part[256];
+        size_t len = strcspn(at, "/");
+        last = at[len] == '\0';
+        if (len == 0 || len >= sizeof part || (len == 2 && memcmp(at, "..", 2) == 0))
+            return blind_fail(err, BLIND_INPUT, "file.map", "'%s' is no path within a folder",
+                              path);
+        memcpy(part, at, len);
+        part[len] = '\0';
+        BL_TRY(open_part(&fd, part, last, path, err));
+        at += len + !last;
+    }
+    return map_open(fd, path, out, err);
 }
 
 void bl_file_unmap(bl_mapping *m)

@@ -17,6 +17,11 @@ typedef struct {
 } bl_mapping;
 
 BLIND_MUST_USE blind_code bl_file_map(const char *path, bl_mapping *out, blind_error *err);
+/* The same for a file beneath an open folder, whatever the path says: it may name neither ".." nor
+ * "/" in front, and nothing on the way, the file included, may be a symbolic link.  Errors also
+ * INPUT for such a path. */
+BLIND_MUST_USE blind_code bl_file_map_beneath(int folder, const char *path, bl_mapping *out,
+                                              blind_error *err);
 void                      bl_file_unmap(bl_mapping *m);
 #define bl_auto_mapping __attribute__((cleanup(bl_file_unmap))) bl_mapping
 

@@ -60,6 +60,9 @@ static blind_code open_model(const bl_args *args, bl_local *l, blind_error *err)
     };
     bl_pipeline_run *run = NULL;
     (void)bl_precision_from_name(bl_args_text(args, "precision"), &options.precision);
+    options.files = (bl_onnx_files){ bl_external_file, &l->external };
+    if (bl_args_has(args, "max-memory"))
+        options.max_memory = (size_t)bl_args_integer(args, "max-memory") << 20;
     BL_TRY(bl_pipeline_open(l->hashing, &options, &l->model, err));
     if (l->n_inputs) /* plans for these shapes */
         BL_TRY(bl_pipeline_run_new(l->model, l->inputs, l->n_inputs, &run, err));
@@ -71,6 +74,10 @@ blind_code bl_local_open(const bl_args *args, bl_local *l, blind_error *err)
 {
     *l = (bl_local){ 0 };
     const char *path = bl_args_text(args, "model");
+    l->external.folder = -1;
+    BL_TRY(bl_external_open(path, &l->external, err));
+    if (bl_args_has(args, "deadline"))
+        l->deadline_ns = (uint64_t)bl_args_integer(args, "deadline") * 1000000000u;
     BL_TRY(bl_tensor_files_read(args, &l->arena, &l->inputs, &l->n_inputs, err));
     BL_TRY(bl_pool_new((int)bl_args_integer(args, "threads"), &l->pool, err));
     uint64_t start = bl_clock_ns();
@@ -94,14 +101,28 @@ void bl_local_close(bl_local *l)
     bl_pool_free(l->pool);
     bl_file_unmap(&l->file);
     bl_buf_done(&l->packed);
+    bl_external_close(&l->external);
     bl_arena_done(&l->arena);
     *l = (bl_local){ 0 };
+}
+
+static blind_code run_until(const bl_local *l, bl_pipeline_run *run, blind_error *err)
+{
+    enum { STEP_NS = 10000000 };
+    uint64_t   start = bl_clock_ns();
+    blind_code code;
+    while ((code = bl_pipeline_run_step(run, l->deadline_ns ? STEP_NS : 0, err)) == BLIND_AGAIN)
+        if (bl_clock_ns() - start >= l->deadline_ns)
+            return blind_fail(err, BLIND_TIMEOUT, "run.deadline",
+                              "the model was not done within %llu seconds",
+                              (unsigned long long)(l->deadline_ns / 1000000000u));
+    return code;
 }
 
 blind_code bl_local_run(bl_local *l, bl_pipeline_run **out, blind_error *err)
 {
     BL_TRY(bl_pipeline_run_new(l->model, l->inputs, l->n_inputs, out, err));
-    blind_code code = bl_pipeline_run_step(*out, 0, err);
+    blind_code code = run_until(l, *out, err);
     if (code != BLIND_OK) {
         bl_pipeline_run_free(*out);
         *out = NULL;

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "cli/external.h"
 #include "cli/tensor_file.h"
 #include "pipeline/pipeline.h"
 
@@ -18,6 +19,8 @@ typedef struct {
     bl_arena      arena; /* of the inputs */
     blind_tensor *inputs;
     size_t        n_inputs;
+    bl_external   external;    /* weights of the model in other files */
+    uint64_t      deadline_ns; /* of one run; 0: none */
     double        load_ms; /* map, SHA-256, parse, check, plan for these inputs, pack */
 } bl_local;
 
@@ -27,7 +30,7 @@ BLIND_MUST_USE blind_code bl_local_open(const bl_args *args, bl_local *out, blin
 void                      bl_local_close(bl_local *local);
 #define bl_auto_local __attribute__((cleanup(bl_local_close))) bl_local
 
-/* Runs to the end; *out is freed by the caller. */
+/* Runs to the end; *out is freed by the caller.  Errors: TIMEOUT after --deadline */
 BLIND_MUST_USE blind_code bl_local_run(bl_local *local, bl_pipeline_run **out, blind_error *err);
 
 /* clang-format off */
@@ -35,6 +38,10 @@ BLIND_MUST_USE blind_code bl_local_run(bl_local *local, bl_pipeline_run **out, b
     { .name = "model", .kind = BL_FILE, .arg = "FILE", .required = true,                           \
       .help = "the ONNX model, a pipeline.toml, or a pipeline in its one file" },                  \
     BL_OPTIONS_TENSORS,                                                                            \
+    { .name = "deadline", .kind = BL_INTEGER, .arg = "SECONDS", .min = 1, .max = 86400,            \
+      .help = "end a run that takes longer" },                                                     \
+    { .name = "max-memory", .kind = BL_INTEGER, .arg = "MIB", .min = 1, .max = 1 << 24,            \
+      .help = "refuse to use more for weights beside the file and for a run" },                    \
     { .name = "threads", .kind = BL_INTEGER, .arg = "N", .min = 1, .max = 256, .fallback = "1",    \
       .help = "compute threads" },                                                                 \
     { .name = "precision", .kind = BL_CHOICE, .choices = "highest|high|medium", .arg = "P",        \

@@ -131,6 +131,14 @@ static bool evict_one(bl_onnx *m)
     return true;
 }
 
+size_t bl_dynamic_max(const bl_onnx *m)
+{
+    size_t all = m->options.max_memory, with = m->packed + m->arena.used + m->options.max_run;
+    if (!m->options.max_run)
+        return all;
+    return all ? BL_MIN(all, with) : with;
+}
+
 /* What all but the plan to come have. */
 static size_t size_now(const bl_onnx_run *run)
 {
@@ -157,7 +165,7 @@ static void remember(bl_onnx *m, bl_plan *plan)
 static blind_code find_segment(bl_onnx_run *run, bl_plan_for *what, bl_plan **out, blind_error *err)
 {
     bl_onnx *m = run->model;
-    size_t   max = m->options.max_memory;
+    size_t   max = bl_dynamic_max(m);
     *out = NULL;
     for (size_t i = 0; i < BL_SEGMENTS && !*out; i++)
         if (m->segments[i] && bl_plan_fits(m->segments[i], what))
@@ -475,7 +483,7 @@ static blind_code run_alone(bl_onnx_run *run, bl_frame *f, const bl_node *node, 
     bl_onnx      *m = run->model;
     bl_node       n = *node;
     bl_auto_arena arena = { .secret = true };
-    size_t        now = size_now(run), max = m->options.max_memory;
+    size_t        now = size_now(run), max = bl_dynamic_max(m);
     for (int i = 0; i < n.n_in; i++)
         if (n.in[i] >= 0 && f->cells[n.in[i]]) {
             if (f->cells[n.in[i]]->kind != BL_OBJECT_TENSOR)

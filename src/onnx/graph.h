@@ -147,11 +147,14 @@ typedef struct {
 
 /* Parses a ModelProto into *out; everything lies in the arena or is borrowed from the file.  Calls
  * of the model's functions are replaced by their nodes. */
-BLIND_MUST_USE blind_code bl_model_parse(blind_span file, bl_arena *arena, bl_model *out,
+BLIND_MUST_USE blind_code bl_model_parse(blind_span file, bl_arena *arena,
+                                         const bl_onnx_files *files, bl_model *out,
                                          blind_error *err);
 
-/* Reads a TensorProto: dims, type, and data in place where it is raw. */
-BLIND_MUST_USE blind_code bl_tensor_parse(blind_span message, bl_arena *arena, bl_tensor *out,
+/* Reads a TensorProto: dims, type, and data in place where it is raw or in another file; `files` may
+ * be NULL. */
+BLIND_MUST_USE blind_code bl_tensor_parse(blind_span message, bl_arena *arena,
+                                          const bl_onnx_files *files, bl_tensor *out,
                                           const char **name, blind_error *err);
 
 /* blind_dtype of an ONNX TensorProto.DataType; -1 for those we have not. */

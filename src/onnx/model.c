@@ -189,7 +189,7 @@ static blind_code first_plan(bl_onnx *m, blind_error *err)
 
 static blind_code open_model(bl_onnx *m, blind_span file, blind_error *err)
 {
-    BL_TRY(bl_model_parse(file, &m->arena, &m->model, err));
+    BL_TRY(bl_model_parse(file, &m->arena, &m->options.files, &m->model, err));
     BL_TRY(check_opset(&m->model, err));
     BL_TRY(each_body(m, &m->model.main, find_operators, err));
     BL_TRY(make_stores(m, err));

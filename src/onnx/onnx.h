@@ -23,12 +23,22 @@
 typedef struct bl_onnx     bl_onnx;
 typedef struct bl_onnx_run bl_onnx_run;
 
+/* Weights that a model keeps in files beside it. */
+typedef struct {
+    /* The bytes of the file that the model calls `location`, borrowed as long as the model.  The
+     * name comes from the model: whoever opens it sees to it that it stays inside one folder. */
+    blind_code (*open)(void *arg, const char *location, blind_span *out, blind_error *err);
+    void *arg;
+} bl_onnx_files;
+
 typedef struct {
     bl_pool     *pool; /* borrowed as long as the model; NULL: the caller's thread alone */
     bl_isa       isa;  /* bl_isa_best() for the fastest */
     bl_precision precision;
     bool         plain;      /* nothing fused: every node as its operator specifies it */
     size_t       max_memory; /* bytes for weights beside the file and for one run; 0: no bound */
+    size_t        max_run; /* bytes for one run alone, with what it plans as it goes; 0: no bound */
+    bl_onnx_files files; /* open NULL: a model with weights in other files is refused */
     /* Called when the bytes of a weight in the file were copied in another order and will not be
      * read again, so that a mapping may drop their pages.  They may be read again all the same. */
     void (*unneeded)(void *arg, blind_span part);
@@ -99,6 +109,9 @@ const bl_onnx_value *bl_onnx_run_value(const bl_onnx_run *run, size_t i);
 /* The same where it is a tensor, else NULL. */
 const blind_tensor *bl_onnx_run_output(const bl_onnx_run *run, size_t i);
 void                bl_onnx_run_free(bl_onnx_run *run); /* NULL is nothing; at any time */
+
+/* Bytes that a run has for itself now; one that plans as it goes may come to have more. */
+size_t bl_onnx_run_size(const bl_onnx_run *run);
 
 /* A run that ended leaves its memory, values and all, to the next of the same shapes.  Wipes up to
  * `most` bytes of what such runs left; true while there is more.  Closing wipes all of it. */

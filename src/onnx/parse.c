@@ -278,7 +278,7 @@ static blind_code read_initializer(bl_scope *s, blind_span message)
     bl_tensor   t;
     const char *name;
     int32_t     value;
-    BL_TRY(bl_tensor_parse(message, s->all->arena, &t, &name, s->all->err));
+    BL_TRY(bl_tensor_parse(message, s->all->arena, s->all->files, &t, &name, s->all->err));
     BL_TRY(bl_parse_name(s, bl_span_str(name), &name));
     BL_TRY(define(s, name, &value));
     s->graph->tensors[value] = t;
@@ -408,9 +408,10 @@ static blind_code read_around_graph(bl_scope *s, blind_span file)
     return BLIND_OK;
 }
 
-blind_code bl_model_parse(blind_span file, bl_arena *arena, bl_model *out, blind_error *err)
+blind_code bl_model_parse(blind_span file, bl_arena *arena, const bl_onnx_files *files,
+                          bl_model *out, blind_error *err)
 {
-    bl_parsing all = { .arena = arena, .model = out, .err = err };
+    bl_parsing all = { .arena = arena, .files = files, .model = out, .err = err };
     bl_scope   s = { .all = &all, .body = &out->main, .graph = &out->main.graph };
     bl_reader  r = { .rest = file };
     blind_span graph = { 0 };

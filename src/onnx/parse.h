@@ -16,8 +16,9 @@
 
 /* What is one for the whole file. */
 typedef struct {
-    bl_arena    *arena;
-    bl_model    *model;
+    bl_arena            *arena;
+    const bl_onnx_files *files; /* for weights beside the model, or NULL */
+    bl_model            *model;
     size_t       expanded; /* nodes and calls so far, in all graphs */
     blind_error *err;
 } bl_parsing;

@@ -94,7 +94,7 @@ static blind_code read_one(bl_scope *s, const bl_field *f, bl_attr *a)
     case A_TENSOR:
         if (a->t.data)
             return bl_parse_malformed(s, "attribute: two tensors");
-        return bl_tensor_parse(f->bytes, s->all->arena, &a->t, NULL, s->all->err);
+        return bl_tensor_parse(f->bytes, s->all->arena, s->all->files, &a->t, NULL, s->all->err);
     case A_GRAPH:
         if (a->body)
             return bl_parse_malformed(s, "attribute: two graphs");

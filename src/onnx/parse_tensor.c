@@ -98,7 +98,10 @@ typedef struct {
     int64_t    type;
     blind_span raw, name;
     bool       has_raw, external;
-    uint32_t   typed; /* field number of the data, or 0 */
+    blind_span location; /* of external data: which file, */
+    uint64_t   offset;   /* from which byte, */
+    uint64_t   size;     /* how many; UINT64_MAX: to its end */
+    uint32_t   typed;    /* field number of the data, or 0 */
     size_t     n_typed;
 } fields;
 
@@ -116,6 +119,43 @@ static bool add_dims(fields *t, const bl_field *f)
             return false;
         t->dim[t->rank++] = (int64_t)(f->wire == BL_WIRE_BYTES ? bl_read_varint(&r) : f->value);
     }
+    return !r.failed;
+}
+
+/* A decimal number of at most 18 digits. */
+static bool read_decimal(blind_span text, uint64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        *out = *out * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    return text.size > 0 && text.size <= 18;
+}
+
+static bool is_text(blind_span bytes, const char *text)
+{
+    return bytes.size == strlen(text) && memcmp(bytes.data, text, bytes.size) == 0;
+}
+
+/* StringStringEntryProto: one key of external data. */
+static bool read_entry(blind_span message, fields *t)
+{
+    bl_reader  r = { .rest = message };
+    blind_span key = { .data = (const uint8_t *)"" }, value = key;
+    for (bl_field f; bl_wire_next(&r, &f);) {
+        if (f.wire == BL_WIRE_BYTES && f.bytes.size && f.number == 1)
+            key = f.bytes;
+        if (f.wire == BL_WIRE_BYTES && f.bytes.size && f.number == 2)
+            value = f.bytes;
+    }
+    if (is_text(key, "location"))
+        t->location = value;
+    if (is_text(key, "offset"))
+        return read_decimal(value, &t->offset);
+    if (is_text(key, "length"))
+        return read_decimal(value, &t->size);
     return !r.failed;
 }
 
@@ -149,6 +189,10 @@ static blind_code read_fields(blind_span message, fields *t, blind_error *err)
         case T_RAW:
             t->raw = f.bytes;
             t->has_raw = f.wire == BL_WIRE_BYTES;
+            break;
+        case T_EXTERNAL:
+            if (!read_entry(f.bytes, t))
+                return blind_fail(err, BLIND_INPUT, "onnx.tensor", "malformed external data");
             break;
         case T_LOCATION:
             t->external = f.value == 1;
@@ -237,13 +281,38 @@ static void read_strings(blind_span message, blind_span *to)
             *to++ = f.bytes;
 }
 
+/* The bytes of another file take the place of raw data. */
+static blind_code find_external(fields *t, const bl_onnx_files *files, bl_arena *arena,
+                                blind_error *err)
+{
+    blind_span whole;
+    if (!files || !files->open)
+        return blind_fail(err, BLIND_UNSUPPORTED, "onnx.tensor",
+                          "weights in another file (external data)");
+    char *name = bl_arena_copy(arena, t->location);
+    if (!name)
+        return blind_fail(err, BLIND_MEMORY, "onnx.tensor", "no memory for a name");
+    for (size_t i = 0; i < t->location.size; i++)
+        if (t->location.data[i] < 0x20 || t->location.data[i] == 0x7f)
+            return blind_fail(err, BLIND_INPUT, "onnx.tensor",
+                              "a control character in a file name");
+    BL_TRY(files->open(files->arg, name, &whole, err));
+    uint64_t left = t->offset > whole.size ? 0 : whole.size - t->offset;
+    uint64_t size = t->size == UINT64_MAX ? left : t->size;
+    if (t->offset > whole.size || size > left)
+        return blind_fail(err, BLIND_INPUT, "onnx.tensor",
+                          "%llu bytes from byte %llu on of '%.80s', which has %zu",
+                          (unsigned long long)t->size, (unsigned long long)t->offset, name,
+                          whole.size);
+    t->raw = bl_span(whole.data ? whole.data + t->offset : NULL, size);
+    t->has_raw = true;
+    return BLIND_OK;
+}
+
 static blind_code read_data(blind_span message, const fields *t, bl_arena *arena, bl_tensor *out,
                             blind_error *err)
 {
     size_t element = bl_element_size(out->dtype);
-    if (t->external)
-        return blind_fail(err, BLIND_UNSUPPORTED, "onnx.tensor",
-                          "weights in another file (external data)");
     if (out->dtype == BLIND_STRING && t->has_raw)
         return blind_fail(err, BLIND_INPUT, "onnx.tensor", "strings as raw data");
     if (out->dtype == BLIND_I4 || out->dtype == BLIND_U4)
@@ -276,10 +345,10 @@ static bool empty(const fields *t)
     return !t->has_raw && !t->typed && t->type == 0;
 }
 
-blind_code bl_tensor_parse(blind_span message, bl_arena *arena, bl_tensor *out, const char **name,
-                           blind_error *err)
+blind_code bl_tensor_parse(blind_span message, bl_arena *arena, const bl_onnx_files *files,
+                           bl_tensor *out, const char **name, blind_error *err)
 {
-    fields t = { 0 };
+    fields t = { .size = UINT64_MAX };
     *out = (bl_tensor){ 0 };
     BL_TRY(read_fields(message, &t, err));
     const char *copy = bl_arena_copy(arena, t.name);
@@ -295,6 +364,8 @@ blind_code bl_tensor_parse(blind_span message, bl_arena *arena, bl_tensor *out, 
     blind_code code = BLIND_OK;
     if (!bl_tensor_shape(out, t.rank, t.dim))
         code = blind_fail(err, BLIND_INPUT, "onnx.tensor", "impossible shape");
+    if (code == BLIND_OK && t.external)
+        code = find_external(&t, files, arena, err);
     if (code == BLIND_OK)
         code = read_data(message, &t, arena, out, err);
     if (code != BLIND_OK)

@@ -357,7 +357,7 @@ static blind_code start_dynamic(bl_onnx_run *run, const bl_onnx_value *inputs, s
 {
     bl_onnx                 *m = run->model;
     const bl_body           *body = &m->model.main;
-    size_t                   max = m->options.max_memory, taken = m->packed + m->arena.used;
+    size_t                   max = bl_dynamic_max(m), taken = m->packed + m->arena.used;
     bl_auto_free bl_object **objects = calloc(body->n_inputs + 1, sizeof(bl_object *));
     blind_code               code = BLIND_OK;
     run->results = calloc(body->n_outputs + 1, sizeof(bl_object *));
@@ -388,6 +388,9 @@ blind_code bl_onnx_run_start(bl_onnx *m, const bl_onnx_value *inputs, size_t len
     }
     BL_TRY(check_inputs(&m->model.main, inputs, len, shapes, err));
     BL_TRY(find_plan(m, shapes, &plan, err));
+    if (m->options.max_run && plan->memory > m->options.max_run)
+        return blind_fail(err, BLIND_LIMIT, "onnx.run", "a run needs %zu bytes, the limit is %zu",
+                          plan->memory, m->options.max_run);
     bl_onnx_run *run = plan->idle;
     blind_code   code = BLIND_OK;
     plan->idle = NULL;
@@ -397,7 +400,7 @@ blind_code bl_onnx_run_start(bl_onnx *m, const bl_onnx_value *inputs, size_t len
         run->next = 0;
         run->answered = false;
         run->failed = BLIND_OK;
-        run->strings = (bl_arena){ .max = m->options.max_memory, .secret = true };
+        run->strings = (bl_arena){ .max = bl_dynamic_max(m), .secret = true };
         code = plan->whole ? start_whole(run, shapes, inputs, len, err)
                            : start_dynamic(run, inputs, len, err);
     }
@@ -579,4 +582,9 @@ void bl_onnx_run_free(bl_onnx_run *run)
     }
     bl_run_destroy(run);
     bl_plan_release(plan);
+}
+
+size_t bl_onnx_run_size(const bl_onnx_run *run)
+{
+    return (run->results ? run->room.used : run->plan->memory) + run->strings.used;
 }

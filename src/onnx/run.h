@@ -95,6 +95,8 @@ struct bl_control {
 /* dynamic.c */
 BLIND_MUST_USE blind_code bl_dynamic_start(bl_onnx_run *run, bl_object *const *inputs,
                                            blind_error *err);
+/* Bytes that the model and one run may have; 0: no bound. */
+size_t bl_dynamic_max(const bl_onnx *m);
 /* One node, or one step between nodes. */
 BLIND_MUST_USE blind_code bl_dynamic_advance(bl_onnx_run *run, blind_error *err);
 void                      bl_dynamic_done(bl_onnx_run *run);

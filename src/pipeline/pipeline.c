@@ -443,3 +443,8 @@ const blind_tensor *bl_pipeline_run_output(const bl_pipeline_run *run, size_t i)
         return bl_onnx_run_output(run->run, i);
     return i < run->pipeline->config.n_outputs ? &run->outputs[i] : NULL;
 }
+
+size_t bl_pipeline_run_size(const bl_pipeline_run *run)
+{
+    return run->run ? bl_onnx_run_size(run->run) : 0;
+}

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { ALIGN = 64, SHAPE_TEXT = 160 };
 
@@ -17,6 +18,11 @@ typedef struct {
     bl_description description;
     blind_tensor  *inputs, *outputs;
 } model;
+
+typedef struct {
+    bl_pipeline_run *run;
+    size_t           reserved; /* bytes of the request's budget */
+} turn;
 
 /* A ModelProto starts with one of its first fields: ir_version (varint 1), or in files of other
  * writers producer_name and friends (2..8, length-delimited).  Source: onnx.proto3, ModelProto. */
@@ -68,18 +74,45 @@ static bool describe_ports(model *m)
     return m->inputs && m->outputs;
 }
 
+/* The protocols that this server speaks have names for tensors alone. */
+static blind_code check_ports(const bl_pipeline *p, blind_error *err)
+{
+    for (int side = 0; side < 2; side++) {
+        size_t              len;
+        const bl_onnx_port *ports =
+            side ? bl_pipeline_outputs(p, &len) : bl_pipeline_inputs(p, &len);
+        for (size_t i = 0; i < len; i++)
+            if (ports[i].sequence || ports[i].optional)
+                return blind_fail(err, BLIND_UNSUPPORTED, "onnx.open",
+                                  "%s '%.80s' is %s: a server takes and gives tensors",
+                                  side ? "output" : "input", ports[i].name,
+                                  ports[i].sequence ? "a sequence" : "optional");
+    }
+    return BLIND_OK;
+}
+
+/* What one run may take: half of this machine's memory, as the executor grants all together. */
+static size_t most_of_a_run(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (size_t)pages / 2 * (size_t)page : 0;
+}
+
 static blind_code open_model(blind_span file, const bl_engine_options *options, void **out,
                              blind_error *err)
 {
     bl_onnx_options onnx = { .pool = options->pool,
                              .isa = bl_isa_best(),
                              .precision = options->precision,
-                             .plain = !options->optimize };
+                             .plain = !options->optimize,
+                             .max_run = most_of_a_run() };
     model          *m = calloc(1, sizeof *m);
     *out = NULL;
     if (!m)
         return blind_fail(err, BLIND_MEMORY, "onnx.open", "no memory for a model");
     blind_code code = bl_pipeline_open(file, &onnx, &m->pipeline, err);
+    if (code == BLIND_OK)
+        code = check_ports(m->pipeline, err);
     if (code == BLIND_OK && !describe_ports(m))
         code = blind_fail(err, BLIND_MEMORY, "onnx.open", "no memory for a model");
     if (code != BLIND_OK) {
@@ -186,19 +219,31 @@ static blind_code take_inputs(const model *m, bl_request *request, blind_tensor 
     return BLIND_OK;
 }
 
+/* Reserves what the run has come to have. */
+static blind_code reserve(bl_request *request, turn *t, size_t size, blind_error *err)
+{
+    if (size <= t->reserved)
+        return BLIND_OK;
+    BL_TRY(bl_request_reserve(request, size - t->reserved, err));
+    t->reserved = size;
+    return BLIND_OK;
+}
+
 static blind_code submit(void *opaque, bl_job *job, blind_error *err)
 {
-    model           *m = opaque;
-    blind_tensor    *inputs = NULL;
-    bl_pipeline_run *run = NULL;
+    model        *m = opaque;
+    blind_tensor *inputs = NULL;
     BL_TRY(take_inputs(m, job->request, &inputs, err));
-    BL_TRY(bl_pipeline_run_new(m->pipeline, inputs, m->description.inputs_len, &run, err));
-    blind_code code = bl_request_reserve(job->request, bl_pipeline_run_cost(m->pipeline), err);
+    turn *t = bl_arena_alloc(bl_request_arena(job->request), sizeof *t);
+    if (!t)
+        return blind_fail(err, BLIND_MEMORY, "onnx.input", "no memory for a run");
+    BL_TRY(bl_pipeline_run_new(m->pipeline, inputs, m->description.inputs_len, &t->run, err));
+    blind_code code = reserve(job->request, t, bl_pipeline_run_cost(m->pipeline), err);
     if (code != BLIND_OK) {
-        bl_pipeline_run_free(run);
+        bl_pipeline_run_free(t->run);
         return code;
     }
-    job->state = run;
+    job->state = t;
     return BLIND_OK;
 }
 
@@ -232,7 +277,7 @@ static uint8_t *take_aligned(uint8_t **at, size_t size)
 
 static blind_code put_outputs(const model *m, bl_job *job)
 {
-    const bl_pipeline_run *run = job->state;
+    const bl_pipeline_run *run = ((const turn *)job->state)->run;
     size_t                 size, len = m->description.outputs_len;
     bl_event *event = outputs_size(m, run, &size) ? bl_event_new(BL_EVENT_OUTPUTS, size) : NULL;
     if (!event)
@@ -255,11 +300,16 @@ static blind_code put_outputs(const model *m, bl_job *job)
     return BLIND_OK;
 }
 
-static void step(void *opaque, bl_job *const *jobs, size_t len, const bl_turn *turn)
+static void step(void *opaque, bl_job *const *jobs, size_t len, const bl_turn *how)
 {
     bl_job *job = jobs[0];
     (void)len;
-    job->code = bl_pipeline_run_step(job->state, turn->budget_ns, &job->error);
+    turn *t = job->state;
+    job->code = bl_pipeline_run_step(t->run, how->budget_ns, &job->error);
+    if (job->code == BLIND_OK || job->code == BLIND_AGAIN) {
+        blind_code code = reserve(job->request, t, bl_pipeline_run_size(t->run), &job->error);
+        job->code = code == BLIND_OK ? job->code : code;
+    }
     if (job->code == BLIND_OK)
         job->code = put_outputs(opaque, job);
 }
@@ -267,7 +317,7 @@ static void step(void *opaque, bl_job *const *jobs, size_t len, const bl_turn *t
 static void cancel(void *opaque, bl_job *job)
 {
     (void)opaque;
-    bl_pipeline_run_free(job->state);
+    bl_pipeline_run_free(((turn *)job->state)->run);
 }
 
 static bool wipe(void *opaque, size_t most)

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,6 +45,38 @@ static int tear_down(void **state)
     if (d)
         closedir(d);
     return rmdir(folder);
+}
+
+/* A path that comes from a stranger's file opens nothing but files below the folder. */
+TEST(file_is_mapped_beneath_a_folder_alone)
+{
+    static const struct {
+        const char *path;
+        blind_code  want;
+    } cases[] = {
+        { "a", BLIND_OK },
+        { "./a", BLIND_OK },
+        { "none", BLIND_NOT_FOUND },
+        { "a/b", BLIND_NOT_FOUND },
+        { "", BLIND_INPUT },
+        { "/etc/passwd", BLIND_INPUT },
+        { "../a", BLIND_INPUT },
+        { "./../a", BLIND_INPUT },
+        { "a/", BLIND_NOT_FOUND },
+        { "link", BLIND_INPUT },
+        { "outside/passwd", BLIND_NOT_FOUND },
+        { ".", BLIND_IO },
+    };
+    CHECK_CODE(BLIND_OK, bl_file_write_atomic(at("a"), BL_LITERAL("within"), 0600, NULL), "write");
+    assert_int_equal(0, symlink("a", at("link")));
+    assert_int_equal(0, symlink("/etc", at("outside")));
+    int fd = open(folder, O_RDONLY | O_DIRECTORY);
+    for (size_t i = 0; i < BL_LEN(cases); i++) {
+        bl_auto_mapping m = { 0 };
+        CHECK_CODE(cases[i].want, bl_file_map_beneath(fd, cases[i].path, &m, NULL), cases[i].path);
+        assert_int_equal(cases[i].want == BLIND_OK ? 6 : 0, m.bytes.size);
+    }
+    close(fd);
 }
 
 TEST(file_written_is_file_read)
@@ -147,6 +180,7 @@ int main(void)
         RUN(file_failed_replacement_leaves_the_old_one),
         RUN(file_full_disk_is_said),
         RUN(file_errno_has_codes),
+        RUN(file_is_mapped_beneath_a_folder_alone),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -189,6 +189,61 @@ TEST(onnx_engine_refuses_files_that_are_none)
     end(&s);
 }
 
+static blind_code load_as(served *s, const char *name, const char *file, blind_error *err)
+{
+    char         path[100];
+    bl_loaded    loaded;
+    bl_principal root = bl_principal_operator();
+    bl_load      load = { .name = name, .by = &root, .replace = true };
+    snprintf(path, sizeof path, "fuzz/corpus/onnx_dynamic/%s", file);
+    return bl_registry_load_path(s->r, &load, path, &loaded, err);
+}
+
+TEST(onnx_engine_serves_tensors_and_files_that_are_whole)
+{
+    static const struct {
+        const char *file, *says;
+        blind_code  want;
+    } cases[] = {
+        { "if_1", "", BLIND_OK },
+        { "sequence_in", "input 's' is a sequence", BLIND_UNSUPPORTED },
+        { "sequence_map", "is a sequence", BLIND_UNSUPPORTED },
+        { "optional_some", "input 'o' is optional", BLIND_UNSUPPORTED },
+        { "external", "weights in another file", BLIND_UNSUPPORTED }, /* its digest covers one */
+    };
+    served s = start();
+    for (size_t i = 0; i < BL_LEN(cases); i++) {
+        blind_error err = { 0 };
+        CHECK_CODE(cases[i].want, load_as(&s, "other", cases[i].file, &err), cases[i].file);
+        if (!strstr(err.message, cases[i].says))
+            fail_msg("%s: '%s' says nothing of '%s'", cases[i].file, err.message, cases[i].says);
+    }
+    end(&s);
+}
+
+/* A model that never comes to an end has the time of its request, and others are served then. */
+TEST(onnx_engine_ends_a_loop_at_its_deadline)
+{
+    float        x[2] = { 1, 2 };
+    blind_tensor in = { .name = "x", .rank = 1, .shape = { 2 }, .data = x, .size = sizeof x };
+    served       s = start();
+    bl_request  *request;
+    CHECK_CODE(BLIND_OK, load_as(&s, "forever", "bad_loop_forever", NULL), "load");
+    bl_request_options options = { .principal = test_who("ann"),
+                                   .budget = bl_executor_budget(s.x),
+                                   .deadline_ns = test_now_ns() + 50000000 };
+    CHECK_CODE(BLIND_OK, bl_registry_resolve(s.r, "forever", &options.model, NULL), "resolve");
+    CHECK_CODE(BLIND_OK, bl_request_new(&options, &request, NULL), "request");
+    bl_request_set_inputs(request, &in, 1);
+    CHECK_CODE(BLIND_OK, bl_executor_submit(s.x, request, NULL), "submit");
+    bl_event *e = wait_event(request);
+    CHECK(e->kind == BL_EVENT_ERROR);
+    CHECK_CODE(BLIND_TIMEOUT, e->error.code, "deadline");
+    bl_event_free(e);
+    bl_request_release(request);
+    end(&s);
+}
+
 /* Issue 2: ONNX beside a token-emitting engine.  Each principal gets its half. */
 TEST(onnx_answers_share_the_time_with_a_stream)
 {
@@ -283,5 +338,7 @@ TEST(onnx_memory_is_wiped_in_pieces_and_never_under_a_run)
 TESTS(RUN(onnx_engine_answers_with_all_outputs),
       RUN(onnx_engine_takes_inputs_without_names_by_place), RUN(onnx_engine_says_what_it_expected),
       RUN(onnx_engine_refuses_bytes_that_are_not_its_shape),
-      RUN(onnx_engine_refuses_files_that_are_none), RUN(onnx_answers_share_the_time_with_a_stream),
+      RUN(onnx_engine_refuses_files_that_are_none),
+      RUN(onnx_engine_serves_tensors_and_files_that_are_whole),
+      RUN(onnx_engine_ends_a_loop_at_its_deadline), RUN(onnx_answers_share_the_time_with_a_stream),
       RUN(onnx_memory_is_wiped_in_pieces_and_never_under_a_run))

@@ -18,9 +18,11 @@ from onnx import TensorProto, helper, numpy_helper
 HERE = os.path.dirname(os.path.abspath(__file__))
 CASES = []
 LIKE_OTHERS = """strings_gather strings_initializer shape_by_value_view if_0 if_constant_result loop_0 loop_4 loop_growing
-scan_reversed sequence_empty optional_none function_default bad_function_hollow bad_deep bad_loop_memory bad_loop_strings
-bad_range_by_value bad_sequence_as_tensor bad_tensor_as_sequence bad_no_such_item bad_nothing_there bad_loop_arguments
-bad_no_body bad_loop_pile pad_by_value_f16""".split()  # no seeds for the fuzzer
+scan_reversed sequence_empty optional_none function_default bad_function_hollow bad_deep bad_loop_strings
+bad_range_by_value scan_axes bad_sequence_as_tensor bad_tensor_as_sequence bad_no_such_item bad_nothing_there bad_loop_arguments
+bad_no_body bad_external_past_the_end bad_external_huge_length bad_external_no_number bad_external_negative
+bad_external_too_long_a_number bad_external_another_size bad_external_no_file bad_external_no_location
+bad_external_control_character external_unaligned external_to_the_end bad_loop_pile pad_by_value_f16""".split()  # no seeds for the fuzzer
 TENSOR, NONE = 0xffffffff, 0xfffffffe
 
 
@@ -278,6 +280,34 @@ def function_cases():
          functions=[flow], domains=["own"])
 
 
+def outside(name, shape, kind=TensorProto.FLOAT, **where):
+    """A constant in another file; w.bin holds the bytes 0 to 255 sixteen times over."""
+    t = TensorProto(name=name, data_type=kind, dims=shape, data_location=TensorProto.EXTERNAL)
+    for key, value in where.items():
+        t.external_data.add(key=key, value=str(value))
+    return t
+
+
+def external_cases():
+    w = np.frombuffer(bytes(range(256)) * 16, np.uint8)
+    x, given = np.zeros(8, np.uint8), [tensor("x", TensorProto.UINT8, [8])]
+    def one(name, t, want=x):
+        case(name, [node("Add", ["x", "w"], ["y"])], given, [tensor("y", TensorProto.UINT8)], [x], [want], initializer=[t])
+    one("external", outside("w", [8], TensorProto.UINT8, location="w.bin", offset=40, length=8), w[40:48])
+    one("external_to_the_end", outside("w", [8], TensorProto.UINT8, location="w.bin", offset=4088), w[4088:])
+    odd = np.frombuffer(w[3:3 + 32].tobytes(), np.float32)
+    case("external_unaligned", [node("Add", ["x", "w"], ["y"])], [tensor("x", F32, [8])], [tensor("y")], [np.zeros(8, np.float32)],
+         [odd], initializer=[outside("w", [8], location="w.bin", offset=3, length=32)])
+    for name, where in {
+            "past_the_end": dict(location="w.bin", offset=4090, length=8), "offset_past_the_end": dict(location="w.bin", offset=5000),
+            "huge_offset": dict(location="w.bin", offset=10 ** 17, length=8), "huge_length": dict(location="w.bin", length=10 ** 17),
+            "no_number": dict(location="w.bin", offset="0x10"), "negative": dict(location="w.bin", offset=-8),
+            "too_long_a_number": dict(location="w.bin", offset=2 ** 64), "another_size": dict(location="w.bin", length=9),
+            "no_file": dict(location="v.bin", length=8), "no_location": dict(length=8),
+            "control_character": dict(location="w\n.bin", length=8)}.items():
+        one("bad_external_" + name, outside("w", [8], TensorProto.UINT8, **where))
+
+
 # Models that have no good end.  ---------------------------------------------------------------
 
 def bad(name, nodes, inputs, outputs, **more):
@@ -365,7 +395,7 @@ def value(v):
 
 
 def main():
-    for make in (string_cases, shape_cases, branch_cases, loop_cases, scan_cases, sequence_cases, function_cases, bad_cases):
+    for make in (string_cases, shape_cases, branch_cases, loop_cases, scan_cases, sequence_cases, function_cases, external_cases, bad_cases):
         make()
     seeds = os.path.join(HERE, "..", "..", "fuzz", "corpus", "onnx_dynamic")
     os.makedirs(seeds, exist_ok=True)

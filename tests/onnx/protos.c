@@ -150,7 +150,7 @@ static blind_code read_tensor(blind_span message, bl_arena *arena, blind_tensor 
     *out = (blind_tensor){ .name = "" };
     if (number_of(message, 2) == 8)
         return read_strings(message, arena, out, err);
-    BL_TRY(bl_tensor_parse(message, arena, &t, &name, err));
+    BL_TRY(bl_tensor_parse(message, arena, NULL, &t, &name, err));
     *out = (blind_tensor){ .name = name, .dtype = t.dtype, .rank = t.rank };
     memcpy(out->shape, t.dim, (size_t)t.rank * sizeof *out->shape);
     out->size = bl_tensor_size(&t);

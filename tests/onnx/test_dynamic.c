@@ -134,6 +134,24 @@ static void run_to_the_end(const dynamic_case *c, bl_onnx_run *run, uint64_t bud
     CHECK(!bl_onnx_run_value(run, c->n_outputs));
 }
 
+/* w.bin of the cases: the bytes 0 to 255 sixteen times over. */
+static blind_code another_file(void *arg, const char *location, blind_span *out, blind_error *err)
+{
+    uint8_t *bytes = arg;
+    for (size_t i = 0; i < 4096; i++)
+        bytes[i] = (uint8_t)i;
+    *out = bl_span(bytes, 4096);
+    return strcmp(location, "w.bin") == 0
+               ? BLIND_OK
+               : blind_fail(err, BLIND_NOT_FOUND, "test", "no file '%s'", location);
+}
+
+static uint8_t weights[4096];
+#define FILES                                                                                      \
+    {                                                                                              \
+        another_file, weights                                                                      \
+    }
+
 static void run_case(const dynamic_case *c, const bl_onnx_options *options)
 {
     bl_onnx     *model;
@@ -169,6 +187,7 @@ TEST(every_case_gives_its_outputs)
         for (int plain = 0; plain < 2; plain++)
             run_case(&c, &(bl_onnx_options){ .isa = bl_isa_best(),
                                              .plain = plain != 0,
+                                             .files = FILES,
                                              .max_memory = plain ? 16u << 20 : 0 });
     }
 }
@@ -197,6 +216,17 @@ static const struct {
     { "bad_no_such_item", BLIND_OK, BLIND_INPUT, "position 1 in a sequence of 1" },
     { "bad_nothing_there", BLIND_OK, BLIND_INPUT, "without a value" },
     { "bad_scan_lengths", BLIND_OK, BLIND_INPUT, "different lengths" },
+    { "bad_external_past_the_end", BLIND_INPUT, BLIND_OK, "8 bytes from byte 4090 on" },
+    { "bad_external_offset_past_the_end", BLIND_INPUT, BLIND_OK, "from byte 5000 on" },
+    { "bad_external_huge_offset", BLIND_INPUT, BLIND_OK, "which has 4096" },
+    { "bad_external_huge_length", BLIND_INPUT, BLIND_OK, "which has 4096" },
+    { "bad_external_no_number", BLIND_INPUT, BLIND_OK, "malformed external data" },
+    { "bad_external_negative", BLIND_INPUT, BLIND_OK, "malformed external data" },
+    { "bad_external_too_long_a_number", BLIND_INPUT, BLIND_OK, "malformed external data" },
+    { "bad_external_another_size", BLIND_INPUT, BLIND_OK, "9 bytes of data, expected 8" },
+    { "bad_external_no_file", BLIND_NOT_FOUND, BLIND_OK, "'v.bin'" },
+    { "bad_external_no_location", BLIND_NOT_FOUND, BLIND_OK, "''" },
+    { "bad_external_control_character", BLIND_INPUT, BLIND_OK, "control character" },
     { "bad_loop_arguments", BLIND_OK, BLIND_INPUT, "body of 3 inputs" },
 };
 
@@ -241,7 +271,7 @@ TEST(models_without_a_good_end)
         bl_auto_buf     file = BL_BUF_EMPTY;
         bl_auto_arena   arena = BL_ARENA_EMPTY;
         dynamic_case    c;
-        bl_onnx_options options = { .isa = BL_ISA_SCALAR, .max_memory = 2u << 20 };
+        bl_onnx_options options = { .isa = BL_ISA_SCALAR, .max_memory = 2u << 20, .files = FILES };
         bl_onnx        *model;
         blind_error     err = { 0 };
         find_case(&file, &arena, refusals[i].name, &c);
@@ -316,6 +346,18 @@ TEST(strings_that_are_refused)
     bl_onnx_close(model);
 }
 
+TEST(weights_in_other_files_need_somebody_to_open_them)
+{
+    bl_auto_buf   file = BL_BUF_EMPTY;
+    bl_auto_arena arena = BL_ARENA_EMPTY;
+    dynamic_case  c;
+    bl_onnx      *model;
+    blind_error   err = { 0 };
+    find_case(&file, &arena, "external", &c);
+    CHECK_CODE(BLIND_UNSUPPORTED, bl_onnx_open(c.model, NULL, &model, &err), "open");
+    CHECK(strstr(err.message, "another file"));
+}
+
 TEST(values_of_another_kind_are_refused)
 {
     bl_auto_buf   file = BL_BUF_EMPTY;
@@ -352,4 +394,5 @@ TEST(values_of_another_kind_are_refused)
 
 TESTS(RUN(every_case_gives_its_outputs), RUN(models_without_a_good_end),
       RUN(every_prefix_and_flip_of_a_body_is_refused_or_harmless), RUN(strings_that_are_refused),
+      RUN(weights_in_other_files_need_somebody_to_open_them),
       RUN(values_of_another_kind_are_refused))
