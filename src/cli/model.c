@@ -4,6 +4,7 @@
 #include "base/hex.h"
 #include "base/limits.h"
 #include "cli/commands.h"
+#include "cli/external.h"
 #include "crypto/hash.h"
 #include "onnx/inspect.h"
 #include "pipeline/archive.h"
@@ -19,6 +20,7 @@ typedef struct {
     blind_span      model; /* the file, or the model within it */
     bl_onnx_summary summary;
     bool            supported;
+    bl_external     external; /* weights beside the file */
     bl_pipeline    *pipeline;
     bl_onnx_cost    cost;
     bl_arena        arena; /* of made-up inputs */
@@ -29,6 +31,7 @@ static void shown_done(shown *s)
     bl_pipeline_close(s->pipeline);
     bl_onnx_summary_done(&s->summary);
     bl_arena_done(&s->arena);
+    bl_external_close(&s->external);
     bl_file_unmap(&s->file);
 }
 
@@ -120,12 +123,13 @@ static blind_code plan(const bl_args *args, shown *s, blind_tensor *inputs, blin
 
 static blind_code open_all(const bl_args *args, shown *s, blind_tensor **inputs, blind_error *err)
 {
-    bl_onnx_options options = { .isa = bl_isa_best() };
+    bl_onnx_options options = { .isa = bl_isa_best(), .files = { bl_external_file, &s->external } };
+    BL_TRY(bl_external_open(bl_args_operand(args, 0), &s->external, err));
     BL_TRY(bl_file_map(bl_args_operand(args, 0), &s->file, err));
     if (bl_sha256(s->file.bytes, s->sha256) != BLIND_OK)
         return blind_fail(err, BLIND_FAILED, "model.hash", "cannot hash the file");
     BL_TRY(find_model(s, err));
-    BL_TRY(bl_onnx_inspect(s->model, &s->summary, err));
+    BL_TRY(bl_onnx_inspect(s->model, &options.files, &s->summary, err));
     *inputs = bl_arena_array(&s->arena, s->summary.n_inputs + 1, sizeof **inputs);
     if (!*inputs)
         return blind_fail(err, BLIND_MEMORY, "model.show", "out of memory");
@@ -242,7 +246,7 @@ static json_t *json_of(const shown *s)
 
 static blind_code run(bl_args *args, blind_error *err)
 {
-    shown         s = { 0 };
+    shown         s = { .external = { .folder = -1 } };
     blind_tensor *inputs = NULL;
     blind_code    code = open_all(args, &s, &inputs, err);
     if (code != BLIND_OK)

@@ -87,12 +87,13 @@ static blind_code summarise(const bl_model *m, bl_onnx_summary *s, blind_error *
     return BLIND_OK;
 }
 
-blind_code bl_onnx_inspect(blind_span file, bl_onnx_summary *out, blind_error *err)
+blind_code bl_onnx_inspect(blind_span file, const bl_onnx_files *files, bl_onnx_summary *out,
+                           blind_error *err)
 {
     bl_model   model = { 0 };
     blind_code code;
     *out = (bl_onnx_summary){ 0 };
-    code = bl_model_parse(file, &out->arena, &model, err);
+    code = bl_model_parse(file, &out->arena, files, &model, err);
     if (code == BLIND_OK)
         code = summarise(&model, out, err);
     if (code != BLIND_OK)

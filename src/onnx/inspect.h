@@ -36,8 +36,10 @@ typedef struct {
 /* Reads a model without preparing it.
  *
  * file   borrowed until bl_onnx_summary_done()
+ * files  where weights in other files are; NULL: such a model is refused
  * Errors INPUT for a file that is no valid model, LIMIT, MEMORY; *out is empty then */
-BLIND_MUST_USE blind_code bl_onnx_inspect(blind_span file, bl_onnx_summary *out, blind_error *err);
+BLIND_MUST_USE blind_code bl_onnx_inspect(blind_span file, const bl_onnx_files *files,
+                                          bl_onnx_summary *out, blind_error *err);
 void                      bl_onnx_summary_done(bl_onnx_summary *summary);
 
 #endif
