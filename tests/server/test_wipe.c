@@ -239,7 +239,15 @@ static void turn(test_peer *p)
     snprintf(fields, sizeof fields, BL_KSERVE_HEADER ": %lld\r\n", (long long)json_size);
     test_ask(p, "POST /v2/models/turn/infer", fields, bl_buf_span(&body), &answer);
     CHECK(answer.status == 200 && answer.body.size > sizeof rows);
-    CHECK(memcmp(answer.body.data + answer.json_size, rows, sizeof rows) == 0);
+    const uint8_t *turned = answer.body.data + answer.json_size;
+    for (size_t i = 0, wrong = 0; i < BL_LEN(rows) && wrong < 4; i++) {
+        float got;
+        memcpy(&got, turned + i * sizeof got, sizeof got);
+        if (memcmp(&got, &rows[i], sizeof got) != 0)
+            print_message("%zu: number %zu is %a, expected %a\n", ++wrong, i, (double)got,
+                          (double)rows[i]);
+    }
+    CHECK(memcmp(turned, rows, sizeof rows) == 0);
 }
 
 static char there[] = "there from before"; /* the fork */
