@@ -56,8 +56,8 @@ typedef struct {
     const blind_salt *salts;
     size_t            salts_len;
     blind_cache      *cache;
-    /* Records of TPM keys that the caller enrolled (blind_enrolment in client.h); trusted as they are,
-     * so they must come from nobody else. */
+    /* Records of TPM keys that the caller enrolled (blind_enrolment in client.h); trusted as they
+     * are, so they must come from nobody else. */
     const blind_span *enrolments;
     size_t            enrolments_len;
 } blind_appraise_options;

@@ -46,8 +46,8 @@ BLIND_API BLIND_MUST_USE blind_code blind_client_open_url(const char            
                                                           blind_error *err);
 BLIND_API void                      blind_client_close(blind_client *client);
 /* The verdict of the newest connection as a JSON text and as a text for people; free() them. */
-BLIND_API char                     *blind_client_verdict_json(blind_client *client);
-BLIND_API char                     *blind_client_verdict_text(blind_client *client);
+BLIND_API char *blind_client_verdict_json(blind_client *client);
+BLIND_API char *blind_client_verdict_text(blind_client *client);
 /* The same as a signed token, blind_result_ear(); free() *out.  Errors: CLOSED (no connection is
  * open), INPUT, MEMORY */
 BLIND_API BLIND_MUST_USE blind_code blind_client_ear(blind_client *client, blind_span key_pem,

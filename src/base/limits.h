@@ -20,7 +20,7 @@
 #define BL_MAX_MERKLE_PATH    16
 #define BL_MAX_CMW_EXTENSION  65535
 #define BL_MAX_TSM_BLOB       (1u << 20) /* a report or what came with it, from the kernel */
-#define BL_MAX_SNP_CERTS      32 /* entries of a host's certificate table */
+#define BL_MAX_SNP_CERTS      32         /* entries of a host's certificate table */
 #define BL_MAX_BOOT_LOG       (4u << 20) /* a TCG event log */
 #define BL_MAX_BOOT_EVENTS    16384
 #define BL_MAX_BOOT_BANKS     16 /* digest algorithms that a log's header may list */
@@ -48,22 +48,22 @@
 #define BL_MAX_MODEL_NAME  128
 #define BL_MAX_GRAPH_NODES (1u << 20)
 #define BL_MAX_GRAPH_DEPTH 16
-#define BL_MAX_SEQUENCE    (1u << 24) /* tensors in one */
-#define BL_MAX_FUNCTIONS   1024 /* of one model */
+#define BL_MAX_SEQUENCE    (1u << 24)   /* tensors in one */
+#define BL_MAX_FUNCTIONS   1024         /* of one model */
 #define BL_MAX_NODE_EDGES  (1u << 16)   /* inputs, outputs or attributes of one node */
 #define BL_MAX_FOLDED      (256u << 20) /* bytes of constants computed while planning */
-#define BL_MAX_DFT         (1 << 24)        /* points of one transform */
-#define BL_MAX_BOX_PAIRS   (1ull << 32)     /* boxes compared by one NonMaxSuppression */
+#define BL_MAX_DFT         (1 << 24)    /* points of one transform */
+#define BL_MAX_BOX_PAIRS   (1ull << 32) /* boxes compared by one NonMaxSuppression */
 
 /* Pipelines */
 #define BL_MAX_ARCHIVE_MEMBERS 64
 #define BL_MAX_ARCHIVE_NAME    100
 #define BL_MAX_PIPELINE_STEPS  32           /* of one input or output */
 #define BL_MAX_PIPELINE_RUN    (512u << 20) /* bytes that the steps of one run may take */
-#define BL_MAX_IMAGE_SIDE      32768       /* samples */
-#define BL_MAX_IMAGE_SAMPLES   100000000   /* of a decoded picture, channels included */
-#define BL_MAX_IMAGE_CHUNK     (8u << 20)  /* of a PNG's texts and profiles */
-#define BL_MAX_VOCABULARY      (1u << 20)  /* entries */
+#define BL_MAX_IMAGE_SIDE      32768        /* samples */
+#define BL_MAX_IMAGE_SAMPLES   100000000    /* of a decoded picture, channels included */
+#define BL_MAX_IMAGE_CHUNK     (8u << 20)   /* of a PNG's texts and profiles */
+#define BL_MAX_VOCABULARY      (1u << 20)   /* entries */
 
 /* Models of ai.onnx.ml */
 #define BL_MAX_TREE_NODES   (1 << 28) /* of an ensemble; support vectors of a machine */

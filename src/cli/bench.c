@@ -104,8 +104,8 @@ static blind_code run(bl_args *args, blind_error *err)
                   ms[s.len / 2], "min_ms", ms[0], "p95_ms", ms[(s.len - 1) * 95 / 100], "load_ms",
                   local.load_ms, "rss_peak_mb", rss_peak_mb(), "runs", (json_int_t)s.len, "threads",
                   (json_int_t)bl_args_integer(args, "threads"), "isa", bl_isa_name(bl_isa_best()),
-                  "precision", bl_args_text(args, "precision"),
-                  "packed_bytes", (json_int_t)cost.packed, "run_bytes", (json_int_t)cost.run),
+                  "precision", bl_args_text(args, "precision"), "packed_bytes",
+                  (json_int_t)cost.packed, "run_bytes", (json_int_t)cost.run),
         err);
 }
 

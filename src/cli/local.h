@@ -21,7 +21,7 @@ typedef struct {
     size_t        n_inputs;
     bl_external   external;    /* weights of the model in other files */
     uint64_t      deadline_ns; /* of one run; 0: none */
-    double        load_ms; /* map, SHA-256, parse, check, plan for these inputs, pack */
+    double        load_ms;     /* map, SHA-256, parse, check, plan for these inputs, pack */
 } bl_local;
 
 /* Opens --model, a model, a packed pipeline or a pipeline.toml, with --threads, and reads every

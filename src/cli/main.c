@@ -81,7 +81,7 @@ static int no_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN); /* a closed peer is an error code, not a death */
+    signal(SIGPIPE, SIG_IGN);                /* a closed peer is an error code, not a death */
     (void)setenv("TSS2_LOG", "all+NONE", 0); /* tpm2-tss prints; our one line says it */
     char *version[] = { argv[0], (char[]){ "version" }, NULL };
     if (argc == 2 && strcmp(argv[1], "--version") == 0)

@@ -119,7 +119,7 @@ blind_code bl_profile_write(const bl_profile *p, const char *path, blind_error *
     for (size_t i = 0; i < p->len && whole; i++)
         whole = json_array_append_new(events, event_of(&p->nodes[i])) == 0;
     json_t *trace = json_pack("{s:o,s:s}", "traceEvents", events, "displayTimeUnit", "ms");
-    char   *text = whole && trace ? json_dumps(trace, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+    char *text = whole && trace ? json_dumps(trace, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(trace);
     if (!text)
         return blind_fail(err, BLIND_MEMORY, "profile.write",

@@ -99,10 +99,11 @@ static blind_code run(bl_args *args, blind_error *err)
 const bl_command bl_command_serve = {
     .name = "serve",
     .summary = "serve models over attested TLS",
-    .about = "Clients reach the attested port, verify this program by its evidence, and only then "
-             "send data.  The helper port shows a status page and lets people download evidence; "
-             "nothing on it is trusted.  SIGTERM stops new work, lets running requests end and "
-             "exits 0; SIGHUP reads the tokens, client keys among them, and DIR/server_chain.pem again.",
+    .about =
+        "Clients reach the attested port, verify this program by its evidence, and only then "
+        "send data.  The helper port shows a status page and lets people download evidence; "
+        "nothing on it is trusted.  SIGTERM stops new work, lets running requests end and "
+        "exits 0; SIGHUP reads the tokens, client keys among them, and DIR/server_chain.pem again.",
     .options = options,
     .examples = "blind serve --tee sim --state-dir ./state --model digits=digits.onnx\n"
                 "blind serve --config serve.toml --check",

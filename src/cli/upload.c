@@ -37,7 +37,7 @@ static blind_code run(bl_args *args, blind_error *err)
                                      .progress = show,
                                      .progress_arg = &bar };
     blind_code           code = blind_client_upload(client, bl_args_text(args, "name"),
-                                          bl_args_operand(args, 1), &options, &info, err);
+                                                    bl_args_operand(args, 1), &options, &info, err);
     bl_progress_end(&bar);
     BL_TRY(code);
     return answer(args, &info, err);

@@ -7,8 +7,8 @@
 #include "blind/client.h"
 #include "cli/collateral.h"
 #include "cli/commands.h"
-#include "cli/ear.h"
 #include "cli/connect.h"
+#include "cli/ear.h"
 #include "collateral/plan.h"
 #include "crypto/cert.h"
 

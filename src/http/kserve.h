@@ -3,8 +3,9 @@
  *
  * With the extension a body is JSON of `Inference-Header-Content-Length` bytes and then the tensors
  * that carry `binary_data_size`, in order, little-endian and row-major.  Without the header the
- * whole body is JSON.  FP16, BF16, FP8*, INT4, UINT4 and, as in every JSON, NaN and infinities travel binary only.
- * Source: Open Inference Protocol, inference_rest.md; Triton, extension_binary_data.md.
+ * whole body is JSON.  FP16, BF16, FP8*, INT4, UINT4 and, as in every JSON, NaN and infinities
+ * travel binary only. Source: Open Inference Protocol, inference_rest.md; Triton,
+ * extension_binary_data.md.
  *
  * json_size   the header's value; BL_KSERVE_JSON where there is no such header
  * Errors      INPUT (says which tensor), LIMIT, UNSUPPORTED (the datatype), MEMORY */

@@ -35,9 +35,9 @@ typedef struct {
     const char *name;
     bool        is_input, is_output; /* of the graph */
     bool        constant;            /* tensor.data holds it, whatever the inputs */
-    bool        derived;  /* constant, but only for these input shapes: never packed for all */
-    bool        shaped;   /* dtype and shape are known */
-    bool        held;     /* there when the plan runs, but no tensor: a sequence, an empty optional */
+    bool        derived; /* constant, but only for these input shapes: never packed for all */
+    bool        shaped;  /* dtype and shape are known */
+    bool        held; /* there when the plan runs, but no tensor: a sequence, an empty optional */
     int32_t     producer; /* node, or -1 */
     int32_t     uses;     /* readers, graph outputs included */
     int32_t     wide;     /* 1 + the value that holds the same in F32, or 0: see widen.c */
@@ -88,19 +88,19 @@ typedef struct {
     int64_t      opset;                /* version imported of its domain */
     int32_t     *in, *out;
     int          n_in, n_out;
-    int          n_formal; /* inputs as written; behind them what its bodies take from around them */
-    bl_attr     *attrs;
-    size_t       n_attrs;
-    int32_t      id;      /* index in its graph as parsed, also after fusion */
-    int32_t      at;      /* index in the graph that its plan is a copy of */
-    bool         dead;    /* folded or fused into another */
-    bl_wait      wait;
-    bool         view;    /* every output is bytes of input 0: nothing to run */
-    uint32_t     inplace; /* bit i: output 0 may take the place of input i, of equal size */
-    uint32_t     raw;     /* bit i: constant input i may lie unaligned */
-    blind_dtype  narrow;  /* of outputs that infer made F32: see widen.c; else 0 */
-    void        *params;  /* what the operator prepared */
-    size_t       scratch; /* bytes it needs while running */
+    int         n_formal; /* inputs as written; behind them what its bodies take from around them */
+    bl_attr    *attrs;
+    size_t      n_attrs;
+    int32_t     id;   /* index in its graph as parsed, also after fusion */
+    int32_t     at;   /* index in the graph that its plan is a copy of */
+    bool        dead; /* folded or fused into another */
+    bl_wait     wait;
+    bool        view;    /* every output is bytes of input 0: nothing to run */
+    uint32_t    inplace; /* bit i: output 0 may take the place of input i, of equal size */
+    uint32_t    raw;     /* bit i: constant input i may lie unaligned */
+    blind_dtype narrow;  /* of outputs that infer made F32: see widen.c; else 0 */
+    void       *params;  /* what the operator prepared */
+    size_t      scratch; /* bytes it needs while running */
 } bl_node;
 
 typedef struct {
@@ -133,7 +133,7 @@ struct bl_body {
 };
 
 typedef struct {
-    blind_span message;
+    blind_span  message;
     const char *domain, *name, *overload;
 } bl_function;
 
@@ -151,8 +151,8 @@ BLIND_MUST_USE blind_code bl_model_parse(blind_span file, bl_arena *arena,
                                          const bl_onnx_files *files, bl_model *out,
                                          blind_error *err);
 
-/* Reads a TensorProto: dims, type, and data in place where it is raw or in another file; `files` may
- * be NULL. */
+/* Reads a TensorProto: dims, type, and data in place where it is raw or in another file; `files`
+ * may be NULL. */
 BLIND_MUST_USE blind_code bl_tensor_parse(blind_span message, bl_arena *arena,
                                           const bl_onnx_files *files, bl_tensor *out,
                                           const char **name, blind_error *err);

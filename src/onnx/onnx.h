@@ -10,8 +10,9 @@
  * A model is parsed, checked and its weights packed when it is opened.  For each set of input
  * shapes a plan is made once (shapes, folded constants, fused nodes, memory) and kept, so that a
  * run allocates nothing while it computes.  Where shapes depend on values, or control flow decides
- * what runs, a run plans and allocates as it goes, within max_memory.  Several runs of one model may be under way; a model and
- * its runs belong to one thread at a time, like the pool they borrow. */
+ * what runs, a run plans and allocates as it goes, within max_memory.  Several runs of one model
+ * may be under way; a model and its runs belong to one thread at a time, like the pool they borrow.
+ */
 #ifndef BL_ONNX_H
 #define BL_ONNX_H
 
@@ -32,13 +33,13 @@ typedef struct {
 } bl_onnx_files;
 
 typedef struct {
-    bl_pool     *pool; /* borrowed as long as the model; NULL: the caller's thread alone */
-    bl_isa       isa;  /* bl_isa_best() for the fastest */
-    bl_precision precision;
-    bool         plain;      /* nothing fused: every node as its operator specifies it */
-    size_t       max_memory; /* bytes for weights beside the file and for one run; 0: no bound */
+    bl_pool      *pool; /* borrowed as long as the model; NULL: the caller's thread alone */
+    bl_isa        isa;  /* bl_isa_best() for the fastest */
+    bl_precision  precision;
+    bool          plain;      /* nothing fused: every node as its operator specifies it */
+    size_t        max_memory; /* bytes for weights beside the file and for one run; 0: no bound */
     size_t        max_run; /* bytes for one run alone, with what it plans as it goes; 0: no bound */
-    bl_onnx_files files; /* open NULL: a model with weights in other files is refused */
+    bl_onnx_files files;   /* open NULL: a model with weights in other files is refused */
     /* Called when the bytes of a weight in the file were copied in another order and will not be
      * read again, so that a mapping may drop their pages.  They may be read again all the same. */
     void (*unneeded)(void *arg, blind_span part);

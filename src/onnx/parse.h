@@ -19,8 +19,8 @@ typedef struct {
     bl_arena            *arena;
     const bl_onnx_files *files; /* for weights beside the model, or NULL */
     bl_model            *model;
-    size_t       expanded; /* nodes and calls so far, in all graphs */
-    blind_error *err;
+    size_t               expanded; /* nodes and calls so far, in all graphs */
+    blind_error         *err;
 } bl_parsing;
 
 typedef struct bl_scope bl_scope;

@@ -44,7 +44,8 @@ BLIND_MUST_USE blind_code bl_pipeline_run_step(bl_pipeline_run *run, uint64_t bu
                                                blind_error *err);
 const blind_tensor       *bl_pipeline_run_output(const bl_pipeline_run *run, size_t i);
 void                      bl_pipeline_run_free(bl_pipeline_run *run);
-/* Bytes that the model's part of a run has now: more than it began with where it plans as it goes. */
+/* Bytes that the model's part of a run has now: more than it began with where it plans as it goes.
+ */
 size_t bl_pipeline_run_size(const bl_pipeline_run *run);
 
 /* Packs pipeline.toml, its model and every file that its steps name, all from the folder in which

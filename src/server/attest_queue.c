@@ -206,7 +206,7 @@ blind_code bl_api_attest(bl_exchange *e, blind_error *err)
         return BLIND_INPUT;
     }
     bl_attest_queue *q = e->server->attest_queue;
-    bool behind = bl_wire_behind(c->wire); /* will be refused */
+    bool             behind = bl_wire_behind(c->wire); /* will be refused */
     if (!behind && atomic_load(&q->quote_ns) < QUICK_NS) {
         bl_attestation *one = &w->attestation;
         w->code = quote(q, &one, 1, &w->error);

@@ -48,7 +48,7 @@ struct bl_conn {
     bl_contexts    contexts;     /* of both sides' authenticators */
     bl_challenge   challenge;
     bool           challenged; /* an endorsement key was, which is slow: once is enough */
-    bool           has_key; /* the client proved one on this session */
+    bool           has_key;    /* the client proved one on this session */
     uint8_t        key_id[BL_KEY_ID_SIZE];
     uint64_t       body_began_ns;
     bl_conn       *next, **prev; /* all of this loop */

@@ -2,8 +2,8 @@
  * callers know this struct and nothing more.
  *
  * The executor owns the process's only compute pool and its one thread makes every call of submit,
- * step, cancel and wipe; an engine borrows the pool for the call.  open, describe and close may come from
- * other threads, open and close without a pool. */
+ * step, cancel and wipe; an engine borrows the pool for the call.  open, describe and close may
+ * come from other threads, open and close without a pool. */
 #ifndef BL_ENGINE_H
 #define BL_ENGINE_H
 

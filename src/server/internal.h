@@ -12,8 +12,8 @@
 #include "server/executor.h"
 #include "server/registry.h"
 #include "server/server.h"
-#include "server/worker.h"
 #include "server/staple.h"
+#include "server/worker.h"
 #include "tls/attester.h"
 #include "tls/context.h"
 

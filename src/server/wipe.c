@@ -1,5 +1,5 @@
-/* Content in the memory of libraries, jansson's trees: wiped as they free it.  OpenSSL wipes what it
- * deciphered itself (SSL_OP_CLEANSE_PLAINTEXT, tls/context.c; once for a body, bl_tls_hold());
+/* Content in the memory of libraries, jansson's trees: wiped as they free it.  OpenSSL wipes what
+ * it deciphered itself (SSL_OP_CLEANSE_PLAINTEXT, tls/context.c; once for a body, bl_tls_hold());
  * libevent sees none. */
 #include "server/internal.h"
 

@@ -15,8 +15,8 @@
 #define BL_AUTHENTICATOR_REQUEST_TYPE "application/vnd.blind.authenticator-request.v1"
 enum { BL_MAX_AUTHENTICATOR_REQUEST = 1024 };
 
-/* A client that enrols a TPM's attestation key sends a challenge to its endorsement key and gets the
- * secret back; between evidence and verdict, on the same connection.  docs/concepts/tpm.md. */
+/* A client that enrols a TPM's attestation key sends a challenge to its endorsement key and gets
+ * the secret back; between evidence and verdict, on the same connection.  docs/concepts/tpm.md. */
 #define BL_ACTIVATION_PATH        "/.well-known/blind/ak-activation"
 #define BL_ACTIVATION_TYPE        "application/vnd.blind.ak-challenge.v1"
 #define BL_ACTIVATION_ANSWER_TYPE "application/vnd.blind.ak-secret.v1"

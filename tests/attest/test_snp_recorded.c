@@ -108,9 +108,9 @@ static void verify_with_list(const recorded *c, size_t i, blind_span list)
     bl_auto_arena                arena = BL_ARENA_EMPTY;
     bl_claims                    claims = { 0 };
     for (size_t k = 0; k < c->parts_len; k++)
-        CHECK_CODE(
-            BLIND_OK,
-            bl_parts_set(&parts, bl_span_str(c->parts[k].name), c->parts[k].bytes, NULL), "part");
+        CHECK_CODE(BLIND_OK,
+                   bl_parts_set(&parts, bl_span_str(c->parts[k].name), c->parts[k].bytes, NULL),
+                   "part");
     CHECK_CODE(BLIND_OK, bl_parts_set(&parts, BL_LITERAL("crl"), list, NULL), "part");
     bl_verify_input in = { .evidence = c->evidence,
                            .parts = &parts,

@@ -1,8 +1,8 @@
 /* Pipelines: each step against numbers worked out by hand, the archive, and whole runs. */
 #include "pipeline/pipeline.h"
 
-#include "pipeline/config.h"
 #include "onnx/image.h"
+#include "pipeline/config.h"
 #include "tests/pipeline/files.h"
 #include "tests/test.h"
 

@@ -368,9 +368,9 @@ TEST(an_end_waits_no_longer_than_told)
     test_peer_close(&stuck);
 }
 
-TESTS(RUN(loads_of_one_principal_are_bounded),
-        RUN(sizes_are_refused_before_they_are_read), RUN(a_long_head_is_431_and_a_long_target_414),
-      RUN(slow_clients_are_let_go), RUN(sixty_four_clients_at_once),
-      RUN(an_upload_cut_off_leaves_nothing), RUN(what_is_no_model_is_refused_after_its_first_block),
-      RUN(a_full_disk_is_507), RUN(a_port_in_use_is_told_in_words),
-      RUN(an_end_lets_running_requests_finish), RUN(an_end_waits_no_longer_than_told))
+TESTS(RUN(loads_of_one_principal_are_bounded), RUN(sizes_are_refused_before_they_are_read),
+      RUN(a_long_head_is_431_and_a_long_target_414), RUN(slow_clients_are_let_go),
+      RUN(sixty_four_clients_at_once), RUN(an_upload_cut_off_leaves_nothing),
+      RUN(what_is_no_model_is_refused_after_its_first_block), RUN(a_full_disk_is_507),
+      RUN(a_port_in_use_is_told_in_words), RUN(an_end_lets_running_requests_finish),
+      RUN(an_end_waits_no_longer_than_told))

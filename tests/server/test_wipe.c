@@ -173,8 +173,8 @@ static void expect_gone(const char *what, const void *bytes, size_t size)
 
 static float input[ROWS * 3], zeros[3];
 
-/* Three floats in [1, 2) of random digits, again and again. */
-/* Random numbers of 16 bits, which products give back exactly also where tiles sum them in parts. */
+/* Three floats in [1, 2) of random digits, again and again: 16 of them, so that products give them
+ * back exactly also where tiles sum them in parts. */
 static void fill(void)
 {
     uint32_t bits[3];
