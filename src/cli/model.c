@@ -8,6 +8,7 @@
 #include "crypto/hash.h"
 #include "onnx/inspect.h"
 #include "pipeline/archive.h"
+#include "pipeline/config.h"
 #include "pipeline/pipeline.h"
 
 #include <stdlib.h>
@@ -35,10 +36,20 @@ static void shown_done(shown *s)
     bl_file_unmap(&s->file);
 }
 
-/* The model of a pipeline is the member behind pipeline.toml, as blind pipeline pack lays it. */
+/* The first file that a pipeline.toml asks for is the model. */
+static blind_code take_first(void *arg, const char *name, blind_error *err)
+{
+    char *first = arg;
+    if (!*first &&
+        (size_t)snprintf(first, BL_MAX_ARCHIVE_NAME + 1, "%s", name) > BL_MAX_ARCHIVE_NAME)
+        return blind_fail(err, BLIND_INPUT, "model.show", "too long a name: '%.100s'", name);
+    return BLIND_OK;
+}
+
 static blind_code find_model(shown *s, blind_error *err)
 {
     bl_auto_free bl_archive *files = NULL;
+    char                     name[BL_MAX_ARCHIVE_NAME + 1] = "";
     s->model = s->file.bytes;
     if (!bl_pipeline_is(s->model))
         return BLIND_OK;
@@ -46,9 +57,13 @@ static blind_code find_model(shown *s, blind_error *err)
     if (!files)
         return blind_fail(err, BLIND_MEMORY, "model.show", "out of memory");
     BL_TRY(bl_archive_read(s->model, files, err));
-    if (files->len < 2)
+    const bl_member *text = bl_archive_find(files, "pipeline.toml");
+    if (text)
+        BL_TRY(bl_pipeline_config_files(text->bytes, take_first, name, err));
+    const bl_member *model = bl_archive_find(files, name);
+    if (!model)
         return blind_fail(err, BLIND_INPUT, "model.show", "a pipeline without a model");
-    s->model = files->members[1].bytes;
+    s->model = model->bytes;
     return BLIND_OK;
 }
 
@@ -103,6 +118,23 @@ static blind_code choose_shape(const bl_args *args, const bl_onnx_port *port, bl
     return BLIND_OK;
 }
 
+/* A shape for an input that the model has not would change nothing: it is an error. */
+static blind_code check_shapes(const bl_args *args, const shown *s, blind_error *err)
+{
+    const char *given, *shape;
+    char        name[BL_MAX_TENSOR_NAME];
+    for (size_t i = 0; (given = bl_args_nth(args, "shape", i)); i++) {
+        bool known = false;
+        BL_TRY(bl_args_pair(given, name, sizeof name, &shape, err));
+        for (size_t k = 0; k < s->summary.n_inputs; k++)
+            known = known || strcmp(name, s->summary.inputs[k].name) == 0;
+        if (!known)
+            return blind_fail(err, BLIND_USAGE, "model.show", "the model has no input '%.80s'",
+                              name);
+    }
+    return BLIND_OK;
+}
+
 /* Plans for these shapes; a model that cannot take the guessed ones keeps its own first plan. */
 static blind_code plan(const bl_args *args, shown *s, blind_tensor *inputs, blind_error *err)
 {
@@ -133,6 +165,7 @@ static blind_code open_all(const bl_args *args, shown *s, blind_tensor **inputs,
     *inputs = bl_arena_array(&s->arena, s->summary.n_inputs + 1, sizeof **inputs);
     if (!*inputs)
         return blind_fail(err, BLIND_MEMORY, "model.show", "out of memory");
+    BL_TRY(check_shapes(args, s, err));
     s->supported = true;
     for (size_t i = 0; i < s->summary.n_operators; i++)
         s->supported &= s->summary.operators[i].supported;

@@ -48,7 +48,7 @@ const bl_command bl_command_pipeline_pack = {
         "server and in a policy. The same files give the same bytes.",
     .operands = { { .arg = "PIPELINE", .kind = BL_FILE, .help = "the pipeline.toml" } },
     .options = options,
-    .examples = "blind pipeline pack examples/xray/pipeline.toml --output xray.tar\n"
+    .examples = "blind pipeline pack pipeline.toml --output xray.tar\n"
                 "blind upload https://HOST:PORT xray.tar --name xray --policy policy.toml",
     .exits = "3  the model needs what is not supported; the message names operator, node and opset",
     .run = run,

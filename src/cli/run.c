@@ -85,9 +85,8 @@ const bl_command bl_command_run = {
              "strings as a text file. Characters of an output's name outside [A-Za-z0-9._-] become "
              "\"_\" in its file name.",
     .options = options,
-    .examples =
-        "blind run --model digits.onnx --input image=one.npy --output-dir out\n"
-        "blind run --model examples/xray/pipeline.toml --input image=chest.png --output-dir out",
+    .examples = "blind run --model digits.onnx --input image=one.npy --output-dir out\n"
+                "blind run --model pipeline.toml --input image=chest.png --output-dir out",
     .exits = "3  the model needs what is not supported; the message names operator, node and opset",
     .run = run,
 };

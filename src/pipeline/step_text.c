@@ -4,6 +4,7 @@
  * Source: Devlin et al. 2018, arXiv:1810.04805, and the BasicTokenizer and WordpieceTokenizer that
  * came with it: control characters go, white space splits, ideographs and punctuation stand alone;
  * uncased models see lower case without accents; then the longest known piece first. */
+#include "base/reader.h"
 #include "base/utf8.h"
 #include "pipeline/step.h"
 
@@ -194,9 +195,10 @@ static void take_character(tokens *t, uint32_t c)
 static blind_code read_text(const bl_step_run *r, blind_span *out)
 {
     BL_TRY(bl_step_want(r, "wordpiece", BLIND_STRING, -1));
-    if (bl_step_len(&r->t) != 1 || r->t.size < 4)
+    bl_reader reader = { .rest = bl_span(r->t.data, r->t.size) };
+    if (bl_step_len(&r->t) != 1 || bl_read_u32le(&reader) != reader.rest.size || reader.failed)
         return blind_fail(r->err, BLIND_INPUT, "pipeline.text", "expected one text");
-    *out = bl_span((const uint8_t *)r->t.data + 4, r->t.size - 4);
+    *out = reader.rest;
     return bl_utf8_valid(*out)
                ? BLIND_OK
                : blind_fail(r->err, BLIND_INPUT, "pipeline.text", "a text that is not UTF-8");

@@ -11,6 +11,8 @@ run "$BLIND" model show "$digits/model.onnx" --shape image=5,1,8,8 --json
 [[ $status == 0 && $out == *'"supported":true'* && $out == *'"run_bytes":'* ]] || fail "model show --json: $status $out $err"
 run "$BLIND" model show "$digits/model.onnx" --shape image=5,2,8,8
 [[ $status == 1 && $err == *image* ]] || fail "model show of a wrong shape: $status $err"
+run "$BLIND" model show "$digits/model.onnx" --shape picture=5,1,8,8
+[[ $status == 2 && $err == *"no input 'picture'"* ]] || fail "model show of an unknown input: $status $err"
 sed 's/Conv/Cqnv/g' "$digits/model.onnx" >"$scratch/other.onnx"
 run "$BLIND" model show "$scratch/other.onnx"
 [[ $status == 3 && $out == *'Cqnv  NOT SUPPORTED'* ]] || fail "model show of an unknown operator: $status $out $err"
@@ -40,6 +42,9 @@ run "$BLIND" run --model "$scratch/one.tar" --input "image=$digits/images.npy" -
 cmp -s "$scratch/words/digit.txt" "$scratch/tar/digit.txt" || fail "the packed pipeline says something else"
 run "$BLIND" model show "$scratch/one.tar"
 [[ $status == 0 && $out == *'a pipeline'* ]] || fail "model show of a pipeline: $status $out $err"
+(cd "$scratch/folder" && tar cf "$scratch/hand.tar" words.txt model.onnx pipeline.toml)
+run "$BLIND" model show "$scratch/hand.tar"
+[[ $status == 0 && $out == *'image  F32'* ]] || fail "model show of a tar made by hand: $status $out $err"
 sed -i 's/argmax/argmin/' "$scratch/folder/pipeline.toml"
 run "$BLIND" pipeline pack "$scratch/folder/pipeline.toml" --output "$scratch/three.tar"
 [[ $status == 1 && $err == *'line 6 column'* && ! -e $scratch/three.tar ]] || fail "an unknown step: $status $err"
