@@ -48,6 +48,7 @@ typedef struct {
     float       cubic_a;
     float       scale[BL_ONNX_RANK], start[BL_ONNX_RANK], end[BL_ONNX_RANK]; /* per axis */
     int64_t     dim[BL_ONNX_RANK];
+    float       length[BL_ONNX_RANK]; /* of the output before it was rounded down */
 } request;
 
 /* Reading.  ---------------------------------------------------------------------------------- */
@@ -128,6 +129,7 @@ static blind_code use_scales(bl_build *b, const bl_node *n, const float *scales,
             return bl_op_fail(b, n, BLIND_INPUT, "a scale of %g", (double)scales[i]);
         r->scale[axes[i]] = scales[i];
         r->dim[axes[i]] = (int64_t)floorf(size);
+        r->length[axes[i]] = size;
     }
     return BLIND_OK;
 }
@@ -157,6 +159,7 @@ static blind_code use_sizes(bl_build *b, const bl_node *n, int64_t *sizes, const
             r->scale[axes[i]] = common;
         }
         r->dim[axes[i]] = sizes[i];
+        r->length[axes[i]] = (float)sizes[i];
     }
     return BLIND_OK;
 }
@@ -181,10 +184,12 @@ static blind_code read_roi(bl_build *b, const bl_node *n, int i, const int *axes
 
 /* Tables.  ----------------------------------------------------------------------------------- */
 
-/* Where output element o of an axis lies in the input. */
+/* Where output element o of an axis lies in the input.  Corners are aligned to the output's length
+ * before it is rounded down, as the specification's cases have it (resize_downsample_scales_linear_
+ * align_corners); ONNX Runtime rounds first, which is another thing where scales make fractions. */
 static float coordinate(const request *r, int d, size_t in, size_t out, size_t o)
 {
-    float x = (float)o, scale = r->scale[d], length = (float)in;
+    float x = (float)o, scale = r->scale[d], length = (float)in, resized = r->length[d];
     switch (r->how) {
     case HALF_PIXEL:
         return (x + 0.5f) / scale - 0.5f;
@@ -195,11 +200,11 @@ static float coordinate(const request *r, int d, size_t in, size_t out, size_t o
     case PYTORCH_HALF_PIXEL:
         return out > 1 ? (x + 0.5f) / scale - 0.5f : 0;
     case ALIGN_CORNERS:
-        return out > 1 ? x * (length - 1) / (float)(out - 1) : 0;
+        return out > 1 ? x * (length - 1) / (resized - 1) : 0;
     case CROP:
         if (out > 1)
             return r->start[d] * (length - 1) +
-                   x * (r->end[d] - r->start[d]) * (length - 1) / (float)(out - 1);
+                   x * (r->end[d] - r->start[d]) * (length - 1) / (resized - 1);
         return 0.5f * (r->start[d] + r->end[d]) * (length - 1);
     default:
         return x / scale;
@@ -371,8 +376,10 @@ blind_code bl_op_resize_infer(bl_build *b, bl_node *n)
     BL_TRY(read_modes(b, n, old, &r));
     BL_TRY(read_axes(b, n, axes, &len));
     memcpy(r.dim, x->dim, sizeof r.dim);
-    for (int d = 0; d < x->rank; d++)
+    for (int d = 0; d < x->rank; d++) {
         r.scale[d] = 1;
+        r.length[d] = (float)x->dim[d];
+    }
     BL_TRY(read_roi(b, n, 1, axes, len, &r));
     if (!old && bl_has_in(n, 3))
         BL_TRY(bl_const_ints(b, n, 3, sizes, BL_ONNX_RANK, &n_sizes));

@@ -194,6 +194,9 @@ def resizes():
     for mode in ("nearest", "linear"):
         case("resize_crop_" + mode, "Resize", [x, roi, None, i64(1, 2, 4, 6)], (1, 3), mode=mode, extrapolation_value=7.5,
              coordinate_transformation_mode="tf_crop_and_resize")
+    for mode in ("nearest", "linear", "cubic"):  # lengths of 4.2 and 12.6: ONNX Runtime rounds them first
+        case("resize_corners_" + mode, "Resize", [x, None, np.float32([1, 1, 0.6, 1.4])], (2,), mode=mode,
+             coordinate_transformation_mode="align_corners", by="reference")
     case("resize_axes", "Resize", [x, None, None, i64(5, 14)], (3,), mode="linear", axes=[3, 2])
     for policy in ("not_larger", "not_smaller"):
         case("resize_" + policy, "Resize", [x, None, None, i64(14, 20)], (3,), mode="nearest", axes=[2, 3],
