@@ -50,6 +50,7 @@
 #define BL_MAX_GRAPH_DEPTH 16
 #define BL_MAX_SEQUENCE    (1u << 24)   /* tensors in one */
 #define BL_MAX_FUNCTIONS   1024         /* of one model */
+#define BL_MAX_MAPS        64         /* values of a model that are maps */
 #define BL_MAX_NODE_EDGES  (1u << 16)   /* inputs, outputs or attributes of one node */
 #define BL_MAX_FOLDED      (256u << 20) /* bytes of constants computed while planning */
 #define BL_MAX_DFT         (1 << 24)    /* points of one transform */

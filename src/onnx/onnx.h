@@ -47,12 +47,18 @@ typedef struct {
 } bl_onnx_options;
 
 /* An input or output as the model declares it.  A dimension of -1 is not fixed; its symbol is the
- * model's name for it, or NULL. */
+ * model's name for it, or NULL.
+ *
+ * A map NAME is two of them, NAME.keys [len] and NAME.values [len].  So is a sequence of maps, which
+ * only ZipMap makes and whose maps all have the same keys: NAME.keys [len] and NAME.values
+ * [maps, len]. */
 typedef struct {
     const char *name;
     blind_dtype dtype;
     bool        sequence; /* of tensors of this type */
     bool        optional; /* may be left out, tensor or sequence */
+    bool        map;      /* while a model is read: becomes two ports, see maps.h */
+    blind_dtype key;      /* of the map */
     int         rank;     /* -1: not even the rank is declared */
     int64_t     shape[BLIND_MAX_RANK];
     const char *symbol[BLIND_MAX_RANK];

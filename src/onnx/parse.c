@@ -2,6 +2,8 @@
  * checked.  Source: onnx.proto3. */
 #include "onnx/parse.h"
 
+#include "onnx/maps.h"
+
 static const char stage[] = "onnx.parse";
 
 blind_code bl_parse_no_memory(const bl_scope *s)
@@ -428,5 +430,6 @@ blind_code bl_model_parse(blind_span file, bl_arena *arena, const bl_onnx_files 
     BL_TRY(read_around_graph(&s, file));
     s.opsets = out->opsets;
     s.n_opsets = out->n_opsets;
-    return read_graph(&s, graph);
+    BL_TRY(read_graph(&s, graph));
+    return bl_maps_split(out, arena, err);
 }

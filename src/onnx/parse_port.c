@@ -52,15 +52,39 @@ static blind_code read_tensor_type(const bl_scope *s, blind_span message, bl_onn
     return r.failed ? bl_parse_malformed(s, "type") : BLIND_OK;
 }
 
-enum { T_TENSOR = 1, T_SEQUENCE = 4, T_DENOTATION = 6, T_OPTIONAL = 9 };
+enum { T_TENSOR = 1, T_SEQUENCE = 4, T_MAP = 5, T_DENOTATION = 6, T_OPTIONAL = 9 };
 
-/* A tensor, a sequence of tensors, or an optional of one of the two. */
+/* The type of a map's keys; *inner is that of its values. */
+static blind_code read_map(const bl_scope *s, blind_span message, bl_onnx_port *port,
+                           blind_span *inner)
+{
+    bl_reader r = { .rest = message };
+    int       key = -1;
+    for (bl_field f; bl_wire_next(&r, &f);) {
+        if (f.number == 1)
+            key = bl_dtype_of_onnx((int64_t)f.value);
+        if (f.number == 2)
+            *inner = f.bytes;
+    }
+    if (r.failed)
+        return bl_parse_malformed(s, "type");
+    if (key != BLIND_I64 && key != BLIND_STRING)
+        return blind_fail(s->all->err, BLIND_UNSUPPORTED, stage,
+                          "'%.80s' is a map whose keys are neither text nor INT64", port->name);
+    port->map = true;
+    port->key = (blind_dtype)key;
+    return BLIND_OK;
+}
+
+/* A tensor, a sequence of tensors, an optional of one of the two, a map to tensors or a sequence of
+ * such maps. */
 static blind_code read_type(const bl_scope *s, blind_span message, bl_onnx_port *port)
 {
     bl_reader r = { .rest = message };
     for (bl_field f; bl_wire_next(&r, &f);) {
-        bool       wraps = f.number == T_SEQUENCE || f.number == T_OPTIONAL;
-        bool       twice = port->sequence || (f.number == T_OPTIONAL && port->optional);
+        bool wraps = f.number == T_SEQUENCE || f.number == T_OPTIONAL || f.number == T_MAP;
+        bool twice = port->map || (f.number != T_MAP && port->sequence) ||
+                     (f.number != T_SEQUENCE && port->optional);
         blind_span inner = { 0 };
         if (f.number == T_TENSOR)
             BL_TRY(read_tensor_type(s, f.bytes, port));
@@ -69,6 +93,11 @@ static blind_code read_type(const bl_scope *s, blind_span message, bl_onnx_port 
                               "'%.80s' is neither tensor nor sequence of tensors", port->name);
         if (!wraps)
             continue;
+        if (f.number == T_MAP) {
+            BL_TRY(read_map(s, f.bytes, port, &inner));
+            BL_TRY(read_type(s, inner, port));
+            continue;
+        }
         port->sequence = port->sequence || f.number == T_SEQUENCE;
         port->optional = port->optional || f.number == T_OPTIONAL;
         bl_reader of = { .rest = f.bytes };

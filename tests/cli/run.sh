@@ -1,6 +1,6 @@
 #!/bin/bash
-# `blind run` of models that are no single file or come to no end: weights in other files, a bound on time
-# and memory.
+# `blind run` of models that are no single file or come to no end (weights in other files, a bound on time and
+# memory), and of values that are no tensors.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 make_scratch
 models=$SOURCE/fuzz/corpus/onnx_dynamic
@@ -42,5 +42,11 @@ cp "$scratch/elsewhere/w.bin" "$scratch/m/w.bin"
 external
 [[ $status == 0 && $(tail -c 8 "$scratch/e/y.npy" | od -An -tu1) == *'40  41  42  43  44  45  46  47'* ]] ||
     fail "weights beside the model: $status: $err"
+
+# A sequence of maps is written as its keys and its values.
+npy "$scratch/rows.npy" '<f4' '2, 3' $one$one$one$one$one$one
+run "$BLIND" run --model "$SOURCE/fuzz/corpus/onnx/zip_names_4" --input x="$scratch/rows.npy" --output-dir "$scratch/z"
+[[ $status == 0 && $(cat "$scratch/z/y.keys.txt") == $'left\nmid\nright' ]] || fail "keys of maps: $status: $err"
+[[ $out == *'y.values.npy: F32 [2, 3]'* ]] || fail "values of maps: $out"
 
 finish

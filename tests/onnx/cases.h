@@ -1,4 +1,4 @@
-/* The cases of tests/onnx/data/cases.bin, one after another.  Made by make_cases.py. */
+/* The cases of a file of tests/onnx/data, one after another.  Made by make_cases.py and its kin. */
 #ifndef BL_TEST_ONNX_CASES_H
 #define BL_TEST_ONNX_CASES_H
 
@@ -10,7 +10,7 @@
 #include "base/reader.h"
 #include "onnx/onnx.h"
 
-enum { CASE_TENSORS = 8 };
+enum { CASE_TENSORS = 16 };
 
 typedef struct {
     const char  *name;
@@ -25,14 +25,36 @@ static inline blind_span case_piece(bl_reader *r)
     return bl_read_bytes(r, size);
 }
 
+/* Strings: "STR", rank, dims, then each with its size in front, as clients send them. */
+static inline void case_strings(blind_span item, bl_arena *arena, blind_tensor *out)
+{
+    bl_reader r = { .rest = item };
+    bl_skip(&r, 3);
+    *out = (blind_tensor){ .dtype = BLIND_STRING, .rank = bl_read_u8(&r) };
+    for (int i = 0; i < out->rank; i++)
+        out->shape[i] = (int64_t)bl_read_le(&r, 8);
+    out->size = r.rest.size;
+    out->data = bl_arena_copy(arena, r.rest);
+}
+
+/* A tensor: strings or a .npy file. */
+static inline void case_tensor(bl_reader *r, bl_arena *arena, const char *name, blind_tensor *out)
+{
+    blind_span item = case_piece(r);
+    if (item.size > 3 && memcmp(item.data, "STR", 3) == 0)
+        case_strings(item, arena, out);
+    else
+        CHECK_CODE(BLIND_OK, bl_npy_read(item, arena, out, NULL), name);
+    out->name = name;
+}
+
 static inline size_t case_tensors(bl_reader *r, bl_arena *arena, blind_tensor *out)
 {
     size_t n = bl_read_u32le(r);
     CHECK(n <= CASE_TENSORS);
     for (size_t i = 0; i < n; i++) {
         const char *name = bl_arena_copy(arena, case_piece(r));
-        CHECK_CODE(BLIND_OK, bl_npy_read(case_piece(r), arena, &out[i], NULL), name);
-        out[i].name = name;
+        case_tensor(r, arena, name, &out[i]);
     }
     return n;
 }

@@ -34,13 +34,30 @@ def kind(array):
     return helper.np_dtype_to_tensor_dtype(array.dtype)
 
 
+def split_maps(values):
+    """A map, or a list of maps with the same keys, is two arrays: its keys and its values."""
+    out = {}
+    for name, v in values.items():
+        rows = v if isinstance(v, list) and v and isinstance(v[0], dict) else [v] if isinstance(v, dict) else None
+        if rows is None:
+            out[name] = v
+            continue
+        keys = list(rows[0])
+        assert all(list(r) == keys for r in rows)
+        table = [[r[k] for k in keys] for r in rows]
+        text = isinstance(keys[0], str)
+        out[name + ".keys"] = np.array(keys, dtype=object if text else np.int64)
+        out[name + ".values"] = np.array(table if isinstance(v, list) else table[0], np.float32)
+    return out
+
+
 def add(name, model, inputs, wanted=None):
     """`wanted`: the names of outputs to compare; None is all."""
     raw = model if isinstance(model, bytes) else model.SerializeToString()
     session = onnxruntime.InferenceSession(raw, providers=["CPUExecutionProvider"])
     names = [o.name for o in session.get_outputs() if wanted is None or o.name in wanted]
     outputs = session.run(names, inputs)
-    CASES.append((name, raw, inputs, dict(zip(names, outputs))))
+    CASES.append((name, raw, split_maps(inputs), split_maps(dict(zip(names, outputs)))))
 
 
 def case(name, op, inputs, n_out=1, constant=(), opset=17, domain="", version=1, dynamic=False, skip=(), types=None,
@@ -180,6 +197,9 @@ def sklearn_models():
         made = skl2onnx.to_onnx(model, x[:1], options={id(model): options} if options else None,
                                 target_opset={"": 15, ML: 3})
         for rows in (1, 21):
+            if rows == 21 and hasattr(model, "classes_") and name in ("forest_three", "logistic_two", "svc_sure_three", "pipeline"):
+                whole = skl2onnx.to_onnx(model, x[:1], target_opset={"": 15, ML: 3})  # as it comes by default: with ZipMap
+                add("ml_%s_zip" % name, whole, {whole.graph.input[0].name: (lost if missing else probe)[:rows]})
             if rows == 1 and name not in ("forest_two", "forest_three", "boosting_values", "logistic_two", "svc_three"):
                 continue
             add("ml_%s_%d" % (name, rows), made, {made.graph.input[0].name: (lost if missing else probe)[:rows]})
@@ -343,6 +363,91 @@ def tables():
     ml("one_hot_float", "OneHotEncoder", [np.array([2, 0, 1], np.float32)], cats_int64s=[1, 2, 0], zeros=0)
 
 
+def map_model(op, key, x, out, **attrs):
+    """One node over a map; the case's inputs are its keys and its values."""
+    node = helper.make_node(op, ["x"], ["y"], domain=ML, **attrs)
+    given = helper.make_value_info("x", helper.make_map_type_proto(key, helper.make_tensor_type_proto(x, [])))
+    graph = helper.make_graph([node], "g", [given], [helper.make_tensor_value_info("y", out, None)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(ML, 3)])
+    model.ir_version = 8
+    return model
+
+
+def zip_model(shape, rows_type=True, **attrs):
+    node = helper.make_node("ZipMap", ["x"], ["y"], domain=ML, **attrs)
+    key = TensorProto.STRING if "classlabels_strings" in attrs else TensorProto.INT64
+    of = helper.make_map_type_proto(key, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    out = helper.make_value_info("y", helper.make_sequence_type_proto(of)) if rows_type else onnx.ValueInfoProto(name="y")
+    graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)], [out])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(ML, 3)])
+    model.ir_version = 8
+    return model
+
+
+def maps():
+    for name, attrs in (("numbers", {"classlabels_int64s": [4, 7, 9]}), ("names", {"classlabels_strings": ["left", "mid", "right"]})):
+        for rows in (1, 4):
+            add("ml_zip_%s_%d" % (name, rows), zip_model([None, 3], **attrs), {"x": f32(rows, 3)})
+        add("ml_zip_%s_row" % name, zip_model([3], **attrs), {"x": f32(3)})
+        add("ml_zip_%s_untyped" % name, zip_model([None, 3], False, **attrs), {"x": f32(2, 3)})
+    text, whole, real = TensorProto.STRING, TensorProto.INT64, TensorProto.FLOAT
+    add("ml_dictionary_text", map_model("DictVectorizer", text, real, real, string_vocabulary=["c", "b", "a"]),
+        {"x": {"a": 1.0, "c": 2.5, "z": 9.0}})
+    add("ml_dictionary_number", map_model("DictVectorizer", whole, real, real, int64_vocabulary=[-1, 2, 3]), {"x": {3: 1.0, -1: 2.5}})
+    for name, to in (("FLOAT", real), ("INT64", whole), ("STRING", text)):
+        cast = "TO_" + name
+        add("ml_cast_map_dense_" + name.lower(), map_model("CastMap", whole, real, to, cast_to=cast), {"x": {3: 1.75, 1: -2.5}})
+        add("ml_cast_map_sparse_" + name.lower(), map_model("CastMap", whole, real, to, cast_to=cast, map_form="SPARSE", max_map=5),
+            {"x": {3: 1.75, 1: -2.5}})
+    add("ml_cast_map_cut", map_model("CastMap", whole, real, real, map_form="SPARSE", max_map=2), {"x": {3: 1.75, 1: -2.5}})
+
+
+def broken_maps():
+    text, whole, real = TensorProto.STRING, TensorProto.INT64, TensorProto.FLOAT
+
+    def bad(name, model, inputs):
+        CASES.append((name, model.SerializeToString(), inputs, {}))
+
+    three = {"x": f32(2, 3)}
+    bad("zip_two_labels", zip_model([None, 3], classlabels_int64s=[1, 2]), three)
+    bad("zip_no_labels", zip_model([None, 3]), three)
+    bad("zip_both_labels", zip_model([None, 3], classlabels_int64s=[1, 2, 3], classlabels_strings=["a", "b", "c"]), three)
+    bad("zip_three_axes", zip_model([1, 2, 3], classlabels_int64s=[1, 2, 3]), {"x": f32(1, 2, 3)})
+    read = zip_model([None, 3], classlabels_int64s=[1, 2, 3])
+    read.graph.node.append(helper.make_node("Identity", ["y"], ["z"]))
+    read.graph.output[0].name = "z"
+    bad("zip_read_by_another", read, three)
+    many = zip_model([None, 3], classlabels_int64s=[1, 2, 3])
+    for i in range(70):
+        many.graph.node.append(helper.make_node("ZipMap", ["x"], ["y%d" % i], domain=ML, classlabels_int64s=[1, 2, 3]))
+    bad("zip_many", many, three)
+    taken = zip_model([None, 3], classlabels_int64s=[1, 2, 3])
+    taken.graph.node.append(helper.make_node("Identity", ["x"], ["y.keys"]))
+    taken.graph.output.append(helper.make_tensor_value_info("y.keys", real, None))
+    bad("zip_name_taken", taken, three)
+    plain = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [helper.make_tensor_value_info("x", real, [None, 3])],
+                              read.graph.output)
+    plain.output[0].name = "y"
+    bad("map_that_is_none", helper.make_model(plain, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), three)
+    words = {"string_vocabulary": ["c", "b", "a"]}
+    keys = np.array(["a", "b"], dtype=object)
+    bad("dictionary_short", map_model("DictVectorizer", text, real, real, **words), {"x.keys": keys, "x.values": f32(3)})
+    bad("dictionary_twice", map_model("DictVectorizer", text, real, real, **words),
+        {"x.keys": np.array(["a", "a"], dtype=object), "x.values": f32(2)})
+    bad("dictionary_words_twice", map_model("DictVectorizer", text, real, real, string_vocabulary=["a", "a"]),
+        {"x.keys": keys, "x.values": f32(2)})
+    bad("dictionary_numbers", map_model("DictVectorizer", whole, real, real, **words), {"x.keys": np.array([1, 2]), "x.values": f32(2)})
+    bad("dictionary_of_floats", map_model("DictVectorizer", real, real, real, **words), {"x.keys": f32(2), "x.values": f32(2)})
+    bad("dictionary_values_alone", map_model("DictVectorizer", text, real, real, **words), {"x.values": f32(2)})
+    for name, at, attrs in (("negative", [-1, 2], {"map_form": "SPARSE", "max_map": 3}), ("twice", [2, 2], {}),
+                            ("no_room", [1, 2], {"map_form": "SPARSE", "max_map": 0}),
+                            ("vast", [1, 2], {"map_form": "SPARSE", "max_map": 2 ** 60}),
+                            ("odd_form", [1, 2], {"map_form": "LOOSE"}), ("odd_cast", [1, 2], {"cast_to": "TO_DATE"})):
+        bad("cast_map_" + name, map_model("CastMap", whole, real, real, **attrs), {"x.keys": np.array(at), "x.values": f32(2)})
+    bad("cast_map_words", map_model("CastMap", whole, text, whole, cast_to="TO_INT64"),
+        {"x.keys": np.array([1, 2]), "x.values": np.array(["12", "1x"], dtype=object)})
+
+
 def refused(name, op, x, outputs=1, version=3, **attrs):
     """A model that must not open, or where it is the values of x, not run."""
     node = helper.make_node(op, ["x"], ["y%d" % i for i in range(outputs)], domain=ML, **attrs)
@@ -436,6 +541,7 @@ def broken_others():
 def refusals():
     broken_trees()
     broken_others()
+    broken_maps()
 
 
 def machine_learning():
@@ -444,6 +550,7 @@ def machine_learning():
     trees()
     placed_trees()
     sklearn_models()
+    maps()
 
 
 # com.microsoft.  -------------------------------------------------------------------------------

@@ -13,26 +13,6 @@ typedef struct {
     size_t        n_inputs, n_outputs;
 } dynamic_case;
 
-static void read_strings(blind_span item, bl_arena *arena, blind_tensor *out)
-{
-    bl_reader r = { .rest = item };
-    bl_skip(&r, 3);
-    *out = (blind_tensor){ .dtype = BLIND_STRING, .rank = bl_read_u8(&r) };
-    for (int i = 0; i < out->rank; i++)
-        out->shape[i] = (int64_t)bl_read_le(&r, 8);
-    out->size = r.rest.size;
-    out->data = bl_arena_copy(arena, r.rest);
-}
-
-static void read_item(bl_reader *r, bl_arena *arena, blind_tensor *out)
-{
-    blind_span item = case_piece(r);
-    if (item.size > 3 && memcmp(item.data, "STR", 3) == 0)
-        read_strings(item, arena, out);
-    else
-        CHECK_CODE(BLIND_OK, bl_npy_read(item, arena, out, NULL), "item");
-}
-
 static size_t read_values(bl_reader *r, bl_arena *arena, bl_onnx_value *out)
 {
     size_t n = bl_read_u32le(r);
@@ -50,7 +30,7 @@ static size_t read_values(bl_reader *r, bl_arena *arena, bl_onnx_value *out)
         CHECK(out[i].len < 100);
         blind_tensor *tensors = bl_arena_array(arena, out[i].len + 1, sizeof *tensors);
         for (size_t k = 0; k < out[i].len; k++)
-            read_item(r, arena, &tensors[k]);
+            case_tensor(r, arena, name, &tensors[k]);
         out[i].items = tensors;
     }
     return n;
@@ -70,9 +50,7 @@ static bool next_case(bl_reader *r, bl_arena *arena, dynamic_case *out)
 
 static void open_cases(bl_buf *file, bl_reader *r)
 {
-    CHECK_CODE(BLIND_OK, bl_file_read("tests/onnx/data/dynamic.bin", 64u << 20, file, NULL),
-               "cases");
-    *r = (bl_reader){ .rest = bl_span(file->data, file->size) };
+    cases_open_file("tests/onnx/data/dynamic.bin", file, r);
 }
 
 /* The case of that name; `file` holds it. */

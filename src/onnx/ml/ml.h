@@ -21,7 +21,9 @@ extern const size_t bl_ml_rows_len;
     /* encode.c */                                                                                 \
     X(label_encoder) X(one_hot)                                                                    \
     /* features.c */                                                                               \
-    X(feature_vectorizer) X(array_feature)
+    X(feature_vectorizer) X(array_feature)                                                         \
+    /* maps.c */                                                                                   \
+    X(zip_map) X(dict_vectorizer) X(cast_map)
 /* clang-format on */
 
 #define X(name)                                                                                    \

@@ -13,6 +13,13 @@ enum { MANY = 1 << 16 };
             bl_ml_##family##_run, 0                                                                \
     }
 
+/* Those that make or take a map, which is two values: onnx/maps.h. */
+#define MAPS(name, in, out, family)                                                                \
+    {                                                                                              \
+        "ai.onnx.ml", #name, 1, in, in, out, bl_ml_##family##_infer, NULL, bl_ml_##family##_run,   \
+            BL_OP_TYPED                                                                            \
+    }
+
 const bl_op bl_ml_rows[] = {
     HEAVY(TreeEnsemble, 1, tree, tree),
     HEAVY(TreeEnsembleRegressor, 1, tree, tree),
@@ -30,5 +37,8 @@ const bl_op bl_ml_rows[] = {
     ROW(OneHotEncoder, 1, one_hot),
     ROW(FeatureVectorizer, MANY, feature_vectorizer),
     ROW(ArrayFeatureExtractor, 2, array_feature),
+    MAPS(ZipMap, 1, 2, zip_map),
+    MAPS(DictVectorizer, 2, 1, dict_vectorizer),
+    MAPS(CastMap, 2, 1, cast_map),
 };
 const size_t bl_ml_rows_len = BL_LEN(bl_ml_rows);
