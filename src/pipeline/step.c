@@ -46,6 +46,21 @@ blind_code bl_step_int(const bl_step_build *b, const char *key, int64_t otherwis
     return BLIND_OK;
 }
 
+blind_code bl_step_text(const bl_step_build *b, const char *key, blind_span *out)
+{
+    const bl_toml *at = bl_toml_get(b->table, key);
+    *out = (blind_span){ 0 };
+    if (!at)
+        return BLIND_OK;
+    if (at->type != BL_TOML_STRING)
+        return bl_step_fail(b, key, "expected a text");
+    const char *copy = bl_arena_copy(b->arena, at->string);
+    if (!copy)
+        return blind_fail(b->err, BLIND_MEMORY, "pipeline.step", "no memory for a step");
+    *out = bl_span(copy, at->string.size);
+    return BLIND_OK;
+}
+
 static bool is_number(const bl_toml *at, double *out)
 {
     *out = at->type == BL_TOML_INTEGER ? (double)at->integer : at->number;

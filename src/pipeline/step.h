@@ -58,6 +58,8 @@ BLIND_MUST_USE blind_code bl_step_bool(const bl_step_build *b, const char *key, 
 /* Which of the len words; the first where it is left out. */
 BLIND_MUST_USE blind_code bl_step_choice(const bl_step_build *b, const char *key,
                                          const char *const *words, size_t len, int *out);
+/* A text, copied; data is NULL where it is left out. */
+BLIND_MUST_USE blind_code bl_step_text(const bl_step_build *b, const char *key, blind_span *out);
 /* A number or an array of at most max numbers; *len is 0 where it is left out. */
 BLIND_MUST_USE blind_code bl_step_numbers(const bl_step_build *b, const char *key, double *out,
                                           size_t max, size_t *len);

@@ -1,4 +1,5 @@
-/* Steps on what a model answers: scores along the last axis. */
+/* Steps on what a model answers: scores, or an embedding, along the last axis. */
+#include "base/npy.h"
 #include "pipeline/step.h"
 
 #include <math.h>
@@ -69,15 +70,124 @@ static size_t best_of(const float *x, size_t len)
     return best;
 }
 
+/* argmax: the index of the best; -1 where it is below `at`, or no number.  ----------------------
+ */
+
+typedef struct {
+    double at;
+} argmax_params;
+
+static blind_code argmax_prepare(const bl_step_build *b, void **params)
+{
+    argmax_params *p = NULL;
+    if (bl_step_has(b, "at")) {
+        BL_TRY(bl_step_params(b, sizeof *p, &p));
+        BL_TRY(bl_step_number(b, "at", 0, &p->at));
+    }
+    *params = p; /* NULL: the best, however low */
+    return BLIND_OK;
+}
+
 static blind_code argmax_run(const void *params, bl_step_run *r)
 {
-    blind_tensor out;
-    size_t       rows, width;
-    (void)params;
+    const argmax_params *p = params;
+    blind_tensor         out;
+    size_t               rows, width;
     BL_TRY(as_rows(r, "argmax", &rows, &width));
     BL_TRY(bl_step_tensor(r, BLIND_I64, r->t.rank - 1, r->t.shape, &out));
-    for (size_t i = 0; i < rows; i++)
-        ((int64_t *)out.data)[i] = (int64_t)best_of((const float *)r->t.data + i * width, width);
+    for (size_t i = 0; i < rows; i++) {
+        const float *x = (const float *)r->t.data + i * width;
+        size_t       best = best_of(x, width);
+        ((int64_t *)out.data)[i] = !p || (double)x[best] >= p->at ? (int64_t)best : -1;
+    }
+    r->t = out;
+    return BLIND_OK;
+}
+
+/* cosine: embeddings [..., width] to [..., people], the cosine of the angle to each row of a file
+ * of enrolled ones, .npy [people, width].  An embedding of length 0 is like nobody: 0.  ----------
+ */
+
+#define MAX_PRODUCTS ((size_t)1 << 32) /* multiplications of one step: some seconds */
+
+typedef struct {
+    const float *row; /* each of length 1 */
+    size_t       people, width;
+} cosine_params;
+
+static double length_of(const float *x, size_t width)
+{
+    double sum = 0;
+    for (size_t j = 0; j < width; j++)
+        sum += (double)x[j] * (double)x[j];
+    return sqrt(sum);
+}
+
+static blind_code read_enrolled(const bl_step_build *b, blind_tensor *out)
+{
+    blind_span  file = { 0 };
+    blind_error why = { 0 };
+    BL_TRY(bl_step_file(b, "file", &file));
+    if (bl_npy_read(file, b->arena, out, &why) != BLIND_OK)
+        return bl_step_fail(b, "file", "%.120s", why.message);
+    if (out->dtype != BLIND_F32 || out->rank != 2 || out->shape[0] < 1 || out->shape[1] < 1)
+        return bl_step_fail(b, "file", "expected F32 [people, width]");
+    return BLIND_OK;
+}
+
+static blind_code cosine_prepare(const bl_step_build *b, void **params)
+{
+    cosine_params *p;
+    blind_tensor   enrolled;
+    BL_TRY(bl_step_params(b, sizeof *p, &p));
+    BL_TRY(read_enrolled(b, &enrolled));
+    p->people = (size_t)enrolled.shape[0];
+    p->width = (size_t)enrolled.shape[1];
+    p->row = enrolled.data;
+    for (size_t i = 0; i < p->people; i++) {
+        float *row = (float *)enrolled.data + i * p->width;
+        double length = length_of(row, p->width);
+        if (!isfinite(length) || length <= 0)
+            return bl_step_fail(b, "file", "row %zu has no direction", i);
+        for (size_t j = 0; j < p->width; j++)
+            row[j] = (float)((double)row[j] / length);
+    }
+    *params = p;
+    return BLIND_OK;
+}
+
+static float cosine_of(const float *x, const float *row, size_t width, double length)
+{
+    double dot = 0;
+    for (size_t j = 0; j < width; j++)
+        dot += (double)x[j] * (double)row[j];
+    return length == 0 ? 0 : (float)(dot / length);
+}
+
+static blind_code cosine_run(const void *params, bl_step_run *r)
+{
+    const cosine_params *p = params;
+    blind_tensor         out;
+    size_t               rows, width, products;
+    int64_t              shape[BLIND_MAX_RANK];
+    BL_TRY(as_rows(r, "cosine", &rows, &width));
+    if (width != p->width)
+        return blind_fail(r->err, BLIND_INPUT, "pipeline.cosine",
+                          "embeddings of %zu numbers, enrolled are %zu", width, p->width);
+    if (!bl_mul(rows, p->people, &products) || !bl_mul(products, width, &products) ||
+        products > MAX_PRODUCTS)
+        return blind_fail(r->err, BLIND_LIMIT, "pipeline.cosine",
+                          "%zu embeddings against %zu enrolled are too many", rows, p->people);
+    memcpy(shape, r->t.shape, sizeof shape);
+    shape[r->t.rank - 1] = (int64_t)p->people;
+    BL_TRY(bl_step_tensor(r, BLIND_F32, r->t.rank, shape, &out));
+    for (size_t i = 0; i < rows; i++) {
+        const float *x = (const float *)r->t.data + i * width;
+        double       length = length_of(x, width);
+        for (size_t k = 0; k < p->people; k++)
+            ((float *)out.data)[i * p->people + k] =
+                cosine_of(x, p->row + k * width, width, length);
+    }
     r->t = out;
     return BLIND_OK;
 }
@@ -175,20 +285,29 @@ static blind_code threshold_run(const void *params, bl_step_run *r)
     return BLIND_OK;
 }
 
-/* labels: each index becomes that line of a file.  ----------------------------------------------
+/* labels: each index becomes that line of a file, and -1 the text `otherwise`.  -----------------
  */
 
 typedef struct {
     blind_span *line;
     size_t      len;
+    blind_span  otherwise; /* NULL: -1 is an error as any other */
 } lines_params;
 
 static blind_code labels_prepare(const bl_step_build *b, void **params)
 {
     lines_params *p;
     BL_TRY(bl_step_params(b, sizeof *p, &p));
+    BL_TRY(bl_step_text(b, "otherwise", &p->otherwise));
     *params = p;
     return bl_step_lines(b, "file", &p->line, &p->len);
+}
+
+static const blind_span *label_of(const lines_params *p, int64_t index)
+{
+    if (index == -1 && p->otherwise.data)
+        return &p->otherwise;
+    return index >= 0 && (size_t)index < p->len ? &p->line[index] : NULL;
 }
 
 static blind_code labels_run(const void *params, bl_step_run *r)
@@ -201,13 +320,14 @@ static blind_code labels_run(const void *params, bl_step_run *r)
     size_t len = bl_step_len(&r->t);
     memcpy(shape, r->t.shape, sizeof shape);
     for (size_t i = 0; i < len; i++) {
-        int64_t index = ((const int64_t *)r->t.data)[i];
-        if (index < 0 || (size_t)index >= p->len) {
+        int64_t           index = ((const int64_t *)r->t.data)[i];
+        const blind_span *label = label_of(p, index);
+        if (!label) {
             bl_buf_done(&strings.bytes);
             return blind_fail(r->err, BLIND_INPUT, "pipeline.labels",
                               "index %lld, and there are %zu labels", (long long)index, p->len);
         }
-        bl_step_strings_add(&strings, p->line[index]);
+        bl_step_strings_add(&strings, *label);
     }
     return bl_step_strings_end(&strings, r, rank, shape);
 }
@@ -224,15 +344,11 @@ typedef struct {
 
 static blind_code ctc_prepare(const bl_step_build *b, void **params)
 {
-    const bl_toml *space = bl_toml_get(b->table, "space");
-    ctc_params    *p;
+    ctc_params *p;
     BL_TRY(bl_step_params(b, sizeof *p, &p));
     BL_TRY(bl_step_lines(b, "file", &p->vocabulary.line, &p->vocabulary.len));
     BL_TRY(bl_step_int(b, "blank", 0, 0, BL_MAX_VOCABULARY, &p->blank));
-    if (space && space->type != BL_TOML_STRING)
-        return bl_step_fail(b, "space", "expected a symbol");
-    if (space)
-        p->space = bl_span_str(bl_arena_copy(b->arena, space->string));
+    BL_TRY(bl_step_text(b, "space", &p->space));
     *params = p;
     return BLIND_OK;
 }
@@ -276,11 +392,12 @@ static blind_code ctc_run(const void *params, bl_step_run *r)
 const bl_step_row bl_score_steps[] = {
     { "softmax", { NULL }, BLIND_F32, -1, BLIND_F32, no_params, softmax_run },
     { "sigmoid", { NULL }, BLIND_F32, -1, BLIND_F32, no_params, sigmoid_run },
-    { "argmax", { NULL }, BLIND_F32, -1, BLIND_I64, no_params, argmax_run },
+    { "argmax", { "at" }, BLIND_F32, -1, BLIND_I64, argmax_prepare, argmax_run },
+    { "cosine", { "file" }, BLIND_F32, -1, BLIND_F32, cosine_prepare, cosine_run },
     { "top_k", { "k" }, BLIND_F32, -1, BLIND_F32, top_prepare, top_run },
     { "top_k_indices", { "k" }, BLIND_F32, -1, BLIND_I64, top_prepare, top_indices_run },
     { "threshold", { "at" }, BLIND_F32, -1, BLIND_BOOL, threshold_prepare, threshold_run },
-    { "labels", { "file" }, BLIND_I64, -1, BLIND_STRING, labels_prepare, labels_run },
+    { "labels", { "file", "otherwise" }, BLIND_I64, -1, BLIND_STRING, labels_prepare, labels_run },
     { "ctc", { "file", "blank", "space" }, BLIND_F32, -1, BLIND_STRING, ctc_prepare, ctc_run },
     { .name = NULL },
 };

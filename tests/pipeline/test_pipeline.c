@@ -1,6 +1,7 @@
 /* Pipelines: each step against numbers worked out by hand, the archive, and whole runs. */
 #include "pipeline/pipeline.h"
 
+#include "base/npy.h"
 #include "onnx/image.h"
 #include "pipeline/config.h"
 #include "tests/pipeline/files.h"
@@ -22,6 +23,16 @@ static const char vocabulary[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nun\n##aff\n##able\
 static void add(bl_buf *file, const char *name, const void *bytes, size_t size)
 {
     assert_int_equal(bl_archive_add(file, name, bl_span(bytes, size), NULL), BLIND_OK);
+}
+
+/* F32 [rows, 2] */
+static void add_npy(bl_buf *file, const char *name, int64_t rows, float *x)
+{
+    bl_auto_buf  npy = BL_BUF_EMPTY;
+    blind_tensor t = { .dtype = BLIND_F32, .rank = 2, .shape = { rows, 2 }, .data = x };
+    t.size = (size_t)rows * 2 * sizeof *x;
+    assert_int_equal(bl_npy_write(&t, &npy, NULL), BLIND_OK);
+    add(file, name, npy.data, npy.size);
 }
 
 static blind_code open_text(fixture *f, const char *toml)
@@ -75,6 +86,8 @@ static blind_code alone(const char *step, bl_arena *arena, bl_step_run *r, blind
     bl_pipeline_config       config;
     add(&file, "labels.txt", "cat\r\ndog\nbird", 13);
     add(&file, "vocab.txt", vocabulary, sizeof vocabulary - 1);
+    add_npy(&file, "enrolled.npy", 3, (float[]){ 2, 0, 0, 3, -1, 0 });
+    add_npy(&file, "nobody.npy", 2, (float[]){ 1, 0, 0, 0 });
     assert_int_equal(bl_archive_end(&file, NULL), BLIND_OK);
     assert_int_equal(bl_archive_read(bl_buf_span(&file), files, NULL), BLIND_OK);
     snprintf(toml, sizeof toml,
@@ -329,6 +342,56 @@ TEST(scores)
     assert_memory_equal(r.t.data, "\7\0\0\0dogdog ", 11); /* dog dog - dog bird */
 }
 
+TEST(cosine)
+{
+    bl_auto_arena arena = BL_ARENA_EMPTY;
+    blind_error   err = { 0 };
+    const float   half = sqrtf(0.5f);
+    bl_step_run   r = { .t = floats(WANT(5, 0, 3, 3, 0, 0, NAN, 1), 2, SHAPE(4, 2)) };
+    assert_int_equal(alone("{op = \"cosine\", file = \"enrolled.npy\"}", &arena, &r, &err),
+                     BLIND_OK);
+    assert_int_equal(r.t.shape[1], 3);
+    assert_true(isnan(((float *)r.t.data)[9]));
+    r.t.shape[0] = 3;
+    expect(&r.t, 2, SHAPE(3, 3), WANT(1, 0, -1, half, half, -half, 0, 0, 0));
+
+    /* Nobody where the best is below `at`, or no number. */
+    r.t.shape[0] = 4;
+    assert_int_equal(alone("{op = \"argmax\", at = 0.8}, "
+                           "{op = \"labels\", file = \"labels.txt\", otherwise = \"nobody\"}",
+                           &arena, &r, &err),
+                     BLIND_OK);
+    assert_memory_equal(r.t.data, "\3\0\0\0cat\6\0\0\0nobody\6\0\0\0nobody\6\0\0\0nobody", 37);
+    r.t = floats(WANT(0.7f, 0.2f), 1, SHAPE(2));
+    assert_int_equal(alone("{op = \"argmax\", at = 0.8}, {op = \"labels\", file = \"labels.txt\"}",
+                           &arena, &r, &err),
+                     BLIND_INPUT); /* nothing is said for -1 */
+    r.t = floats(WANT(1, 2, 3), 1, SHAPE(3));
+    assert_int_equal(alone("{op = \"cosine\", file = \"enrolled.npy\"}", &arena, &r, &err),
+                     BLIND_INPUT); /* another width */
+}
+
+static const char *const unusable[] = {
+    "{op = \"cosine\"}",
+    "{op = \"cosine\", file = \"none.npy\"}",
+    "{op = \"cosine\", file = \"labels.txt\"}",
+    "{op = \"cosine\", file = \"nobody.npy\"}", /* a row without a direction */
+    "{op = \"argmax\", at = \"0.5\"}",
+    "{op = \"labels\", file = \"labels.txt\", otherwise = 1}",
+    "{op = \"ctc\", file = \"labels.txt\", space = 1}",
+};
+
+TEST(steps_say_what_they_need)
+{
+    for (size_t i = 0; i < BL_LEN(unusable); i++) {
+        bl_auto_arena arena = BL_ARENA_EMPTY;
+        blind_error   err = { 0 };
+        bl_step_run   r = { .t = floats(WANT(1, 2), 1, SHAPE(2)) };
+        if (alone(unusable[i], &arena, &r, &err) != BLIND_INPUT)
+            fail_msg("accepted: %s", unusable[i]);
+    }
+}
+
 /* ---- the file ---- */
 
 TEST(archive)
@@ -433,4 +496,4 @@ TEST(runs)
 }
 
 TESTS(RUN(decode), RUN(decode_refuses), RUN(resize), RUN(frame), RUN(audio), RUN(text), RUN(scores),
-      RUN(archive), RUN(refusals), RUN(runs))
+      RUN(cosine), RUN(steps_say_what_they_need), RUN(archive), RUN(refusals), RUN(runs))

@@ -1,7 +1,7 @@
 """Writes tiny ONNX models by hand, so that tests need no onnx package."""
 
 # blind's KServe names -> ONNX TensorProto.DataType
-ONNX_TYPE = {"FP32": 1, "UINT8": 2, "INT8": 3, "UINT16": 4, "INT16": 5, "INT32": 6, "INT64": 7, "BOOL": 9,
+ONNX_TYPE = {"FP32": 1, "UINT8": 2, "INT8": 3, "UINT16": 4, "INT16": 5, "INT32": 6, "INT64": 7, "BYTES": 8, "BOOL": 9,
              "FP64": 11, "UINT32": 12, "UINT64": 13}
 
 

@@ -49,6 +49,22 @@ def test_digits_keep_their_accuracy(session, digits):
         session.infer("digits", {"image": images})
 
 
+def test_texts_and_files(session):
+    session.upload("texts", identity("BYTES"))
+    sent = numpy.array([["letter", "", "Stra\u00dfe \U0001f600"]], dtype=object)
+    got = session.infer("texts", {"x": sent})["y"]
+    assert got.dtype == object and got.shape == (1, 3) and (got == sent).all()
+    assert session.infer("texts", {"x": sent.astype(str)})["y"].tolist() == sent.tolist()
+    for odd in (b"\xff\0", "\udcff\0"):
+        assert session.infer("texts", {"x": numpy.array([[odd] * 3], dtype=object)})["y"][0, 2] == "\udcff\0"
+    with pytest.raises(ValueError, match="float is no text"):
+        session.infer("texts", {"x": numpy.array([[1.5, "a", "b"]], dtype=object)})
+    session.upload("one", identity("BYTES", ("n",)))
+    assert session.infer("one", {"x": "a letter"})["y"].tolist() == ["a letter"]
+    session.upload("file", identity("UINT8", ("n",)))
+    assert session.infer("file", {"x": b"\x89PNG"})["y"].tobytes() == b"\x89PNG"
+
+
 @pytest.mark.parametrize("kserve, dtype", [
     ("FP32", "f4"), ("FP64", "f8"), ("INT8", "i1"), ("INT16", "i2"), ("INT32", "i4"), ("INT64", "i8"),
     ("UINT8", "u1"), ("UINT16", "u2"), ("UINT32", "u4"), ("UINT64", "u8"), ("BOOL", "?")])

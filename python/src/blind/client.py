@@ -179,21 +179,32 @@ class Client:
             lib.blind_outputs_done(out)
 
     def infer(self, model, inputs):
-        """Runs a model on {input name: numpy array} and returns {output name: numpy array}."""
+        """Runs a model on {input name: numpy array} and returns {output name: numpy array}.
+
+        A file for a pipeline is its bytes: {"image": b"..."} goes as UINT8 [size].  A text is a str, texts are an
+        array of them; texts come back as an array of str."""
         import numpy
 
         sent = []
         for name, value in inputs.items():
+            if isinstance(value, (bytes, bytearray, memoryview)):
+                value = numpy.frombuffer(value, "u1")
+            if isinstance(value, str):
+                value = [value]
             array = numpy.ascontiguousarray(value)
             if numpy.asarray(value).ndim == 0:
                 array = array.reshape(())
+            if array.dtype.kind in "UO":
+                sent.append((name, "BYTES", array.shape, _pack_texts(name, array.ravel())))
+                continue
             spelling = array.dtype.newbyteorder("<").str[1:]
             if spelling not in _FROM_NUMPY:
                 raise ValueError("input '%s': numpy dtype %s is not supported" % (name, array.dtype))
             kserve = _FROM_NUMPY[spelling]
             sent.append((name, kserve, array.shape, array.astype(_NUMPY[kserve], copy=False).tobytes()))
         answer = self.infer_raw(model, sent)
-        return {name: numpy.frombuffer(data, dtype=_NUMPY[kserve]).reshape(shape).copy()
+        return {name: _unpack_texts(shape, data) if kserve == "BYTES" else
+                numpy.frombuffer(data, dtype=_NUMPY[kserve]).reshape(shape).copy()
                 for name, kserve, shape, data in answer.outputs}
 
     def close(self):
@@ -206,6 +217,31 @@ class Client:
 
     def __exit__(self, *exception):
         self.close()
+
+
+def _pack_texts(name, texts):
+    """Each text as its size in four bytes, little-endian, and its UTF-8: KServe's BYTES."""
+    out = bytearray()
+    for text in texts:
+        if not isinstance(text, (str, bytes)):
+            raise ValueError("input '%s': %s is no text" % (name, type(text).__name__))
+        raw = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+        out += len(raw).to_bytes(4, "little") + raw
+    return bytes(out)
+
+
+def _unpack_texts(shape, data):
+    """An array of str; what is not UTF-8 is kept as surrogates, so that it can be sent back."""
+    import numpy
+
+    texts, at = [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at:at + 4], "little")
+        texts.append(data[at + 4:at + 4 + size].decode("utf-8", "surrogateescape"))
+        at += 4 + size
+    out = numpy.empty(len(texts), dtype=object)
+    out[:] = texts
+    return out.reshape(shape)
 
 
 def _output(t):
