@@ -319,15 +319,26 @@ static blind_code pack_depthwise(const bl_window *w, const float *weights, bl_pa
     return BLIND_OK;
 }
 
+#define LARGE 1e5f
+
+/* Whether products with the sums and differences of weights stay far below infinity. */
+static bool are_moderate(const float *weights, size_t len)
+{
+    bool moderate = true;
+    for (size_t i = 0; i < len; i++)
+        moderate &= weights[i] > -LARGE && weights[i] < LARGE;
+    return moderate;
+}
+
 blind_code bl_conv_pack(const bl_micro *m, const bl_window *w, const float *weights,
                         bl_packed **out, blind_error *err)
 {
-    if (is_depthwise(w))
-        return pack_depthwise(w, weights, out, err);
-    if (bl_winograd_suits(m, w))
-        return bl_winograd_pack(m, w, weights, out, err);
     size_t k = w->channels_in / w->groups * bl_window_kernel_size(w);
     size_t n = w->channels_out / w->groups;
+    if (is_depthwise(w))
+        return pack_depthwise(w, weights, out, err);
+    if (bl_winograd_suits(m, w) && are_moderate(weights, w->channels_out * k))
+        return bl_winograd_pack(m, w, weights, out, err);
     bool   lanes = bl_window_out_size(w) <= FEW_PIXELS && n >= m->width && k >= 64;
     size_t width = lanes ? m->width : bl_even(n, m->rows);
     BL_TRY(bl_packed_new(k, n, w->groups, width, lanes ? BL_LAYOUT_COLUMNS : BL_LAYOUT_BROADCAST,

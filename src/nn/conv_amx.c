@@ -12,7 +12,8 @@
  *     weights   [group][unit of 32 outputs][step], as bl_amx_split_left: a step is one tap of one
  *               block
  *
- * Infinities among the pixels make NaN of every output whose window meets them, as NaN does. */
+ * Pixels that bf16 cannot hold (infinities, NaN, above 3.38e38) do not survive being split: tiles
+ * of outputs whose windows come near one are summed plainly, from the pixels as they are. */
 #include "nn/conv_amx.h"
 
 #include <immintrin.h>
@@ -50,6 +51,7 @@ typedef struct {
 /* What one worker has beside its strip. */
 typedef struct {
     size_t held; /* which strip is converted, from 1; 0: none */
+    bool   odd;  /* it holds what cannot be split: marks say where */
     _Alignas(64) float sums[BL_AMX_SUMS];
 } desk;
 
@@ -192,6 +194,7 @@ static void split(job *j, int threads)
     j->strip_size = each * j->len;
     size_t floats = j->strip / (2 * LANES) * BL_AMX_SUMS + 2 * j->len;
     size_t size = j->strip_size + sizeof(desk) + floats * sizeof(float) + j->steps * sizeof(size_t);
+    size += j->len / LANES;
     j->worker_size = bl_ceil(size, 64) * 64;
 }
 
@@ -296,16 +299,20 @@ static void fetch(const job *j, const channel_line *l, size_t first, float *to)
 }
 
 /* Two channels, interleaved as tiles want pairs.  Upper parts are cut off, so that three of them
- * are exact; the last of two or one is rounded.  What lies `ahead` is fetched meanwhile. */
-static void split_pair(uint32_t *to, size_t part_stride, int parts, const float *u, const float *v,
-                       size_t len, size_t ahead)
+ * are exact; the last of two or one is rounded.  What lies `ahead` is fetched meanwhile.  Returns
+ * twice the largest bits of each lane, signs apart: see is_odd(). */
+static __m512i split_pair(uint32_t *to, size_t part_stride, int parts, const float *u,
+                          const float *v, size_t len, size_t ahead)
 {
+    __m512i       largest = _mm512_setzero_si512();
     const __m512i mask = _mm512_set1_epi32((int)0xffff0000);
     const __m512i half = _mm512_set1_epi32(parts < 3 ? 0x8000 : 0);
     for (size_t i = 0; i < len; i += LANES) {
         __m512i x = _mm512_loadu_si512(u + i), y = _mm512_loadu_si512(v + i);
         _mm_prefetch((const char *)(u + i + ahead), _MM_HINT_T0);
         _mm_prefetch((const char *)(v + i + ahead), _MM_HINT_T0);
+        largest = _mm512_max_epu32(largest, _mm512_add_epi32(x, x));
+        largest = _mm512_max_epu32(largest, _mm512_add_epi32(y, y));
         for (int p = 0; p < parts; p++) {
             __m512i a = _mm512_add_epi32(x, half), b = _mm512_add_epi32(y, half);
             _mm512_store_si512(to + (size_t)p * part_stride + i,
@@ -316,6 +323,13 @@ static void split_pair(uint32_t *to, size_t part_stride, int parts, const float 
                                                   _mm512_castsi512_ps(_mm512_and_si512(b, mask))));
         }
     }
+    return largest;
+}
+
+/* Whether a lane is larger than the largest bf16, infinite or NaN. */
+static bool is_odd(__m512i twice)
+{
+    return _mm512_cmpgt_epu32_mask(twice, _mm512_set1_epi32((int)(2 * 0x7f7f0000u))) != 0;
 }
 
 typedef struct {
@@ -326,6 +340,7 @@ typedef struct {
     float    *sums;    /* of the strip, by tiles two wide */
     float    *lines;   /* two of `len` */
     size_t   *offsets; /* of the steps in the strip */
+    uint8_t  *marks;   /* of LANES positions each: what cannot be split is among them */
 } part;
 
 /* The positions of virtual channel v in the phase, as floats: in place where they lie so. */
@@ -349,21 +364,41 @@ static const float *line_of(const job *j, const part *p, size_t v, size_t phase,
     return to;
 }
 
+/* Marks what cannot be split, whatever its channel and phase. */
+static void mark_odd(const job *j, const part *p)
+{
+    memset(p->marks, 0, j->len / LANES);
+    for (size_t phase = 0; phase < j->phases[0] * j->phases[1]; phase++)
+        for (size_t v = 0; v < j->channels; v++) {
+            const float *line = line_of(j, p, v, phase, p->lines);
+            for (size_t i = 0; i < j->len; i += LANES) {
+                __m512i x = _mm512_loadu_si512(line + i);
+                p->marks[i / LANES] |= is_odd(_mm512_add_epi32(x, x));
+            }
+        }
+}
+
 static void convert(const job *j, const part *p)
 {
     size_t    part_stride = LANES * j->len;
     uint32_t *to = p->pixels;
+    __m512i   largest = _mm512_setzero_si512();
     for (size_t phase = 0; phase < j->phases[0] * j->phases[1]; phase++)
         for (size_t block = 0; block < j->blocks; block++) {
             for (size_t pair = 0; pair < BL_AMX_STEP / 2; pair++) {
                 size_t       v = block * BL_AMX_STEP + 2 * pair;
                 const float *one = line_of(j, p, v, phase, p->lines);
                 const float *two = line_of(j, p, v + 1, phase, p->lines + j->len);
-                split_pair(to + pair * j->len, part_stride, j->parts, one, two, j->len,
-                           one == p->lines ? 0 : 2 * bl_window_in_size(&j->conv.window));
+                __m512i      top =
+                    split_pair(to + pair * j->len, part_stride, j->parts, one, two, j->len,
+                               one == p->lines ? 0 : 2 * bl_window_in_size(&j->conv.window));
+                largest = _mm512_max_epu32(largest, top);
             }
             to += (size_t)j->parts * part_stride;
         }
+    p->desk->odd = is_odd(largest);
+    if (p->desk->odd)
+        mark_odd(j, p);
 }
 
 static void find_offsets(const job *j, size_t *offsets)
@@ -505,6 +540,86 @@ EACH_SIZE(3)
     }
 static products *const multiply[3][2][2] = { NAMES(1), NAMES(2), NAMES(3) };
 
+/* Plain sums.  ------------------------------------------------------------------------------- */
+
+/* The weights of one step as they were: to[channel of the block][output]. */
+static void join_weights(float *to, const uint16_t *left, int parts)
+{
+    for (size_t r = 0; r < UNIT; r++)
+        for (size_t i = 0; i < BL_AMX_STEP; i++) {
+            float sum = 0;
+            for (size_t p = (size_t)parts; p-- > 0;) {
+                uint32_t bits = (uint32_t)left[p * 2 * TILE + r / 16 * TILE + r % 16 * 32 + i];
+                float    x;
+                bits <<= 16;
+                memcpy(&x, &bits, sizeof x);
+                sum += x;
+            }
+            to[i * UNIT + r] = sum;
+        }
+}
+
+/* What one tap of virtual channel v sees from a position; NULL: nothing, or there is no output. */
+static const float *pixel_at(const job *j, size_t group, size_t v, size_t y, size_t x,
+                             size_t position)
+{
+    const bl_window *w = &j->conv.window;
+    size_t           row = position / j->pitch, col = position % j->pitch, image = row / j->rows;
+    size_t           taps = j->spread[0] * j->spread[1], tap = v % taps;
+    size_t           down = (y + tap / j->spread[1]) * w->dilation[1];
+    size_t           right = (x + tap % j->spread[1]) * w->dilation[2];
+    row %= j->rows;
+    if (image >= w->batch || row >= w->out[1] || col >= w->out[2])
+        return NULL;
+    down += row * w->stride[1] - w->pad[1]; /* above the image wraps to a large number */
+    right += col * w->stride[2] - w->pad[2];
+    if (down >= w->in[1] || right >= w->in[2])
+        return NULL;
+    return j->conv.x + image * j->conv.x_batch_stride +
+           (group * j->channels_in + v / taps) * bl_window_in_size(w) + down * w->in[2] + right;
+}
+
+/* sums[32 channels][32 positions] of one unit from position `at` on, without tiles. */
+static void plain_sums(const job *j, const part *p, const uint16_t *left, size_t at, float *sums)
+{
+    _Alignas(64) float weights[BL_AMX_STEP * UNIT], wide[2 * LANES * UNIT] = { 0 };
+    size_t             taps = j->taps[0] * j->taps[1];
+    for (size_t step = 0; step < j->steps; step++) {
+        size_t y = step % taps / j->taps[1], x = step % taps % j->taps[1];
+        join_weights(weights, left + step * (size_t)j->parts * 2 * TILE, j->parts);
+        for (size_t i = 0; i < BL_AMX_STEP; i++) {
+            size_t v = step / taps * BL_AMX_STEP + i;
+            for (size_t lane = 0; lane < 2 * LANES && v < j->channels; lane++) {
+                const float *pixel = pixel_at(j, p->group, v, y, x, at + lane);
+                for (size_t r = 0; r < UNIT && pixel; r++)
+                    wide[lane * UNIT + r] += *pixel * weights[i * UNIT + r];
+            }
+        }
+    }
+    for (size_t r = 0; r < UNIT; r++)
+        for (size_t lane = 0; lane < 2 * LANES; lane++)
+            sums[r * BL_AMX_COLS + lane] = wide[lane * UNIT + r];
+}
+
+/* Whether a window of the 32 outputs from position `at` of the strip on comes near a mark. */
+static bool near_mark(const job *j, const part *p, size_t at)
+{
+    size_t last = BL_MIN((at + 2 * LANES + j->reach - 1) / LANES, j->len / LANES - 1);
+    for (size_t i = at / LANES; i <= last; i++)
+        if (p->marks[i])
+            return true;
+    return false;
+}
+
+/* Tiles that came to nothing, once more. */
+static void mend_sums(const job *j, const part *p, const uint16_t *left, size_t positions)
+{
+    for (size_t at = 0; at < positions; at += 2 * LANES)
+        if (near_mark(j, p, at))
+            plain_sums(j, p, left, p->strip * j->strip + at,
+                       p->sums + at / (2 * LANES) * BL_AMX_SUMS);
+}
+
 /* Running.  ---------------------------------------------------------------------------------- */
 
 /* Stores what lies on the line at [first, first + len): row by row, without what is between. */
@@ -537,17 +652,22 @@ typedef struct {
     const bl_micro *m;
 } work;
 
+static const uint16_t *weights_of(const job *j, const part *p, size_t unit, size_t step)
+{
+    const bl_packed *packed = j->conv.w;
+    return (const uint16_t *)(packed->data + p->group * packed->group_stride) +
+           (unit * j->steps + step) * (size_t)j->parts * 2 * TILE;
+}
+
 /* Some steps of one unit, over all of the strip. */
 static void multiply_steps(const job *j, const part *p, size_t unit, size_t first, size_t steps,
                            size_t positions)
 {
-    const bl_packed *packed = j->conv.w;
-    size_t           step_len = (size_t)j->parts * 2 * TILE;
-    const uint16_t  *left = (const uint16_t *)(packed->data + p->group * packed->group_stride) +
-                           (unit * j->steps + first) * step_len;
-    size_t   channels = BL_MIN(j->channels_out - unit * UNIT, (size_t)UNIT);
-    size_t   size = steps * step_len * sizeof *left; /* bytes; as much comes next */
-    fetching next = { .at = (const char *)left + size, .apart = size / PLACES };
+    const uint16_t *left = weights_of(j, p, unit, first);
+    size_t          step_len = (size_t)j->parts * 2 * TILE;
+    size_t          channels = BL_MIN(j->channels_out - unit * UNIT, (size_t)UNIT);
+    size_t          size = steps * step_len * sizeof *left; /* bytes; as much comes next */
+    fetching        next = { .at = (const char *)left + size, .apart = size / PLACES };
     if (first + steps < j->steps || unit + 1 < p->last_unit)
         next.lines = bl_ceil(size / (64 * PLACES), bl_ceil(positions, 2 * LANES) * steps);
     for (size_t at = 0; at < positions; at += 2 * LANES)
@@ -564,6 +684,8 @@ static void multiply_unit(const work *k, const part *p, size_t unit)
     size_t     block = bl_even(j->steps, SUM_STEPS);
     for (size_t first = 0; first < j->steps; first += block)
         multiply_steps(j, p, unit, first, BL_MIN(block, j->steps - first), end - begin);
+    if (p->desk->odd)
+        mend_sums(j, p, weights_of(j, p, unit, 0), end - begin);
     for (size_t at = begin; at < end; at += 2 * LANES)
         finish_tile(k->m, j, p->group * j->channels_out + channel, channels, at,
                     BL_MIN(end - at, (size_t)(2 * LANES)),
@@ -585,6 +707,7 @@ static void conv_part(void *arg, size_t index, int worker)
     p.sums = (float *)(p.desk + 1);
     p.lines = p.sums + j->strip / (2 * LANES) * BL_AMX_SUMS;
     p.offsets = (size_t *)(p.lines + 2 * j->len);
+    p.marks = (uint8_t *)(p.offsets + j->steps);
     if (p.desk->held != strip + 1) {
         convert(j, &p);
         find_offsets(j, p.offsets);
@@ -641,6 +764,7 @@ blind_code bl_conv_amx_pack(int parts, const bl_window *w, const float *weights,
     if (!rows)
         return blind_fail(err, BLIND_MEMORY, "nn.pack", "no memory to pack weights");
     BL_TRY(bl_packed_new(floats / 2, j.channels_out, w->groups, UNIT, BL_LAYOUT_TILES, out, err));
+    (*out)->splittable = true;
     for (size_t group = 0; group < w->groups; group++)
         for (size_t unit = 0; unit < j.units; unit++) {
             size_t channel = group * j.channels_out + unit * UNIT;
@@ -649,8 +773,9 @@ blind_code bl_conv_amx_pack(int parts, const bl_window *w, const float *weights,
                 order_row(&j, w, weights + (channel + r) * k, rows + r * j.steps * BL_AMX_STEP);
             uint16_t *to = (uint16_t *)((*out)->data + group * (*out)->group_stride) +
                            unit * j.steps * (size_t)parts * 2 * TILE;
-            (void)bl_amx_split_left(to, parts, rows, j.steps * BL_AMX_STEP, count,
-                                    j.steps * BL_AMX_STEP);
+            if (!bl_amx_split_left(to, parts, rows, j.steps * BL_AMX_STEP, count,
+                                   j.steps * BL_AMX_STEP))
+                (*out)->splittable = false;
         }
     return BLIND_OK;
 }

@@ -48,9 +48,13 @@
     {                                                                                              \
         bool patches =                                                                             \
             (PRECISION) == BL_PRECISION_HIGHEST && bl_winograd_beats_tiles(&micro, window);        \
-        return !patches && bl_conv_amx_suits(window, bl_amx_parts(PRECISION))                      \
-                   ? bl_conv_amx_pack(bl_amx_parts(PRECISION), window, w, out, err)                \
-                   : conv_pack(window, w, out, err);                                               \
+        if (patches || !bl_conv_amx_suits(window, bl_amx_parts(PRECISION)))                        \
+            return conv_pack(window, w, out, err);                                                 \
+        BL_TRY(bl_conv_amx_pack(bl_amx_parts(PRECISION), window, w, out, err));                    \
+        if ((*out)->splittable)                                                                    \
+            return BLIND_OK;                                                                       \
+        bl_packed_free(*out);                                                                      \
+        return conv_pack(window, w, out, err);                                                     \
     }                                                                                              \
     static size_t conv_scratch_##name(const bl_window *window, const bl_packed *w, int threads)    \
     {                                                                                              \

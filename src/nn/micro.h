@@ -75,7 +75,7 @@ typedef struct {
     void (*patches)(float *to, size_t to_stride, const float *const rows[4], size_t width,
                     ptrdiff_t first, size_t count, float *lines, size_t line_stride);
     void (*spread)(float *to, size_t number_stride, size_t panel_stride, const float *rows,
-                   size_t row_stride, size_t panels);
+                   size_t row_stride, size_t panels, float *marks);
     void (*squares)(float *out, const float *sums, size_t stride, size_t rows);
 } bl_micro;
 

@@ -7,8 +7,9 @@
  *     patches  [16][panel][channel][width of a panel]
  *     weights  [group][unit of output channels][16][channel][unit], rows of the left factor
  * The transforms only add, and sums are over a ninth of the products of a plain sum: the error
- * against exact numbers is that of a plain fp32 product, within tests/nn's bounds.
- * Source: Lavin and Gray 2015, arXiv:1509.09308, section 4.1. */
+ * against exact numbers is that of a plain fp32 product, within tests/nn's bounds.  Panels of
+ * patches in which something is infinite or NaN are summed plainly, since infinities have no
+ * differences. Source: Lavin and Gray 2015, arXiv:1509.09308, section 4.1. */
 #include "nn/winograd.h"
 
 #include <stdlib.h>
@@ -41,6 +42,7 @@ typedef struct {
     float  *lines;   /* of the transform */
     float  *sums;    /* [16] tiles */
     float  *out;     /* [channel][2][2 * width]: a tile, transformed back */
+    float  *marks;   /* [panel][width / 2]: NaN where a patch is not moderate */
     size_t *held;    /* which strip is transformed, from 1; 0: none */
 } desk;
 
@@ -73,6 +75,11 @@ bool bl_winograd_beats_tiles(const bl_micro *m, const bl_window *w)
            w->batch * bl_window_out_size(w) >= MANY_PIXELS;
 }
 
+static size_t whole_lines(size_t floats)
+{
+    return bl_ceil(floats, 16) * 16;
+}
+
 static desk desk_of(const job *j, char *scratch)
 {
     desk d = { .patches = (float *)scratch };
@@ -80,13 +87,9 @@ static desk desk_of(const job *j, char *scratch)
     d.lines = d.rows + j->rows_len;
     d.sums = d.lines + j->lines_len;
     d.out = d.sums + NUMBERS * BL_TILE_LEN;
-    d.held = (size_t *)(d.out + 4 * BL_TILE_LEN);
+    d.marks = d.out + 4 * BL_TILE_LEN;
+    d.held = (size_t *)(d.marks + whole_lines(j->panels * j->m->width));
     return d;
-}
-
-static size_t whole_lines(size_t floats)
-{
-    return bl_ceil(floats, 16) * 16;
 }
 
 static void plan(job *j, const bl_micro *m, const bl_conv *c, size_t unit, int threads)
@@ -122,6 +125,7 @@ static void plan(job *j, const bl_micro *m, const bl_conv *c, size_t unit, int t
     j->rows_len = whole_lines(NUMBERS * (j->panels + 1) * m->width);
     j->lines_len = 4 * whole_lines(2 * j->panels * m->width + 4 * m->width);
     size_t floats = j->patches_len + j->rows_len + j->lines_len + (NUMBERS + 4) * BL_TILE_LEN;
+    floats += whole_lines(j->panels * m->width);
     j->worker_size = (whole_lines(floats) + 16) * sizeof(float);
 }
 
@@ -173,7 +177,7 @@ static void transform_channel(const job *j, const desk *d, size_t first, size_t 
         lane += r.len;
     }
     j->m->spread(to, j->panels * j->channels_in * j->m->width, j->channels_in * j->m->width,
-                 d->rows, stride, bl_ceil(count, j->m->width));
+                 d->rows, stride, bl_ceil(count, j->m->width), d->marks);
 }
 
 static void transform(const job *j, const desk *d, size_t group, size_t strip)
@@ -182,6 +186,7 @@ static void transform(const job *j, const desk *d, size_t group, size_t strip)
     size_t count = BL_MIN(j->total - first, j->panels * j->m->width);
     memset(d->rows, 0, j->rows_len * sizeof(float));
     memset(d->lines, 0, j->lines_len * sizeof(float));
+    memset(d->marks, 0, j->panels * j->m->width * sizeof(float));
     for (size_t c = 0; c < j->channels_in; c++)
         transform_channel(j, d, first, count,
                           j->conv.x +
@@ -216,6 +221,67 @@ static void finish_panel(const job *j, const desk *d, size_t channel, size_t cha
     }
 }
 
+static bool is_marked(const job *j, const desk *d, size_t panel)
+{
+    float sum = 0;
+    for (size_t i = 0; i < j->m->width / 2; i++)
+        sum += d->marks[panel * (j->m->width / 2) + i];
+    return sum != 0; /* NaN */
+}
+
+/* The 3x3 weights of one input channel for one of the unit's output channels, `stride` floats
+ * between the 16 numbers they were made into. */
+static void restore_filter(float to[9], const float *numbers, size_t stride)
+{
+    float across[4][3];
+    for (size_t i = 0; i < 4; i++) {
+        const float *row = numbers + 4 * i * stride;
+        across[i][0] = row[0];
+        across[i][1] = row[stride] - row[2 * stride];
+        across[i][2] = row[3 * stride];
+    }
+    for (size_t x = 0; x < 3; x++) {
+        to[x] = across[0][x];
+        to[3 + x] = across[1][x] - across[2][x];
+        to[6 + x] = across[3][x];
+    }
+}
+
+/* One output pixel of one channel, or what one input channel gives to it. */
+static float plain_sum(const bl_window *w, const float *image, const float filter[9], size_t y,
+                       size_t x)
+{
+    float sum = 0;
+    for (size_t tap = 0; tap < 9; tap++) {
+        size_t row = y + tap / 3 - w->pad[1], col = x + tap % 3 - w->pad[2];
+        if (row < w->in[1] && col < w->in[2]) /* below zero wraps to a large number */
+            sum += filter[tap] * image[row * w->in[2] + col];
+    }
+    return sum;
+}
+
+/* The same as multiply_panel(), from the pixels as they are. */
+static void plain_panel(const job *j, const desk *d, size_t group, const float *weights,
+                        size_t first, size_t channels)
+{
+    const bl_window *w = &j->conv.window;
+    size_t           width = j->m->width, count = BL_MIN(j->total - first, width);
+    memset(d->out, 0, channels * 4 * width * sizeof(float));
+    for (size_t c = 0; c < j->channels_in; c++)
+        for (size_t r = 0; r < channels; r++) {
+            float filter[9];
+            restore_filter(filter, weights + c * j->unit + r, j->channels_in * j->unit);
+            for (size_t lane = 0; lane < count; lane++) {
+                run          at = run_at(j, first + lane, lane, 1);
+                const float *image = j->conv.x + at.image * j->conv.x_batch_stride +
+                                     (group * j->channels_in + c) * bl_window_in_size(w);
+                for (size_t i = 0; i < 4; i++)
+                    d->out[r * 4 * width + i / 2 * 2 * width + 2 * lane + i % 2] +=
+                        plain_sum(w, image, filter, 2 * at.y + i / 2, 2 * at.x + i % 2);
+            }
+        }
+}
+
 static void multiply_panel(const job *j, const desk *d, const float *weights, size_t panel,
                            size_t channels)
 {
@@ -241,7 +307,10 @@ static void multiply_unit(const job *j, const desk *d, size_t group, size_t stri
         size_t first = (strip * j->panels + panel) * width;
         if (first >= j->total)
             return;
-        multiply_panel(j, d, weights, panel, channels);
+        if (is_marked(j, d, panel))
+            plain_panel(j, d, group, weights, first, channels);
+        else
+            multiply_panel(j, d, weights, panel, channels);
         finish_panel(j, d, group * j->channels_out + channel, channels, first);
     }
 }

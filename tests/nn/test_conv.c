@@ -263,6 +263,65 @@ TEST(conv_agrees_for_every_shape)
     bl_pool_free(pool);
 }
 
+/* Infinities, NaN and numbers near the largest stay what they are, and reach only the windows that
+ * meet them; on tiles, by Winograd's products, and with strides, groups and spread taps. */
+static const shape odd_shapes[] = {
+    { "3x3", { 2, 64, 64, 1, IMAGE(30, 22), ONES, SQUARE(3), ONES, ONES, AROUND(1) }, AROUND(1) },
+    { "3x3 stride 2",
+      { 2, 40, 48, 1, IMAGE(21, 33), ONES, SQUARE(3), SQUARE(2), ONES, AROUND(1) },
+      AROUND(1) },
+    { "1x1", { 1, 70, 64, 1, IMAGE(12, 13), ONES, ONES, ONES, ONES, AROUND(0) }, AROUND(0) },
+    { "7x7",
+      { 1, 3, 64, 1, IMAGE(41, 42), ONES, SQUARE(7), SQUARE(2), ONES, AROUND(3) },
+      AROUND(3) },
+    { "groups",
+      { 1, 64, 64, 2, IMAGE(12, 13), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "signal",
+      { 1, 40, 64, 1, { 1, 1, 500 }, ONES, { 1, 1, 3 }, ONES, { 1, 1, 16 }, { 0, 0, 32 } },
+      AROUND(0) },
+};
+
+static void check_odd(const shape *s, float odd, bool in_weights, bl_pool *pool)
+{
+    bl_window w = filled(s, false);
+    size_t    out_len = w.batch * w.channels_out * product(w.out);
+    size_t    taps = w.channels_in / w.groups * product(w.kernel);
+    size_t    x_len = w.batch * w.channels_in * product(w.in);
+    float    *x = test_floats(x_len, 1), *weights = test_floats(w.channels_out * taps, 2);
+    float    *want = test_floats(out_len, 5), *got = test_floats(out_len, 6);
+    bl_conv   c = { .window = w, .x = x };
+    if (in_weights)
+        weights[taps + taps / 3] = odd;
+    else
+        x[x_len / 2 + w.in[2] / 3] = odd;
+    run_conv(test_scalar(), c, weights, want, NULL);
+    EACH_ISA(kernels)
+    {
+        run_conv(kernels, c, weights, got, pool);
+        CHECK_NEAR(want, got, out_len, 1e-5f, TOLERANCE, "%s %s %g", bl_isa_name(kernels->isa),
+                   s->name, (double)odd);
+    }
+#if defined(__x86_64__)
+    if (!in_weights)
+        check_tiles(&c, s->name, weights, want, out_len, pool);
+#endif
+    free(x), free(weights), free(want), free(got);
+}
+
+TEST(conv_keeps_what_is_not_finite)
+{
+    static const float odd[] = { INFINITY, -INFINITY, NAN, 3.4e38f };
+    bl_pool           *pool = NULL;
+    CHECK_CODE(BLIND_OK, bl_pool_new(2, &pool, NULL), "pool");
+    for (size_t i = 0; i < BL_LEN(odd_shapes); i++)
+        for (size_t k = 0; k < BL_LEN(odd); k++)
+            for (int in_weights = 0; in_weights < 2; in_weights++)
+                if (!in_weights || isfinite(odd[k]) || odd_shapes[i].w.pad[2] == 0) /* 0 * inf */
+                    check_odd(&odd_shapes[i], odd[k], in_weights, k % 2 ? pool : NULL);
+    bl_pool_free(pool);
+}
+
 /* The layout chosen for one image size runs another. */
 TEST(conv_runs_sizes_it_was_not_packed_for)
 {
@@ -346,5 +405,5 @@ TEST(window_out_counts_windows)
                                        outs[i].before, outs[i].after, outs[i].ceil_mode));
 }
 
-TESTS(RUN(conv_agrees_for_every_shape), RUN(conv_runs_sizes_it_was_not_packed_for),
-      RUN(pools_agree), RUN(window_out_counts_windows))
+TESTS(RUN(conv_agrees_for_every_shape), RUN(conv_keeps_what_is_not_finite),
+      RUN(conv_runs_sizes_it_was_not_packed_for), RUN(pools_agree), RUN(window_out_counts_windows))
