@@ -538,10 +538,93 @@ def broken_others():
     refused("vectorizer_negative", "FeatureVectorizer", x, inputdimensions=[-1])
 
 
+def broken_attention():
+    b, s, h, d = 2, 4, 3, 5
+    rows, past = f32(b, s, h * d), f32(b, h, 3, d)
+    w = f32(h * d, 3 * h * d)
+
+    def bad(op, name, inputs, n_out=1, constant=(), **attrs):
+        given = {"i%d" % i: np.asarray(v) for i, v in enumerate(inputs) if v is not None}
+        node = helper.make_node(op, ["i%d" % i if v is not None else "" for i, v in enumerate(inputs)],
+                                ["o%d" % i for i in range(n_out)], domain="com.microsoft", **attrs)
+        graph = helper.make_graph([node], "g", [helper.make_tensor_value_info(k, kind(v), list(v.shape)) for k, v in given.items()
+                                                if int(k[1:]) not in constant],
+                                  [onnx.ValueInfoProto(name="o%d" % i) for i in range(n_out)],
+                                  [numpy_helper.from_array(given["i%d" % c], "i%d" % c) for c in constant])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)])
+        model.ir_version = 8
+        CASES.append((op + "_" + name, model.SerializeToString(), {k: v for k, v in given.items() if int(k[1:]) not in constant}, {}))
+
+    heads = [rows, rows, rows]
+    for name, inputs, attrs in (
+            ("no_heads", heads, {}), ("negative_heads", heads, {"num_heads": -3}), ("odd_heads", heads, {"num_heads": 4}),
+            ("many_heads", heads, {"num_heads": 2 ** 40}), ("packed", [f32(b, s, h, 3, d)], {"num_heads": h}),
+            ("no_values", [rows, rows], {"num_heads": h}), ("other_batch", [rows, rows[:1], rows[:1]], {"num_heads": h}),
+            ("other_length", [rows, rows, rows[:, :2]], {"num_heads": h}), ("bias", heads + [f32(7)], {"num_heads": h}),
+            ("mask_axes", heads + [None, np.ones((2, 2, 2, 2), np.int32)], {"num_heads": h}),
+            ("mask_length", heads + [None, np.ones((b, 9), np.int32)], {"num_heads": h}),
+            ("mask_type", heads + [None, np.ones((b, s), np.int64)], {"num_heads": h}),
+            ("scores", heads + [None, None, f32(1, 2, s, s)], {"num_heads": h}),
+            ("past_alone", heads + [None, None, None, past], {"num_heads": h}),
+            ("past_axes", heads + [None, None, None, f32(b, h, 3), f32(b, h, 3)], {"num_heads": h}),
+            ("past_other", heads + [None, None, None, past, past[:, :, :2].copy()], {"num_heads": h}),
+            ("past_size", heads + [None, None, None, f32(b, h, 3, 4), f32(b, h, 3, 4)], {"num_heads": h}),
+            ("shared", heads + [None, None, None, past, past, np.array([3], np.int32)], {"num_heads": h})):
+        bad("MultiHeadAttention", name, inputs, **attrs)
+    for name, inputs, attrs in (
+            ("no_heads", [rows, w], {}), ("odd_heads", [rows, w], {"num_heads": 7}), ("rows", [rows[0], w], {"num_heads": h}),
+            ("weights", [rows, w[:3]], {"num_heads": h}), ("bias", [rows, w, f32(3)], {"num_heads": h}),
+            ("widths", [rows, w], {"num_heads": h, "qkv_hidden_sizes": [15, 15, 16]}),
+            ("vast_widths", [rows, w], {"num_heads": h, "qkv_hidden_sizes": [2 ** 62, 2 ** 62, 45]}),
+            ("two_widths", [rows, w], {"num_heads": h, "qkv_hidden_sizes": [15, 30]}),
+            ("past", [rows, w, None, None, f32(2, b, h, 3, 4)], {"num_heads": h}),
+            ("one_past", [rows, w, None, None, f32(1, b, h, 3, d)], {"num_heads": h}),
+            ("rotary", [rows, w], {"num_heads": h, "do_rotary": 1}),
+            ("mask", [rows, w, None, np.ones(5, np.int32)], {"num_heads": h})):
+        bad("Attention", name, inputs, **attrs)
+    cos, sin = turns(8, 4)
+    q, k, cache = f32(1, 1, 32), f32(1, 1, 16), f32(1, 2, 6, 8)
+    some = {"num_heads": 4, "kv_num_heads": 2}
+
+    def grouped(name, q=q, k=k, v=k, past_k=cache, past_v=cache, lengths=(6,), total=7, angles=(cos, sin), more=(), **attrs):
+        bad("GroupQueryAttention", name, [q, k, v, past_k, past_v, None if lengths is None else i32(*lengths),
+                                          None if total is None else np.array(total), *angles, *more], 3, **{**some, **attrs})
+
+    grouped("heads", num_heads=3)
+    grouped("shared_heads", kv_num_heads=0)
+    grouped("more_shared_heads", num_heads=2, kv_num_heads=4)
+    grouped("keys_alone", v=None)
+    grouped("keys", k=f32(1, 1, 8), v=f32(1, 1, 8))
+    grouped("past_alone", past_v=None)
+    grouped("past_heads", past_k=f32(1, 4, 6, 8), past_v=f32(1, 4, 6, 8))
+    grouped("no_lengths", lengths=None)
+    grouped("no_total", total=None)
+    grouped("two_lengths", lengths=(6, 6))
+    grouped("long", lengths=(7,))
+    grouped("short", lengths=(-1,))
+    grouped("wrapped", lengths=(2 ** 31 - 1,))
+    grouped("negative", lengths=(-2 ** 31,))
+    grouped("total_negative", total=-1)
+    grouped("total_beyond", total=9)
+    grouped("total_vast", total=2 ** 62)
+    grouped("window", local_window_size=0)
+    grouped("angles", angles=(cos, sin[:3].copy()), do_rotary=1)
+    grouped("no_angles", angles=(None, None), do_rotary=1)
+    grouped("wide_angles", angles=(f32(8, 5), f32(8, 5)), do_rotary=1)
+    grouped("few_angles", angles=(cos[:6].copy(), sin[:6].copy()), do_rotary=1)
+    grouped("place_beyond", do_rotary=1, more=[np.array([[8]])])
+    grouped("place_negative", do_rotary=1, more=[np.array([[-1]])])
+    grouped("sinks", more=[None, None, f32(3)])
+    grouped("scores", more=[None, f32(1, 4, 1, 5)])
+    grouped("quantised", more=[None, None, None, f32(1)])
+    grouped("cache", sliding_window_cache=1, local_window_size=3)
+
+
 def refusals():
     broken_trees()
     broken_others()
     broken_maps()
+    broken_attention()
 
 
 def machine_learning():
@@ -613,6 +696,137 @@ def microsoft():
     ms("heads", "MultiHeadAttention", [q, k, v], num_heads=4)
     ms("heads_bias", "MultiHeadAttention", [q, k, v, f32(48)], num_heads=2, constant=(3,))
     ms("heads_scores", "MultiHeadAttention", [q, k, v, None, None, f32(1, 2, 5, 7)], num_heads=2, scale=0.3)
+
+
+    heads_with_past()
+    self_attention()
+    grouped_attention()
+
+
+def i32(*values):
+    return np.array(values, np.int32)
+
+
+def without_present(name):
+    """The latest case where nobody asks for the present: ONNX Runtime needs it to look at the past."""
+    _, raw, inputs, outputs = CASES[-1]
+    model = onnx.load_from_string(raw)
+    del model.graph.output[1:]
+    del model.graph.node[0].output[1:]
+    CASES.append((name, model.SerializeToString(), inputs, {"o0": outputs["o0"]}))
+
+
+def heads_with_past():
+    """MultiHeadAttention: past and present, padding, one direction, keys that were there before."""
+    b, s, k, h, d, dv = 2, 4, 6, 3, 5, 7
+    q, key, v = f32(b, s, h * d), f32(b, k, h * d), f32(b, k, h * dv)
+    own, own_v, past, past_v = f32(b, s, h * d), f32(b, s, h * d), f32(b, h, 3, d), f32(b, h, 3, d)
+
+    def mha(name, inputs, n_out=1, **more):
+        ms("mha_" + name, "MultiHeadAttention", inputs, n_out, num_heads=h, **more)
+
+    mha("present", [q, key, v], 3)
+    mha("present_bias", [q, key, v, f32(2 * h * d + h * dv)], 3)
+    mha("past", [q, own, own_v, None, None, None, past, past_v], 3)
+    without_present("ms_mha_past_alone")
+    mha("past_bias", [q, own, own_v, f32(3 * h * d), None, f32(2, h, s, 7), past, past_v], 3)
+    mha("past_dynamic", [q, own, own_v, None, None, None, past, past_v], 3, dynamic=True)
+    mha("one_direction", [q, own, own_v], unidirectional=1)
+    mha("one_direction_past", [q, own, own_v, None, None, None, past, past_v], 3, unidirectional=1)
+    mha("one_direction_scores", [q, own, own_v, None, None, f32(1, 1, s, 7), past, past_v], 3, unidirectional=1, scale=0.7)
+    mha("padding_ends", [q, key, v, None, i32(4, 6)])
+    mha("padding_keys", [q, key, v, None, i32(1, 1, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0).reshape(2, 6)])
+    mha("padding_filter", [q, key, v, None, i32(1, 1, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0).reshape(2, 6)], mask_filter_value=-3.5)
+    mha("padding_pairs", [q, key, v, None, RNG.randint(0, 2, (b, s, k)).astype(np.int32)])
+    mha("padding_left", [q, own, own_v, None, i32(0, 0, 1, 1, 1, 1, 1, 1).reshape(2, 4)], unidirectional=1,
+        mask_filter_value=-30.0)
+    mha("padding_past", [q, own, own_v, None, i32(0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0).reshape(2, 7), None, past, past_v], 3)
+    mha("padding_scores", [q, key, v, None, i32(1, 1, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0).reshape(2, 6), f32(1, h, s, k)])
+    mha("apart", [q, f32(b, h, k, d), f32(b, h, k, d)])
+    mha("one_query", [q[:, :1].copy(), own[:, :1].copy(), own_v[:, :1].copy(), None, None, None, past, past_v], 3)
+    mha("wide", [f32(1, 33, 2 * h * 8), f32(1, 33, 2 * h * 8), f32(1, 33, 2 * h * 8)], unidirectional=1)
+
+
+def self_attention():
+    b, s, h, d, wide = 2, 5, 3, 4, 6
+    x, w, bias = f32(b, s, wide), f32(wide, 3 * h * d) * np.float32(0.4), f32(3 * h * d)
+    past = f32(2, b, h, 3, d)
+
+    def att(name, inputs, n_out=1, constant=(1, 2), **more):
+        ms("self_" + name, "Attention", inputs, n_out, constant=constant, num_heads=h, **more)
+
+    att("plain", [x, w, bias])
+    att("variable", [x, w, bias], constant=())
+    att("dynamic", [x, w, bias], dynamic=True)
+    att("present", [x, w, bias], 2)
+    att("past", [x, w, bias, None, past], 2)
+    att("past_direction", [x, w, bias, None, past], 2, unidirectional=1)
+    att("scores", [x, w, bias, None, None, f32(b, 1, s, s)], scale=0.2)
+    att("direction", [x, w, bias], unidirectional=1)
+    att("ends", [x, w, bias, i32(3, 5)])
+    att("ends_starts", [x, w, bias, i32(4, 5, 1, 2)])
+    att("ends_direction", [x, w, bias, i32(3, 5)], unidirectional=1)
+    att("starts_direction", [x, w, bias, i32(5, 5, 2, 0)], unidirectional=1, mask_filter_value=-30.0)
+    att("keys", [x, w, bias, i32(1, 1, 1, 0, 0, 1, 0, 1, 1, 1).reshape(2, 5)])
+    att("keys_filter", [x, w, bias, i32(1, 1, 1, 0, 0, 1, 0, 1, 1, 1).reshape(2, 5)], mask_filter_value=-2.0)
+    att("keys_past", [x, w, bias, RNG.randint(0, 2, (b, 8)).astype(np.int32), past], 2)
+    att("keys_past_direction", [x, w, bias, i32(0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1).reshape(2, 8), past], 2,
+        unidirectional=1)
+    att("pairs", [x, w, bias, RNG.randint(0, 2, (b, s, s)).astype(np.int32)])
+    att("none_left", [x, w, bias, np.zeros((b, s), np.int32)], mask_filter_value=-30.0)
+    att("widths", [x, f32(wide, 2 * h * d + h * 7), f32(2 * h * d + h * 7)], qkv_hidden_sizes=[h * d, h * d, h * 7])
+
+
+def turns(length, half):
+    angle = np.arange(length)[:, None] * (0.7 ** np.arange(half))[None]
+    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+
+
+def grouped_attention():
+    h, kv, d = 4, 2, 16
+    cos, sin = turns(16, d // 2)
+
+    def gqa(name, b, s, past, lengths, total, room=None, packed=False, rotary=False, more=(), constant=(6, 7, 8), n_out=3, part=None,
+            **attrs):
+        room = past if room is None else room
+        q = f32(b, s, (h + 2 * kv if packed else h) * d)
+        inputs = [q, None if packed else f32(b, s, kv * d), None if packed else f32(b, s, kv * d),
+                  f32(b, kv, room, d), f32(b, kv, room, d), i32(*lengths), i32(total),
+                  cos[:, :part].copy() if rotary else None, sin[:, :part].copy() if rotary else None] + list(more)
+        while inputs[-1] is None:
+            inputs.pop()
+        ms("group_" + name, "GroupQueryAttention", inputs, n_out, constant=[c for c in constant if c < len(inputs) and inputs[c] is not None],
+           num_heads=h, kv_num_heads=kv, do_rotary=int(rotary), **attrs)
+
+    gqa("prompt", 1, 5, 0, [4], 5)
+    gqa("prompt_two", 2, 5, 0, [4, 4], 5)
+    gqa("prompt_ragged", 2, 5, 0, [4, 2], 5)
+    gqa("prompt_packed", 1, 5, 0, [4], 5, packed=True)
+    gqa("prompt_rotary", 1, 5, 0, [4], 5, rotary=True)
+    gqa("prompt_rotary_packed", 2, 5, 0, [4, 3], 5, packed=True, rotary=True)
+    gqa("prompt_rotary_inter", 1, 5, 0, [4], 5, rotary=True, rotary_interleaved=1)
+    gqa("token", 1, 1, 6, [6], 7)
+    without_present("ms_group_token_alone")
+    gqa("token_variable", 1, 1, 6, [6], 7, constant=())
+    gqa("token_dynamic", 1, 1, 6, [6], 7, constant=(), dynamic=True)
+    gqa("token_two", 2, 1, 6, [6, 6], 7)
+    gqa("token_ragged", 2, 1, 6, [6, 3], 7)
+    gqa("token_rotary", 2, 1, 6, [6, 4], 7, rotary=True, packed=True)
+    gqa("token_rotary_inter", 2, 1, 6, [6, 4], 7, rotary=True, rotary_interleaved=1)
+    gqa("token_roomy", 1, 1, 6, [4], 5, rotary=True)
+    gqa("more", 1, 3, 6, [8], 9, rotary=True)
+    gqa("window", 1, 5, 0, [4], 5, local_window_size=2)
+    gqa("window_one", 1, 4, 0, [3], 4, local_window_size=1)
+    gqa("window_token", 2, 1, 6, [6, 3], 7, local_window_size=3)
+    gqa("window_more", 1, 3, 6, [8], 9, local_window_size=4, rotary=True)
+    gqa("softcap", 1, 5, 0, [4], 5, softcap=0.8)
+    gqa("softcap_token", 2, 1, 6, [6, 3], 7, softcap=1.5, local_window_size=4)
+    gqa("smooth", 1, 5, 0, [4], 5, smooth_softmax=1)
+    gqa("sinks", 2, 1, 6, [6, 3], 7, more=[None, None, f32(h)])
+    gqa("scores", 1, 5, 0, [4], 5, more=[None, f32(1, h, 5, 5)])
+    gqa("scores_token", 2, 1, 6, [6, 6], 7, more=[None, f32(1, 1, 1, 7)])
+    gqa("scale", 1, 5, 0, [4], 5, scale=0.9)
+    gqa("places", 1, 3, 6, [8], 9, rotary=True, more=[np.array([[6, 7, 8]])])
 
 
 # Writing.  ------------------------------------------------------------------------------------

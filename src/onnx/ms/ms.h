@@ -9,12 +9,14 @@
 extern const bl_op  bl_ms_rows[];
 extern const size_t bl_ms_rows_len;
 
-/* norm.c, gelu.c, matmul.c, rotary.c */
+/* norm.c, gelu.c, matmul.c, rotary.c, attention.c, self_attention.c, group_attention.c */
 bl_op_infer bl_ms_skip_norm_infer, bl_ms_embed_norm_infer, bl_ms_gelu_infer, bl_ms_matmul_infer,
     bl_ms_matmul_prepare, bl_ms_nbits_infer, bl_ms_nbits_prepare, bl_ms_rotary_infer,
-    bl_ms_attention_infer, bl_ms_attention_prepare;
+    bl_ms_attention_infer, bl_ms_attention_prepare, bl_ms_self_attention_infer,
+    bl_ms_self_attention_prepare, bl_ms_group_attention_infer, bl_ms_group_attention_prepare;
 bl_op_run bl_ms_skip_norm_run, bl_ms_embed_norm_run, bl_ms_gelu_run, bl_ms_matmul_run,
-    bl_ms_nbits_run, bl_ms_rotary_run, bl_ms_attention_run;
+    bl_ms_nbits_run, bl_ms_rotary_run, bl_ms_attention_run, bl_ms_self_attention_run,
+    bl_ms_group_attention_run;
 
 /* Every input that is there has elements of F32 (the others: I32 or I64, where `whole` has its
  * bit). Errors: UNSUPPORTED */

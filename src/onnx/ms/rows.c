@@ -23,7 +23,9 @@ const bl_op bl_ms_rows[] = {
     ROW(RotaryEmbedding, 4, 4, 1, rotary),
     HEAVY(FusedMatMul, 2, 2, 1, matmul),
     HEAVY(MatMulNBits, 3, 6, 1, nbits),
-    HEAVY(MultiHeadAttention, 3, 10, 4, attention),
+    HEAVY(MultiHeadAttention, 1, 10, 4, attention),
+    HEAVY(Attention, 2, 7, 2, self_attention),
+    HEAVY(GroupQueryAttention, 1, 16, 4, group_attention),
     /* ONNX Runtime keeps this one in the default domain. */
     { "", "SimplifiedLayerNormalization", 1, 2, 2, 1, bl_ms_skip_norm_infer, NULL,
       bl_ms_skip_norm_run, 0 },
