@@ -208,13 +208,16 @@ static blind_code read_node_parts(bl_scope *s, blind_span message, bl_node *n)
     return BLIND_OK;
 }
 
-static blind_code append_node(bl_scope *s, blind_span message, bl_node *n)
+blind_code bl_parse_append(bl_scope *s, blind_span message, bl_node *n)
 {
     bl_graph *g = s->graph;
     bl_reader r = { .rest = message };
     BL_TRY(add_captured(s, n));
     if (g->n_nodes == g->cap_nodes) {
         size_t cap = g->cap_nodes ? 2 * g->cap_nodes : 16;
+        if (cap > 2 * BL_MAX_GRAPH_NODES)
+            return blind_fail(s->all->err, BLIND_LIMIT, stage, "more than %u nodes",
+                              BL_MAX_GRAPH_NODES);
         g->nodes = grown(s->all->arena, g->nodes, g->n_nodes, cap, sizeof *g->nodes);
         g->cap_nodes = cap;
     }
@@ -242,7 +245,9 @@ blind_code bl_parse_node(bl_scope *s, blind_span message)
     BL_TRY(read_node_parts(s, message, &n));
     n.opset = opset_of(s, n.domain);
     const bl_function *f = bl_function_find(s->all->model, n.domain, n.type, overload);
-    return f ? bl_function_expand(s, f, &n, message) : append_node(s, message, &n);
+    if (f)
+        return bl_function_expand(s, f, &n, message);
+    return bl_fused_is(&n) ? bl_fused_expand(s, &n, message) : bl_parse_append(s, message, &n);
 }
 
 /* Inputs, outputs, initializers.  ------------------------------------------------------------ */

@@ -1,5 +1,5 @@
 /* Reading a model, between its files: parse.c (graphs and nodes), parse_attr.c, parse_port.c,
- * parse_function.c.
+ * parse_function.c, parse_fused.c.
  *
  * A scope is a set of names over one graph: the model's own, that of a body, or that of a call of a
  * function, whose nodes go to the graph of the call.
@@ -52,6 +52,8 @@ int32_t bl_scope_find(bl_scope *s, const char *name);
 BLIND_MUST_USE blind_code bl_parse_attr(bl_scope *s, blind_span message, bl_attr *out);
 BLIND_MUST_USE blind_code bl_parse_port(bl_scope *s, blind_span message, bl_onnx_port *out);
 BLIND_MUST_USE blind_code bl_parse_node(bl_scope *s, blind_span message);
+/* Puts a node into the graph.  Its outputs are named in the message; without one they are there. */
+BLIND_MUST_USE blind_code bl_parse_append(bl_scope *s, blind_span message, bl_node *n);
 /* The graph of an attribute. */
 BLIND_MUST_USE blind_code bl_parse_body(bl_scope *s, blind_span message, bl_body **out);
 BLIND_MUST_USE blind_code bl_parse_opset(const bl_scope *s, blind_span message, bl_opset *out);
@@ -63,5 +65,9 @@ BLIND_MUST_USE blind_code bl_function_read(const bl_scope *s, blind_span message
 /* Puts the nodes of the function in place of the node, whose edges and attributes are read. */
 BLIND_MUST_USE blind_code bl_function_expand(bl_scope *s, const bl_function *f, const bl_node *call,
                                              blind_span message);
+
+/* parse_fused.c: the same for nodes that stand for several of the default domain. */
+bool                      bl_fused_is(const bl_node *n);
+BLIND_MUST_USE blind_code bl_fused_expand(bl_scope *s, const bl_node *fused, blind_span message);
 
 #endif

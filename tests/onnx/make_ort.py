@@ -698,9 +698,28 @@ def microsoft():
     ms("heads_scores", "MultiHeadAttention", [q, k, v, None, None, f32(1, 2, 5, 7)], num_heads=2, scale=0.3)
 
 
+    fused()
     heads_with_past()
     self_attention()
     grouped_attention()
+
+
+def fused():
+    x, w, bias = f32(1, 3, 7, 6), f32(4, 3, 3, 3) * np.float32(0.3), f32(4)
+    for name, params in (("Relu", []), ("Tanh", []), ("Sigmoid", []), ("LeakyRelu", [0.2]), ("Clip", [-0.4, 0.5]), ("HardSigmoid", [0.3, 0.4])):
+        more = {"activation_params": params} if params else {}
+        ms("conv_" + name.lower(), "FusedConv", [x, w, bias], constant=(1, 2), activation=name, pads=[1, 1, 1, 1], **more)
+    ms("conv_bare", "FusedConv", [x, w], constant=(1,), activation="Relu", strides=[2, 2], kernel_shape=[3, 3])
+    ms("conv_sum", "FusedConv", [x, w, bias, f32(1, 4, 5, 4)], constant=(1, 2), activation="Relu")
+    ms("conv_no_activation", "FusedConv", [x, w, bias], constant=(1, 2), group=1)
+    a, b = f32(5, 6), f32(4, 6)
+    for name, params in (("Relu", {}), ("LeakyRelu", {"activation_alpha": 0.3}), ("Tanh", {}), ("Elu", {"activation_alpha": 1.5}),
+                         ("HardSigmoid", {"activation_alpha": 0.3, "activation_beta": 0.6})):
+        ms("gemm_" + name.lower(), "FusedGemm", [a, b, bias], constant=(1, 2), transB=1, activation=name, **params)
+    ms("gemm_bare", "FusedGemm", [a, b], constant=(1,), transB=1, alpha=0.5, activation="Relu")
+    case("ms_layer_norm_11", "LayerNormalization", [x, f32(6), f32(6)], opset=11, epsilon=1e-4, types=[TensorProto.FLOAT])
+    case("ms_layer_norm_12_axis", "LayerNormalization", [x, f32(7, 6), f32(7, 6)], opset=12, axis=2, types=[TensorProto.FLOAT])
+    case("ms_simple_11", "SimplifiedLayerNormalization", [x, f32(6)], opset=11, types=[TensorProto.FLOAT])
 
 
 def i32(*values):

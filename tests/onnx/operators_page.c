@@ -122,7 +122,8 @@ static void print_page(FILE *to)
         "move them as they are; numbers are the integers of 8 to 64 bits and the floats.\n"
         "*Kernels*: \"by instruction set\" has versions for AVX2, AVX-512 and some for AMX, "
         "chosen\n"
-        "when the model is opened; \"plain\" is portable C.\n\n"
+        "when the model is opened; \"plain\" is portable C.\n"
+        "FusedConv and FusedGemm of com.microsoft are read as the nodes that they stand for.\n\n"
         "| operator | domain | opsets | types | kernels |\n"
         "|---|---|---|---|---|\n",
         len);
