@@ -46,6 +46,8 @@
 #define BL_MAX_TENSORS     256 /* inputs or outputs of one request */
 #define BL_MAX_TENSOR_NAME 256
 #define BL_MAX_MODEL_NAME  128
+#define BL_MAX_BATCH       64 /* requests, and rows, that one run answers together */
+#define BL_MAX_WAIT_US     1000000 /* that a request waits for them */
 #define BL_MAX_GRAPH_NODES (1u << 20)
 #define BL_MAX_GRAPH_DEPTH 16
 #define BL_MAX_SEQUENCE    (1u << 24)   /* tensors in one */

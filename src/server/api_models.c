@@ -62,11 +62,14 @@ blind_code bl_api_model(bl_exchange *e, blind_error *err)
         json_pack("{s:s,s:[s],s:s,s:o,s:o}", "name", m->name, "versions", "1", "platform",
                   d->platform, "inputs", tensors_json(d->inputs, d->inputs_len), "outputs",
                   tensors_json(d->outputs, d->outputs_len));
+    json_t *parameters =
+        json_pack("{s:I}", "max_batch", (json_int_t)BL_MAX(d->batching.max_rows, 1));
     /* A digest that the log salts is its uploader's to know. */
-    if (root && (!m->salted || strcmp(m->owner, e->principal.name) == 0)) {
+    if (!m->salted || strcmp(m->owner, e->principal.name) == 0) {
         bl_hex_encode(bl_span(m->sha256, 32), sha256);
-        json_object_set_new(root, "parameters", json_pack("{s:s}", "sha256", sha256));
+        json_object_set_new(parameters, "sha256", json_string(sha256));
     }
+    json_object_set_new(root, "parameters", parameters);
     bl_model_release(m);
     return reply_json(e, root, err);
 }

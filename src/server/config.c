@@ -187,9 +187,12 @@ static blind_code add_measured(const bl_config *config, const bl_setting *s, bl_
         bl_buf_printf(out, " sha256 %s", hex);
     } else if (s->type == BL_SETTING_MODELS) { /* their digests have events of their own */
         const bl_config_models *models = at;
-        for (size_t i = 0; i < models->count; i++)
+        for (size_t i = 0; i < models->count; i++) {
             bl_buf_printf(out, " %s%s", models->each[i].name,
                           models->each[i].no_optim ? " no_optim" : "");
+            if (models->each[i].max_batch)
+                bl_buf_printf(out, " max_batch %" PRId64, models->each[i].max_batch);
+        }
     } else {
         bl_buf_printf(out, " %s", *(const char *const *)at);
     }

@@ -40,11 +40,20 @@
       "compute threads; 0: one per core")                                                          \
     X(precision, "precision", CHOICE, "highest|high|medium", "highest", 0, 0, true,                \
       "of matrix products where the processor has AMX: as fp32, about 4e-6, as bf16")              \
+    X(max_batch, "max-batch", INTEGER, "N", "1", 1, 64, true,                                      \
+      "rows of requests to one model that one run may answer together; 1: each request alone")     \
+    X(max_wait_us, "max-wait-us", INTEGER, "US", "0", 0, 1000000, false,                           \
+      "microseconds that a request may wait for others to be answered with it; 0: it meets those " \
+      "that wait anyway")                                                                          \
+    X(max_queue, "max-queue", INTEGER, "N", "1024", 1, 65536, false,                               \
+      "inferences queued and running; more are answered 429")                                      \
+    X(max_queue_per_principal, "max-queue-per-principal", INTEGER, "N", "256", 1, 65536, false,    \
+      "the same of one principal")                                                                 \
     X(loops, "loops", INTEGER, "N", "2", 1, 16, false,                                             \
       "event-loop threads")                                                                        \
     X(tokens, "tokens", FILE, "FILE", "", 0, 0, true,                                              \
       "who may do what: NAME:SHA256-OF-TOKEN:RIGHTS and NAME:key=ID:RIGHTS lines; without it "     \
-      "only sim takes uploads")     \
+      "only sim takes uploads")                                                                    \
     X(host_cert, "host-cert", FILE, "FILE", "", 0, 0, false,                                       \
       "PEM certificate of the operator (host_server.pem): serves the helper port and issues the "  \
       "attested port's certificate")                                                               \
@@ -107,6 +116,7 @@
 typedef struct {
     const char *name, *path;
     bool        no_optim;
+    int64_t     max_batch, max_wait_us; /* its own; 0: those of all */
 } bl_config_model;
 
 typedef struct {

@@ -50,21 +50,69 @@ static blind_code set_one(bl_config *config, const bl_setting *s, const bl_toml 
     return code == BLIND_OK ? code : at_node(node, code, err);
 }
 
-/* models = { name = "file" }, or an array of "NAME=FILE". */
+/* An integer of a model's table; absent it stays as it is. */
+static blind_code want_number(const bl_toml *table, const char *key, int64_t min, int64_t max,
+                              int64_t *out, blind_error *err)
+{
+    const bl_toml *node = bl_toml_get(table, key);
+    if (!node)
+        return BLIND_OK;
+    if (node->type != BL_TOML_INTEGER)
+        return wrong_type(node, "a number", err);
+    if (node->integer < min || node->integer > max)
+        return bl_toml_fail(node, err, BLIND_USAGE, stage,
+                            "'%.60s': expected %" PRId64 " to %" PRId64, key, min, max);
+    *out = node->integer;
+    return BLIND_OK;
+}
+
+/* name = { file = "...", max_batch = 8, max_wait_us = 500, no_optim = false } */
+static blind_code set_model_table(bl_config *config, bl_config_model *to, const bl_toml *table,
+                                  blind_error *err)
+{
+    static const char *const known[] = { "file", "max_batch", "max_wait_us", "no_optim" };
+    const bl_toml           *unknown = bl_toml_unknown(table, known, BL_LEN(known));
+    const bl_toml           *no_optim = bl_toml_get(table, "no_optim");
+    if (unknown)
+        return bl_toml_fail(unknown, err, BLIND_USAGE, stage, "unknown key '%.60s'",
+                            (const char *)unknown->key.data);
+    if (no_optim && no_optim->type != BL_TOML_BOOL)
+        return wrong_type(no_optim, "true or false", err);
+    to->no_optim = no_optim && no_optim->truth;
+    BL_TRY(want_number(table, "max_batch", 1, BL_MAX_BATCH, &to->max_batch, err));
+    to->max_wait_us = config->max_wait_us;
+    BL_TRY(want_number(table, "max_wait_us", 0, BL_MAX_WAIT_US, &to->max_wait_us, err));
+    if (bl_toml_get(table, "max_wait_us") && !to->max_batch)
+        return bl_toml_fail(table, err, BLIND_USAGE, stage, "max_wait_us without max_batch");
+    return BLIND_OK;
+}
+
+static blind_code set_model(bl_config *config, const bl_setting *s, const bl_toml *m,
+                            blind_error *err)
+{
+    const bl_toml *file = m->type == BL_TOML_TABLE ? bl_toml_get(m, "file") : m;
+    if (!file)
+        return bl_toml_fail(m, err, BLIND_USAGE, stage, "a model has no 'file'");
+    if (file->type != BL_TOML_STRING)
+        return wrong_type(file, "a string", err);
+    char *text = bl_arena_printf(&config->arena, "%s=%s", (const char *)m->key.data,
+                                 (const char *)file->string.data);
+    if (!text)
+        return blind_fail(err, BLIND_MEMORY, stage, "out of memory");
+    blind_code code = bl_config_set(config, s, text, err);
+    if (code != BLIND_OK)
+        return at_node(m, code, err);
+    return m->type == BL_TOML_TABLE
+               ? set_model_table(config, &config->models.each[config->models.count - 1], m, err)
+               : BLIND_OK;
+}
+
+/* models = { name = "file", other = { file = "..." } }, or an array of "NAME=FILE". */
 static blind_code set_models(bl_config *config, const bl_setting *s, const bl_toml *table,
                              blind_error *err)
 {
-    for (const bl_toml *m = table->first; m; m = m->next) {
-        if (m->type != BL_TOML_STRING)
-            return wrong_type(m, "a string", err);
-        char *text = bl_arena_printf(&config->arena, "%s=%s", (const char *)m->key.data,
-                                     (const char *)m->string.data);
-        if (!text)
-            return blind_fail(err, BLIND_MEMORY, stage, "out of memory");
-        blind_code code = bl_config_set(config, s, text, err);
-        if (code != BLIND_OK)
-            return at_node(m, code, err);
-    }
+    for (const bl_toml *m = table->first; m; m = m->next)
+        BL_TRY(set_model(config, s, m, err));
     return BLIND_OK;
 }
 

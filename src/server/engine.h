@@ -13,6 +13,13 @@
 #include "nn/pool.h"
 #include "server/request.h"
 
+/* What one run of a model may answer together. */
+typedef struct {
+    size_t   max_rows; /* along the first axis; 0 or 1: one request at a time */
+    uint64_t wait_ns;  /* how long a request may wait for others */
+    bool     own;      /* of one principal alone */
+} bl_batching;
+
 /* What `blind serve` says of a model: KServe V2 metadata.  Borrowed from the model. */
 typedef struct {
     const char         *platform; /* "onnx_onnxv1" */
@@ -21,12 +28,15 @@ typedef struct {
     size_t              inputs_len;
     const blind_tensor *outputs;
     size_t              outputs_len;
+    bl_batching         batching; /* what the model takes of what was asked for */
 } bl_description;
 
 typedef struct {
     bl_pool     *pool; /* borrowed for as long as the model lives; used inside step alone */
     bl_precision precision;
-    bool         optimize; /* BlindAI's `optimize`, not `no_optim` */
+    bool         optimize;   /* BlindAI's `optimize`, not `no_optim` */
+    bl_batching  batching;   /* asked for; an engine that cannot, or a model, runs alone */
+    bool         must_batch; /* refuse the model instead: UNSUPPORTED */
 } bl_engine_options;
 
 /* One submitted request as the engine sees it. */
@@ -44,7 +54,8 @@ typedef struct {
 
 typedef struct {
     const char *name; /* "onnx" */
-    /* Requests that one step may advance together: 1 for ONNX, more for an engine that batches. */
+    /* Requests that one step may advance together, chosen anew for each step: 1 for ONNX, more for
+     * an engine of streams. */
     size_t batch;
     /* Requests of one principal take turns step by step (a stream), or each runs to its end before
      * the next starts (a single answer; shorter waits on average, less memory). */
@@ -56,10 +67,16 @@ typedef struct {
     blind_code (*open)(blind_span file, const bl_engine_options *options, void **model,
                        blind_error *err);
     void (*describe)(const void *model, bl_description *out);
+    /* Requests that one run answers together from its begin to its end; NULL where there are none.
+     * The rows that a request brings, 0 when it has to run alone; and whether two that bring some
+     * agree in everything else.  From any thread: they look at shapes, and not at values. */
+    size_t (*rows)(const void *model, const bl_request *request);
+    bool (*joins)(const void *model, const bl_request *a, const bl_request *b);
     /* Checks the inputs against the model and makes job->state.
      * Errors: INPUT (name, dtype or shape: expected and found), MEMORY */
     blind_code (*submit)(void *model, bl_job *job, blind_error *err);
-    /* Advances jobs[0..len-1], len <= batch, all of this model; sets each job's code. */
+    /* Advances jobs[0..len-1], all of this model; sets each job's code.  Of jobs that are joined
+     * each step has all that are left. */
     void (*step)(void *model, bl_job *const *jobs, size_t len, const bl_turn *turn);
     /* Ends a job, finished or not: frees job->state. */
     void (*cancel)(void *model, bl_job *job);

@@ -1,18 +1,21 @@
 /* The executor: deficit round robin over principals, one thread, one pool.
  *
- *     shares  a ring of principals that have requests; each has a list of entries and a deficit
- *     entry   one submitted request and the engine's job for it
- *     litter  a model in whose memory ended requests left values, to be wiped
+ *     shares   a ring of principals that have requests; each has a list of entries and a deficit
+ *     entry    one submitted request and the engine's job for it
+ *     company  entries that one run may answer together (company.h)
+ *     litter   a model in whose memory ended requests left values, to be wiped
  *
  * Only the executor's thread removes entries, so it may use one without the lock while it steps. */
 #include "server/executor.h"
 
 #include "base/clock.h"
 #include "nn/pool.h"
+#include "server/company.h"
 #include "server/registry.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,7 +24,7 @@
 enum {
     MAX_REQUESTS = 1024,
     MAX_PER_PRINCIPAL = 256,
-    MAX_BATCH = 64,
+    MAX_BATCH = BL_MAX_BATCH,
     SLICE_MS = 10,
     MAX_LITTER = 16,
     WIPE_SIZE = 256 * 1024, /* at a time: what a request that comes meanwhile waits for */
@@ -39,6 +42,7 @@ typedef struct entry {
     void            *instance;
     bool             opened; /* the engine has a job for it */
     bl_event        *last;   /* made beforehand: the end is told even when memory is exhausted */
+    bl_member        member; /* of a company */
     uint64_t         submitted_ns, started_ns, compute_ns;
 } entry;
 
@@ -47,6 +51,7 @@ struct share {
     bl_principal principal;
     entry       *entries; /* in the order of submission; streams rotate */
     size_t       len;
+    size_t       places;     /* in the run that is being put together */
     int64_t      deficit_ns; /* what it may still use of this round; negative: ran over */
 };
 
@@ -69,7 +74,8 @@ struct bl_executor {
     pthread_mutex_t   lock; /* of what follows */
     pthread_cond_t    work; /* something to look at: a submission, room, a cancel, stop */
     pthread_cond_t    idle;
-    share            *turn;    /* the ring: whose turn it is */
+    share            *turn; /* the ring: whose turn it is */
+    bl_company       *companies;
     bool              fresh;   /* that share got its slice of this round */
     bool              changed; /* a request was cancelled or has room again */
     bool              draining, stop;
@@ -180,7 +186,15 @@ static blind_code admit(bl_executor *x, entry *e, const bl_principal *who, blind
                           "%zu requests of '%s' are waiting, its bound", s->len, who->name);
     if (!s && !(s = share_add(x, who)))
         return blind_fail(err, BLIND_MEMORY, "executor.submit", "no memory for a request");
+    e->member.share = s;
+    e->member.places = &s->places;
+    if (!bl_company_join(&x->companies, &e->member)) {
+        if (!s->entries && s->deficit_ns >= 0)
+            share_remove(x, s);
+        return blind_fail(err, BLIND_MEMORY, "executor.submit", "no memory for a request");
+    }
     e->share = s;
+    s->principal.priority = who->priority; /* the tokens may have been read again */
     entry_append(s, e);
     s->len++;
     x->stats.queued++;
@@ -201,6 +215,8 @@ static entry *entry_new(bl_request *request, const bl_engine *engine, void *inst
     e->last = last;
     e->job.request = bl_request_retain(request);
     e->submitted_ns = bl_clock_ns();
+    bl_member_init(&e->member, engine, instance, request);
+    e->member.submitted_ns = e->submitted_ns;
     return e;
 }
 
@@ -313,6 +329,7 @@ static void put_last_event(entry *e)
 static void finish(bl_executor *x, entry *e)
 {
     entry_unlink(e);
+    bl_company_leave(&x->companies, &e->member);
     e->share->len--;
     x->stats.queued--;
     ++*outcome(x, e->job.code);
@@ -379,20 +396,20 @@ static uint64_t reap(bl_executor *x)
 
 /* ---- choosing ---- */
 
-static entry *runnable(const share *s)
+static entry *runnable(const share *s, uint64_t now)
 {
     for (entry *e = s->entries; e; e = e->next)
-        if (!bl_request_full(e->job.request))
+        if (!bl_request_full(e->job.request) && !bl_company_holds(&e->member, now))
             return e;
     return NULL;
 }
 
-static bool any_runnable(const bl_executor *x)
+static bool any_runnable(const bl_executor *x, uint64_t now)
 {
     share *s = x->turn;
     if (s)
         do {
-            if (runnable(s))
+            if (runnable(s, now))
                 return true;
             s = s->next;
         } while (s != x->turn);
@@ -411,19 +428,27 @@ static void drop_empty(bl_executor *x)
     }
 }
 
+/* By priority, so that none starves: a tenth of the usual slice at least. */
+static uint64_t slice_of(const bl_executor *x, const share *s)
+{
+    unsigned priority = s->principal.priority ? s->principal.priority : BL_PRIORITY_USUAL;
+    return x->options.slice_ns * priority / BL_PRIORITY_USUAL;
+}
+
 /* The request whose turn it is, or NULL when none can go on. */
 static entry *choose(bl_executor *x)
 {
-    if (!any_runnable(x)) {
+    uint64_t now = bl_clock_ns();
+    if (!any_runnable(x, now)) {
         drop_empty(x);
         return NULL;
     }
     for (;;) {
         share *s = x->turn;
-        entry *e = runnable(s);
+        entry *e = runnable(s, now);
         if (!x->fresh) {
             x->fresh = true;
-            s->deficit_ns += (int64_t)x->options.slice_ns;
+            s->deficit_ns += (int64_t)slice_of(x, s);
         }
         if (e && s->deficit_ns > 0)
             return e;
@@ -434,11 +459,34 @@ static entry *choose(bl_executor *x)
     }
 }
 
+static entry *entry_of(bl_member *m)
+{
+    return (entry *)(void *)((char *)m - offsetof(entry, member));
+}
+
+/* Those that the same run answers. */
+static size_t gather_mates(bl_executor *x, entry *first, entry **batch)
+{
+    size_t     len = 0;
+    bl_member *m = &first->member;
+    bool       begins = m->company != NULL;
+    bl_company_take(&x->companies, m);
+    do {
+        batch[len++] = entry_of(m);
+        m = m->mate;
+    } while (m != &first->member);
+    if (begins && len > 1)
+        x->stats.joined += len;
+    return len;
+}
+
 /* Others of the same model that an engine may advance in the same step, in the order of the ring.
  */
-static size_t gather(entry *first, entry **batch)
+static size_t gather(bl_executor *x, entry *first, entry **batch)
 {
     size_t len = 0, max = BL_MIN(first->engine->batch, (size_t)MAX_BATCH);
+    if (max <= 1)
+        return gather_mates(x, first, batch);
     batch[len++] = first;
     share *s = first->share;
     do {
@@ -473,10 +521,17 @@ static size_t open_jobs(entry **batch, size_t len, uint64_t now, bl_job **jobs)
     return opened;
 }
 
-static void charge(entry *e, uint64_t ns)
+/* Each pays for its rows. */
+static void charge(entry **batch, size_t len, uint64_t took)
 {
-    e->compute_ns += ns;
-    e->share->deficit_ns -= (int64_t)ns;
+    size_t rows = 0;
+    for (size_t i = 0; i < len; i++)
+        rows += BL_MAX(batch[i]->member.rows, 1);
+    for (size_t i = 0; i < len; i++) {
+        uint64_t ns = took * BL_MAX(batch[i]->member.rows, 1) / rows + 1;
+        batch[i]->compute_ns += ns;
+        batch[i]->share->deficit_ns -= (int64_t)ns;
+    }
 }
 
 static void rotate(entry *e)
@@ -492,7 +547,7 @@ static void step(bl_executor *x, entry *first)
 {
     entry   *batch[MAX_BATCH];
     bl_job  *jobs[MAX_BATCH];
-    size_t   len = gather(first, batch);
+    size_t   len = gather(x, first, batch);
     uint64_t left = (uint64_t)first->share->deficit_ns;
     bl_turn  turn = { .pool = x->pool, .budget_ns = BL_MIN(left, x->options.slice_ns) };
     pthread_mutex_unlock(&x->lock);
@@ -505,8 +560,7 @@ static void step(bl_executor *x, entry *first)
     pthread_mutex_lock(&x->lock);
     x->stats.steps++;
     x->stats.compute_ns += took;
-    for (size_t i = 0; i < len; i++)
-        charge(batch[i], took / len + 1);
+    charge(batch, len, took);
     for (size_t i = 0; i < len; i++) {
         if (batch[i]->job.code == BLIND_AGAIN)
             rotate(batch[i]);
@@ -517,11 +571,12 @@ static void step(bl_executor *x, entry *first)
 
 static void wait_for_work(bl_executor *x, uint64_t until_ns)
 {
-    uint64_t wipe_ns = wipe_due_ns(x, false);
-    if (x->changed || x->stop)
+    uint64_t due[] = { wipe_due_ns(x, false), bl_company_due_ns(x->companies, bl_clock_ns()) };
+    if (x->changed || x->stop || (due[1] == 0 && x->companies))
         return;
-    if (wipe_ns && (!until_ns || wipe_ns < until_ns))
-        until_ns = wipe_ns;
+    for (size_t i = 0; i < BL_LEN(due); i++)
+        if (due[i] && (!until_ns || due[i] < until_ns))
+            until_ns = due[i];
     if (!until_ns) {
         pthread_cond_wait(&x->work, &x->lock);
         return;

@@ -1,8 +1,10 @@
 /* The executor: one thread that steps the engines and owns the process's only compute pool.
  *
- * Principals share its time by deficit round robin: each in turn gets a slice, a step that ran over
- * is paid back in the next rounds, and one that has nothing to do saves nothing.  A request whose
- * output queue is full is passed over until its reader took half of it. */
+ * Principals share its time by deficit round robin: each in turn gets a slice by its priority, a
+ * step that ran over is paid back in the next rounds, and one that has nothing to do saves nothing.
+ * A request whose output queue is full is passed over until its reader took half of it.  Requests
+ * of a model that takes them together wait for each other, as long as it says, and are answered by
+ * one run; each pays for its rows. */
 #ifndef BL_EXECUTOR_H
 #define BL_EXECUTOR_H
 
@@ -48,6 +50,7 @@ bool bl_executor_idle(bl_executor *executor, int timeout_ms);
 typedef struct {
     uint64_t submitted, done, failed, cancelled, expired, refused; /* since the start */
     uint64_t steps, compute_ns;
+    uint64_t joined; /* requests that were answered by one run with others */
     size_t   queued; /* queued or running now */
     size_t   principals;
     size_t   memory_used, memory_max; /* bytes reserved */

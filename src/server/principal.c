@@ -123,9 +123,37 @@ static blind_code fail_line(blind_error *err, size_t line, const char *what)
     return blind_fail(err, BLIND_INPUT, "principal.tokens", "line %zu: %s", line, what);
 }
 
+/* ":priority=25", or nothing. */
+static bool parse_priority(blind_span text, bool given, unsigned *out)
+{
+    static const char mark[] = "priority=";
+    size_t            n = sizeof mark - 1;
+    *out = 0;
+    if (!given)
+        return true;
+    if (text.size <= n || text.size > n + 3 || memcmp(text.data, mark, n) != 0)
+        return false;
+    for (size_t i = n; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        *out = *out * 10 + (unsigned)(text.data[i] - '0');
+    }
+    return *out >= 1 && *out <= BL_MAX_PRIORITY;
+}
+
+static bool has_another_priority(const bl_token_table *table, const bl_token_row *row)
+{
+    for (size_t i = 0; i < table->len; i++)
+        if (strcmp(table->rows[i].name, row->name) == 0)
+            return table->rows[i].priority != row->priority;
+    return false;
+}
+
 static blind_code add_row(bl_token_table *table, const bl_token_row *row, size_t line,
                           blind_error *err)
 {
+    if (has_another_priority(table, row))
+        return fail_line(err, line, "this name has another priority above");
     if (has_digest(table, row))
         return fail_line(err, line,
                          row->key ? "this key stands above already"
@@ -144,15 +172,16 @@ static blind_code add_row(bl_token_table *table, const bl_token_row *row, size_t
     return BLIND_OK;
 }
 
-static blind_code add_anonymous(bl_token_table *table, unsigned granted, size_t line,
+static blind_code add_anonymous(bl_token_table *table, const bl_token_row *row, size_t line,
                                 blind_error *err)
 {
     if (table->has_anonymous)
         return fail_line(err, line, "'anonymous' stands above already");
-    if (granted & BL_RIGHT_ADMIN)
+    if (row->rights & BL_RIGHT_ADMIN)
         return fail_line(err, line, "'anonymous' cannot be admin");
     table->has_anonymous = true;
-    table->anonymous_rights = granted;
+    table->anonymous_rights = row->rights;
+    table->anonymous_priority = row->priority;
     return BLIND_OK;
 }
 
@@ -167,23 +196,28 @@ static bool parse_digest(blind_span text, bl_token_row *row)
     return bl_hex_decode(text, row->sha256, DIGEST);
 }
 
-/* name:sha256-hex-of-token:rights, name:key=sha256-hex-of-spki:rights, or anonymous:-:rights */
+/* name:sha256-hex-of-token:rights, name:key=sha256-hex-of-spki:rights, or anonymous:-:rights, each
+ * with :priority=N behind it or not */
 static blind_code parse_row(bl_token_table *table, blind_span text, size_t line, blind_error *err)
 {
     bl_token_row row = { 0 };
     blind_span   name = trim(take_until(&text, ':'));
     blind_span   digest = trim(take_until(&text, ':'));
+    bool         more = text.size && memchr(text.data, ':', text.size);
+    blind_span   granted = trim(take_until(&text, ':'));
     if (!parse_name(name, row.name))
         return fail_line(err, line,
                          "expected a name of 1 to 64 letters, digits, '.', '_', '@', '-'");
-    if (!parse_rights(trim(text), &row.rights))
+    if (!parse_rights(granted, &row.rights))
         return fail_line(err, line,
                          "expected name:sha256:rights, rights of infer,upload,delete,load,admin");
+    if (!parse_priority(trim(text), more, &row.priority))
+        return fail_line(err, line, "expected priority=N behind the rights, N from 1 to 100");
     if (strcmp(row.name, "operator") == 0)
         return fail_line(err, line, "'operator' is the server's own name");
     if (strcmp(row.name, "anonymous") == 0)
         return bl_span_equal(digest, BL_LITERAL("-"))
-                   ? add_anonymous(table, row.rights, line, err)
+                   ? add_anonymous(table, &row, line, err)
                    : fail_line(err, line, "'anonymous' has no token, expected '-'");
     if (!parse_digest(digest, &row))
         return fail_line(err, line,
@@ -291,6 +325,7 @@ static bool match(const bl_token_table *table, bool key, const uint8_t sha256[DI
             bl_equal_secret(bl_span(row->sha256, DIGEST), bl_span(sha256, DIGEST))) {
             memcpy(out->name, row->name, sizeof out->name);
             out->rights = row->rights;
+            out->priority = row->priority;
             found = true;
         }
     }
@@ -309,7 +344,8 @@ blind_code bl_principals_find(bl_principals *p, blind_span token, uint64_t sessi
     pthread_mutex_lock(&p->lock);
     bool found = true;
     if (token.size == 0)
-        *out = (bl_principal){ "anonymous", session, anonymous_rights(p) };
+        *out = (bl_principal){ "anonymous", session, anonymous_rights(p),
+                               p->table.anonymous_priority };
     else
         found = match(&p->table, false, sha256, out);
     pthread_mutex_unlock(&p->lock);

@@ -2,9 +2,10 @@
  *
  * The tokens file has one row per token, `name:sha256-hex-of-token:rights`, or per client key,
  * `name:key=sha256-hex-of-spki:rights`, rights being a comma list of infer, upload, delete, load,
- * admin.  Blank lines and lines that start with # are skipped. The row `anonymous:-:RIGHTS` says
- * what sessions with neither may do; without that row, nothing. Only hashes are kept: a token is 32
- * random bytes or more in hex or base64, so one SHA-256 is enough.
+ * admin, and `:priority=N` behind them where it is not the usual one.  Blank lines and lines that
+ * start with # are skipped. The row `anonymous:-:RIGHTS` says what sessions with neither may do;
+ * without that row, nothing. Only hashes are kept: a token is 32 random bytes or more in hex or
+ * base64, so one SHA-256 is enough.
  *
  * Without a tokens file everybody may infer, and the sim TEE lets strangers do the rest. */
 #ifndef BL_PRINCIPAL_H
@@ -16,6 +17,8 @@
 #define BL_MAX_PRINCIPALS     4096
 #define BL_MAX_TOKENS_FILE    (1u << 20)
 #define BL_MAX_TOKEN_SIZE     1024
+#define BL_MAX_PRIORITY       100
+#define BL_PRIORITY_USUAL     10
 
 /* bit, name, what it allows */
 #define BL_RIGHTS(X)                                                                               \
@@ -33,8 +36,10 @@ typedef enum { BL_RIGHTS(X) BL_RIGHT_ALL = 31 } bl_right;
 typedef struct {
     char name[BL_MAX_PRINCIPAL_NAME + 1]; /* owns models; "anonymous" for every session without
                                              a token */
-    uint64_t session; /* tells anonymous sessions apart where shares are dealt; else 0 */
-    unsigned rights;  /* bits of bl_right */
+    uint64_t session;  /* tells anonymous sessions apart where shares are dealt; else 0 */
+    unsigned rights;   /* bits of bl_right */
+    unsigned priority; /* its part of the executor's time beside others', 1..BL_MAX_PRIORITY; 0:
+                          BL_PRIORITY_USUAL */
 } bl_principal;
 
 /* The operator: models named by the configuration belong to it. */
@@ -83,14 +88,14 @@ typedef struct {
     char     name[BL_MAX_PRINCIPAL_NAME + 1];
     uint8_t  sha256[32]; /* of the token, or of the key */
     bool     key;
-    unsigned rights;
+    unsigned rights, priority;
 } bl_token_row;
 
 typedef struct {
     bl_token_row *rows; /* heap */
     size_t        len;
     bool          has_anonymous;
-    unsigned      anonymous_rights;
+    unsigned      anonymous_rights, anonymous_priority;
 } bl_token_table;
 
 /* Errors: INPUT ("line 3: ..."), LIMIT, MEMORY */

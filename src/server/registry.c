@@ -24,6 +24,7 @@ struct bl_instance {
     const bl_engine *engine;
     void            *model;
     bl_description   description;
+    bl_batching      batching; /* asked for */
     bool             no_optim;
 };
 
@@ -34,6 +35,8 @@ typedef struct name_row {
     bl_model        *model; /* NULL: unloaded or removed */
     bl_model_file   *file;  /* NULL: removed */
     bool             no_optim, salted;
+    size_t           max_batch;
+    uint64_t         max_wait_ns;
     uint8_t          salt[32];
     int64_t          loaded_s;
     uint64_t         last_change;
@@ -67,12 +70,24 @@ static void instance_release(bl_instance *instance)
     free(instance);
 }
 
-static blind_code instance_open(const bl_registry *r, const bl_load *load, bl_model_file *file,
-                                bl_instance **out, blind_error *err)
+/* Rows of different principals meet only in models that the operator chose. */
+static bl_batching batching_of(const bl_registry *r, const bl_load *load, const char *owner)
+{
+    bl_batching b = r->options.batching;
+    if (load->max_batch)
+        b = (bl_batching){ .max_rows = load->max_batch, .wait_ns = load->max_wait_ns };
+    b.own = b.max_rows > 1 && strcmp(owner, bl_principal_operator().name) != 0;
+    return b;
+}
+
+static blind_code instance_open(const bl_registry *r, const bl_load *load, const char *owner,
+                                bl_model_file *file, bl_instance **out, blind_error *err)
 {
     bl_engine_options         options = { .pool = r->options.pool,
                                           .precision = r->options.precision,
-                                          .optimize = !load->no_optim };
+                                          .optimize = !load->no_optim,
+                                          .batching = batching_of(r, load, owner),
+                                          .must_batch = load->max_batch > 1 };
     bl_auto_free bl_instance *instance = calloc(1, sizeof *instance);
     if (!instance)
         return blind_fail(err, BLIND_MEMORY, "registry.load", "no memory for a model");
@@ -80,6 +95,7 @@ static blind_code instance_open(const bl_registry *r, const bl_load *load, bl_mo
     BL_TRY(instance->engine->open(file->bytes, &options, &instance->model, err));
     instance->engine->describe(instance->model, &instance->description);
     instance->file = bl_model_file_retain(file);
+    instance->batching = options.batching;
     instance->no_optim = load->no_optim;
     atomic_init(&instance->refs, 1);
     *out = bl_take(instance);
@@ -150,12 +166,18 @@ static bl_model_file *find_file(const bl_registry *r, const uint8_t sha256[32])
     return NULL;
 }
 
-static bl_instance *find_instance(const bl_registry *r, const uint8_t sha256[32], bool no_optim)
+/* An instance that would be no other if it were opened for this load. */
+static bl_instance *find_instance(const bl_registry *r, const bl_load *load, const char *owner,
+                                  const uint8_t sha256[32])
 {
-    for (name_row *row = r->names; row; row = row->next)
-        if (row->model && memcmp(row->model->sha256, sha256, 32) == 0 &&
-            row->model->shared->no_optim == no_optim)
-            return row->model->shared;
+    bl_batching asked = batching_of(r, load, owner);
+    for (name_row *row = r->names; row; row = row->next) {
+        bl_instance *i = row->model ? row->model->shared : NULL;
+        if (i && memcmp(row->model->sha256, sha256, 32) == 0 && i->no_optim == load->no_optim &&
+            i->batching.max_rows == asked.max_rows && i->batching.wait_ns == asked.wait_ns &&
+            i->batching.own == asked.own)
+            return i;
+    }
     return NULL;
 }
 
@@ -324,6 +346,8 @@ static void put_model(name_row *row, const bl_load *load, bl_model *m, bl_model 
     row->file = bl_model_file_retain(m->shared->file);
     memcpy(row->owner, m->owner, sizeof row->owner);
     row->no_optim = load->no_optim;
+    row->max_batch = load->max_batch;
+    row->max_wait_ns = load->max_wait_ns;
     row->salted = load->salted;
     row->loaded_s = m->loaded_s;
     row->last_change = m->last_change;
@@ -363,12 +387,13 @@ static blind_code commit(bl_registry *r, const bl_load *load, const char *owner,
 }
 
 /* An instance of the file: the one that another name has, or a new one. */
-static blind_code get_instance(bl_registry *r, const bl_load *load, bl_model_file *file,
-                               bl_instance **out, bool *shared, blind_error *err)
+static blind_code get_instance(bl_registry *r, const bl_load *load, const char *owner,
+                               bl_model_file *file, bl_instance **out, bool *shared,
+                               blind_error *err)
 {
     pthread_mutex_lock(&r->lock);
     blind_code     code = check_load(r, load, file->bytes.size, err);
-    bl_instance   *instance = find_instance(r, file->sha256, load->no_optim);
+    bl_instance   *instance = find_instance(r, load, owner, file->sha256);
     bl_model_file *same = find_file(r, file->sha256);
     *shared = instance != NULL;
     if (code == BLIND_OK && instance)
@@ -376,7 +401,7 @@ static blind_code get_instance(bl_registry *r, const bl_load *load, bl_model_fil
     same = bl_model_file_retain(same ? same : file);
     pthread_mutex_unlock(&r->lock);
     if (code == BLIND_OK && !instance)
-        code = instance_open(r, load, same, &instance, err);
+        code = instance_open(r, load, owner, same, &instance, err);
     bl_model_file_release(same);
     *out = code == BLIND_OK ? instance : NULL;
     return code;
@@ -399,7 +424,7 @@ static blind_code load_as(bl_registry *r, const bl_load *load, const char *owner
     pthread_mutex_lock(&r->loading);
     blind_code code = check_digest(load, file, err);
     if (code == BLIND_OK)
-        code = get_instance(r, load, file, &instance, &out->shared, err);
+        code = get_instance(r, load, owner, file, &instance, &out->shared, err);
     if (code == BLIND_OK) {
         code = commit(r, load, owner, salt, instance, out, err);
         if (code != BLIND_OK)
@@ -569,6 +594,8 @@ blind_code bl_registry_reload(bl_registry *r, const char *name, const bl_princip
     if (code == BLIND_OK) {
         load.salted = row->salted;
         load.no_optim = row->no_optim;
+        load.max_batch = row->max_batch;
+        load.max_wait_ns = row->max_wait_ns;
         memcpy(salt, row->salt, sizeof salt);
         memcpy(owner, row->owner, sizeof owner);
         file = bl_model_file_retain(row->file);

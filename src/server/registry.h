@@ -20,10 +20,11 @@ typedef struct {
     const bl_engine *const *engines; /* NULL: bl_engines */
     bl_pool                *pool;    /* bl_executor_pool() */
     bl_precision            precision;
-    bl_runtime_log         *log;               /* borrowed; NULL in tests of other things */
-    size_t                  max_models;        /* names; 0: 64 */
-    size_t                  max_bytes;         /* of all files together; 0: 64 GiB */
-    size_t                  max_model_size;    /* of one file; 0: 16 GiB */
+    bl_batching             batching;       /* of models that are loaded without a word about it */
+    bl_runtime_log         *log;            /* borrowed; NULL in tests of other things */
+    size_t                  max_models;     /* names; 0: 64 */
+    size_t                  max_bytes;      /* of all files together; 0: 64 GiB */
+    size_t                  max_model_size; /* of one file; 0: 16 GiB */
     size_t                  max_per_principal; /* names that one principal owns; 0: max_models */
     size_t                  max_loads; /* of one principal, over the life of the process; 0: 4096 */
     bool                    ignore_owners; /* BlindAI's disable_ownership_check */
@@ -62,8 +63,10 @@ typedef struct {
     const bl_principal *by;      /* becomes the owner; rights are the caller's to check */
     bool                replace; /* a name in use is replaced if `by` owns it, else EXISTS */
     bool                salted;  /* logged as SHA-256(salt || digest): other tenants' uploads */
-    bool                no_optim; /* open without optimisation */
-    const uint8_t      *sha256;   /* the digest that the file must have, or NULL */
+    bool                no_optim;    /* open without optimisation */
+    const uint8_t      *sha256;      /* the digest that the file must have, or NULL */
+    size_t              max_batch;   /* 0: as the registry's options say */
+    uint64_t            max_wait_ns; /* with a max_batch */
 } bl_load;
 
 typedef struct {

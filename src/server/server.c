@@ -52,7 +52,9 @@ static blind_code take_signals(bl_server *s, blind_error *err)
 static blind_code make_engines(bl_server *s, blind_error *err)
 {
     const bl_config      *config = s->config;
-    bl_executor_options   executor = { .threads = (int)config->threads };
+    bl_executor_options   executor = { .threads = (int)config->threads,
+                                       .max_requests = (size_t)config->max_queue,
+                                       .max_per_principal = (size_t)config->max_queue_per_principal };
     bl_principals_options principals = {
         .path = *config->tokens ? config->tokens : NULL,
         .open_to_all = strcmp(config->tee, "sim") == 0,
@@ -62,6 +64,8 @@ static blind_code make_engines(bl_server *s, blind_error *err)
     BL_TRY(bl_executor_new(&executor, &s->executor, err));
     bl_registry_options registry = {
         .pool = bl_executor_pool(s->executor),
+        .batching = { .max_rows = (size_t)config->max_batch,
+                      .wait_ns = (uint64_t)config->max_wait_us * 1000 },
         .log = &s->log,
         .max_models = (size_t)config->max_models,
         .max_model_size = (size_t)config->max_model_size,
@@ -78,7 +82,11 @@ static blind_code load_models(bl_server *s, blind_error *err)
     bl_principal by = bl_principal_operator();
     for (size_t i = 0; i < s->config->models.count; i++) {
         const bl_config_model *m = &s->config->models.each[i];
-        bl_load                load = { .name = m->name, .by = &by, .no_optim = m->no_optim };
+        bl_load                load = { .name = m->name,
+                                        .by = &by,
+                                        .no_optim = m->no_optim,
+                                        .max_batch = (size_t)m->max_batch,
+                                        .max_wait_ns = (uint64_t)m->max_wait_us * 1000 };
         bl_loaded              loaded;
         blind_code code = bl_registry_load_path(s->registry, &load, m->path, &loaded, err);
         if (code != BLIND_OK)

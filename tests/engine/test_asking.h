@@ -49,7 +49,9 @@ static inline void test_wake(void *arg)
 static inline void ask_new(asked *a, const char *who, bl_request_options options, int32_t tokens)
 {
     *a = (asked){ .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+    unsigned priority = options.principal.priority;
     options.principal = test_who(who);
+    options.principal.priority = priority;
     options.wake = test_wake;
     options.wake_arg = &a->wake_fd;
     CHECK_CODE(BLIND_OK, bl_request_new(&options, &a->request, NULL), "request");

@@ -110,6 +110,41 @@ TEST(executor_shares_time_between_principals)
     end(&b);
 }
 
+/* Two that always have something to do: four times the priority is four times the computing, and
+ * the low one is never left out. */
+TEST(executor_shares_time_by_priority)
+{
+    enum { EACH = 60 };
+    bench             b = start((bl_executor_options){ 0 }, "words v1 0\na ", "grind v1 4 1000\n");
+    static asked      low[EACH], high[EACH];
+    bl_executor_stats stats;
+    for (int i = 0; i < EACH; i++) {
+        ask_new(&low[i], "low", (bl_request_options){ .principal.priority = 5 }, 0);
+        ask_new(&high[i], "high", (bl_request_options){ .principal.priority = 20 }, 0);
+    }
+    for (int i = 0; i < EACH; i++) {
+        CHECK_CODE(BLIND_OK,
+                   bl_executor_submit_to(b.x, low[i].request, &test_engine_grind, b.grind, NULL),
+                   "low");
+        CHECK_CODE(BLIND_OK,
+                   bl_executor_submit_to(b.x, high[i].request, &test_engine_grind, b.grind, NULL),
+                   "high");
+    }
+    for (int i = 0; i < EACH; i++)
+        ask_wait(&high[i]);
+    bl_executor_stats_read(b.x, &stats);
+    print_message("%d answers of priority 20, %d of priority 5 meanwhile\n", EACH,
+                  (int)stats.done - EACH);
+    CHECK(stats.done > EACH + 4 && stats.done < EACH + EACH / 2);
+    for (int i = 0; i < EACH; i++)
+        ask_wait(&low[i]);
+    for (int i = 0; i < EACH; i++) {
+        ask_done(&low[i]);
+        ask_done(&high[i]);
+    }
+    end(&b);
+}
+
 /* Sessions without a token are told apart. */
 TEST(executor_shares_time_between_anonymous_sessions)
 {
@@ -394,7 +429,7 @@ TEST(executor_wipes_while_others_compute)
 
 TESTS(RUN(executor_gives_one_output_and_timings), RUN(executor_streams_tokens_in_order),
       RUN(executor_reports_what_the_engine_refuses), RUN(executor_shares_time_between_principals),
-      RUN(executor_shares_time_between_anonymous_sessions),
+      RUN(executor_shares_time_by_priority), RUN(executor_shares_time_between_anonymous_sessions),
       RUN(executor_batches_requests_of_one_model), RUN(executor_passes_over_a_full_queue),
       RUN(executor_stops_a_cancelled_request_within_a_slice),
       RUN(executor_cancels_a_request_that_is_stalled_or_waiting),

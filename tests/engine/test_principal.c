@@ -47,6 +47,21 @@ static const struct {
     { "anonymous twice", "anonymous:-:infer\nanonymous:-:infer\n", BLIND_INPUT, 0 },
     { "anonymous as admin", "anonymous:-:admin\n", BLIND_INPUT, 0 },
     { "a token for nobody", "ann:-:infer\n", BLIND_INPUT, 0 },
+    { "a priority", "ann:" HASH_A ":infer:priority=100\n", BLIND_OK, 1 },
+    { "a priority and blanks", "ann:" HASH_A ":infer : priority=1 \n", BLIND_OK, 1 },
+    { "anonymous with a priority", "anonymous:-:infer:priority=1\n", BLIND_OK, 0 },
+    { "one priority of two tokens",
+      "ann:" HASH_A ":infer:priority=7\nann:" HASH_B ":admin:priority=7\n", BLIND_OK, 2 },
+    { "two priorities of one name", "ann:" HASH_A ":infer:priority=7\nann:" HASH_B ":admin\n",
+      BLIND_INPUT, 0 },
+    { "priority 0", "ann:" HASH_A ":infer:priority=0\n", BLIND_INPUT, 0 },
+    { "priority 101", "ann:" HASH_A ":infer:priority=101\n", BLIND_INPUT, 0 },
+    { "priority 1000", "ann:" HASH_A ":infer:priority=1000\n", BLIND_INPUT, 0 },
+    { "a negative priority", "ann:" HASH_A ":infer:priority=-1\n", BLIND_INPUT, 0 },
+    { "no priority", "ann:" HASH_A ":infer:priority=\n", BLIND_INPUT, 0 },
+    { "a priority in words", "ann:" HASH_A ":infer:priority=low\n", BLIND_INPUT, 0 },
+    { "an empty fourth field", "ann:" HASH_A ":infer:\n", BLIND_INPUT, 0 },
+    { "a fifth field", "ann:" HASH_A ":infer:priority=1:\n", BLIND_INPUT, 0 },
 };
 
 TEST(tokens_are_read_as_written)
@@ -152,7 +167,8 @@ TEST(principals_have_the_rights_of_their_row)
     row(text, sizeof text, "ann", "ann's token", "infer,upload");
     row(text, sizeof text, "bob", "bob's token", "delete,load");
     row(text, sizeof text, "root", "root's token", "admin");
-    strcat(text, "anonymous:-:infer\n");
+    row(text, sizeof text, "cyd", "cyd's token", "infer:priority=25");
+    strcat(text, "anonymous:-:infer:priority=3\n");
     write_file(path, text);
     bl_principals *p;
     CHECK_CODE(BLIND_OK, bl_principals_new(&(bl_principals_options){ .path = path }, &p, NULL),
@@ -164,6 +180,8 @@ TEST(principals_have_the_rights_of_their_row)
     bl_principal who, anonymous = find(p, "");
     CHECK(anonymous.session == 7 && strcmp(anonymous.name, "anonymous") == 0);
     CHECK(find(p, "ann's token").session == 0);
+    CHECK(find(p, "ann's token").priority == 0); /* the usual one */
+    CHECK(find(p, "cyd's token").priority == 25 && anonymous.priority == 3);
     CHECK_CODE(BLIND_DENIED, bl_principals_find(p, BL_LITERAL("another"), 7, &who, NULL), "token");
     CHECK(who.rights == 0);
     bl_principals_free(p);

@@ -41,6 +41,9 @@ TEST(values_are_held_to_their_bounds)
         { "log", "xml", BLIND_USAGE },      { "allow-uploads", "yes", BLIND_USAGE },
         { "model", "a=b", BLIND_OK },       { "model", "a", BLIND_USAGE },
         { "model", "=b", BLIND_USAGE },     { "model", "a=", BLIND_USAGE },
+        { "max-batch", "64", BLIND_OK },    { "max-batch", "65", BLIND_USAGE },
+        { "max-batch", "0", BLIND_USAGE },  { "max-wait-us", "1000001", BLIND_USAGE },
+        { "max-queue", "0", BLIND_USAGE },
     };
     for (size_t i = 0; i < BL_LEN(cases); i++) {
         bl_config c;
@@ -59,6 +62,8 @@ static const struct {
       NULL },
     { "lists", "server_names = [\"a\", \"b\"]\nmodels = [\"m=f\"]", NULL },
     { "models as a table", "[models]\nm = \"f\"\n\"n-1\" = \"g\"", NULL },
+    { "a model's own table",
+      "[models]\nm = { file = \"f\", max_batch = 8, max_wait_us = 500 }\nn = \"g\"\n", NULL },
     { "BlindAI's",
       "internal_host_to_enclave_url = \"https://0.0.0.0:50054\"\n"
       "internal_enclave_to_host_url = \"https://0.0.0.0:50053\"\n"
@@ -79,6 +84,14 @@ static const struct {
       "a model of load_models has no 'path'" },
     { "a model without a name", "[[load_models]]\npath=\"a\"",
       "a model of load_models has no 'model_id'" },
+    { "a model's table without a file", "[models]\nm = { max_batch = 2 }",
+      "a model has no 'file'" },
+    { "too large a batch", "[models]\nm = { file = \"f\", max_batch = 65 }", "expected 1 to 64" },
+    { "no batch", "[models]\nm = { file = \"f\", max_batch = 0 }", "expected 1 to 64" },
+    { "a wait alone", "[models]\nm = { file = \"f\", max_wait_us = 5 }",
+      "max_wait_us without max_batch" },
+    { "an unknown key of a model's table", "[models]\nm = { file = \"f\", batch = 2 }",
+      "unknown key 'batch'" },
     { "a number as text", "max_body = true", "'max_body' is a boolean, expected a number" },
     { "a list too many", "listen = [\"a\"]", "expected a string" },
     { "a bad value", "\nthreads = -1", "line 2 column 1: threads '-1'" },
@@ -107,11 +120,25 @@ TEST(blindai_names_mean_our_settings)
 {
     bl_config c;
     CHECK(bl_config_init(&c, NULL) == BLIND_OK);
-    CHECK(bl_config_parse(&c, bl_span_str(files[4].text), NULL) == BLIND_OK);
+    CHECK(bl_config_parse(&c, bl_span_str(files[5].text), NULL) == BLIND_OK);
     CHECK(strcmp(c.listen, "0.0.0.0:50051") == 0 && strcmp(c.helper_listen, "0.0.0.0:50052") == 0);
     CHECK(c.max_models == 2 && c.max_models_per_principal == 1 && c.check_owners);
     CHECK(c.models.count == 1 && strcmp(c.models.each[0].name, "a") == 0);
     CHECK(c.models.each[0].no_optim && c.ignored_count == 5);
+    bl_config_done(&c);
+}
+
+TEST(a_model_may_have_its_own_batch)
+{
+    bl_config   c;
+    bl_auto_buf text = BL_BUF_EMPTY;
+    CHECK(bl_config_init(&c, NULL) == BLIND_OK);
+    CHECK(bl_config_parse(&c, bl_span_str(files[4].text), NULL) == BLIND_OK);
+    CHECK(c.models.count == 2 && strcmp(c.models.each[0].path, "f") == 0);
+    CHECK(c.models.each[0].max_batch == 8 && c.models.each[0].max_wait_us == 500);
+    CHECK(c.models.each[1].max_batch == 0 && c.max_batch == 1 && c.max_wait_us == 0);
+    CHECK(bl_config_measured(&c, &text, NULL) == BLIND_OK);
+    CHECK(strstr(bl_buf_cstr(&text), "models = m max_batch 8 n\n"));
     bl_config_done(&c);
 }
 
@@ -125,6 +152,9 @@ TEST(what_changes_the_service_changes_the_digest)
                   { "max-body", "100", true },
                   { "allow-uploads", "false", true },
                   { "max-loads-per-principal", "9", true },
+                  { "max-batch", "8", true },
+                  { "max-wait-us", "8", false },
+                  { "max-queue", "8", false },
                   { "sim-lie", "debug", true },
                   { "send-inference-time", "true", true } };
     char dir[] = "/tmp/blind-config-XXXXXX";
@@ -176,5 +206,5 @@ TEST(what_cannot_work_is_told_before_the_start)
 
 TESTS(RUN(every_default_is_acceptable), RUN(values_are_held_to_their_bounds),
       RUN(files_are_read_or_refused_with_a_place), RUN(blindai_names_mean_our_settings),
-      RUN(what_changes_the_service_changes_the_digest),
+      RUN(a_model_may_have_its_own_batch), RUN(what_changes_the_service_changes_the_digest),
       RUN(what_cannot_work_is_told_before_the_start))

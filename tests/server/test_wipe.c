@@ -99,7 +99,9 @@ static size_t search(const pattern *p)
 static void serve(int asked, int answers)
 {
     const char *settings[] = { "model", "sum=tests/vectors/engine/sum.onnx", "model",
-                               "turn=tests/vectors/engine/matmuls.onnx", NULL };
+                               "turn=tests/vectors/engine/matmuls.onnx",
+                               /* two rows are answered together, a row waits for the other */
+                               "max-batch", "2", "max-wait-us", "1000000", NULL };
     test_server server;
     pattern     p;
     test_server_start(&server, settings);
@@ -251,6 +253,41 @@ static void turn(test_peer *p)
     CHECK(memcmp(turned, rows, sizeof rows) == 0);
 }
 
+/* One row of numbers of its own from each of two clients, in one run: each gets its own back, and
+ * neither's stay. */
+static void send_row(test_peer *p, const float row[96])
+{
+    blind_tensor in = { "x", BLIND_F32, 2, { 1, 96 }, (void *)(uintptr_t)row, 96 * sizeof *row };
+    bl_kserve_request r = { .inputs = &in, .input_count = 1, .binary_output = true };
+    bl_auto_buf       body = BL_BUF_EMPTY;
+    int64_t           json_size;
+    CHECK(bl_kserve_request_write(&r, true, &body, &json_size, NULL) == BLIND_OK);
+    test_peer_printf(p,
+                     "POST /v2/models/turn/infer HTTP/1.1\r\nHost: a\r\n" BL_KSERVE_HEADER
+                     ": %lld\r\nContent-Length: %zu\r\n\r\n",
+                     (long long)json_size, body.size);
+    CHECK(test_peer_send(p, bl_buf_span(&body)));
+}
+
+static void turn_together(test_peer p[2])
+{
+    static float rows[2][96];
+    for (int i = 0; i < 2; i++) {
+        fill();
+        for (int k = 0; k < 96; k++)
+            rows[i][k] = input[k % 4];
+        send_row(&p[i], rows[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        test_auto_answer answer = { 0 };
+        test_peer_read(&p[i], &answer);
+        CHECK(answer.status == 200 && answer.body.size > sizeof rows[i]);
+        CHECK(memcmp(answer.body.data + answer.json_size, rows[i], sizeof rows[i]) == 0);
+    }
+    for (int i = 0; i < 2; i++)
+        expect_gone("a row", rows[i], PATTERN);
+}
+
 static char there[] = "there from before"; /* the fork */
 
 TEST(the_search_finds_what_is_there)
@@ -294,6 +331,18 @@ TEST(kernels_leave_nothing)
     test_peer_close(&p);
 }
 
+TEST(joined_requests_leave_nothing)
+{
+    test_peer p[2];
+    for (int i = 0; i < 2; i++) {
+        test_peer_open(&p[i], child.port);
+        CHECK(test_peer_attest(&p[i]) == 200);
+    }
+    turn_together(p);
+    for (int i = 0; i < 2; i++)
+        test_peer_close(&p[i]);
+}
+
 TEST(a_json_request_leaves_nothing)
 {
     test_peer p;
@@ -330,7 +379,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RUN(the_search_finds_what_is_there),        RUN(a_binary_request_leaves_nothing),
         RUN(a_body_that_is_cut_off_leaves_nothing), RUN(kernels_leave_nothing),
-        RUN(a_json_request_leaves_nothing),         RUN(a_connection_leaves_no_head),
+        RUN(joined_requests_leave_nothing),         RUN(a_json_request_leaves_nothing),
+        RUN(a_connection_leaves_no_head),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes sum.onnx and matmuls.onnx with Debian's python3-onnx 1.12."""
+"""Makes the models beside it with Debian's python3-onnx 1.12."""
 import numpy
 from onnx import TensorProto, checker, helper, numpy_helper, save
 
@@ -30,3 +30,17 @@ nodes = [helper.make_node("MatMul", ["x" if i == 0 else f"h{i}", "w"],
 weights = numpy.roll(numpy.eye(size, dtype=numpy.float32), 1, axis=1)
 write("matmuls", nodes, [info("x", F32, ["rows", size])], [info("y", F32, ["rows", size])],
       [numpy_helper.from_array(weights, "w")])
+
+# y = the sum of the table's rows that the ids name: an id out of range fails the run
+table = numpy.arange(32, dtype=numpy.float32).reshape(8, 4)
+write("ids",
+      [helper.make_node("Gather", ["table", "ids"], ["rows"]),
+       helper.make_node("ReduceSum", ["rows", "one"], ["y"], keepdims=0)],
+      [info("ids", TensorProto.INT64, ["batch", "length"])], [info("y", F32, ["batch", 4])],
+      [numpy_helper.from_array(table, "table"), numpy_helper.from_array(numpy.array([1]), "one")])
+
+# y = x less the mean over the batch: a row's answer depends on the other rows
+write("mixed",
+      [helper.make_node("ReduceMean", ["x"], ["mean"], axes=[0]),
+       helper.make_node("Sub", ["x", "mean"], ["y"])],
+      [info("x", F32, ["batch", 4])], [info("y", F32, ["batch", 4])])
