@@ -520,7 +520,7 @@ static blind_code join_inputs(const model *m, joint *j, blind_tensor **out, blin
 
 static blind_code start_joint(const model *m, joint *j, blind_error *err)
 {
-    blind_tensor *inputs;
+    blind_tensor *inputs = NULL;
     BL_TRY(join_inputs(m, j, &inputs, err));
     BL_TRY(bl_pipeline_run_new(m->pipeline, inputs, m->description.inputs_len, &j->run, err));
     return reserve_joint(j, j->arena.used + bl_pipeline_run_cost(m->pipeline), err);
