@@ -154,6 +154,36 @@ void bl_file_unmap(bl_mapping *m)
     *m = (bl_mapping){ 0 };
 }
 
+/* Whole pages of a part of it: those that it touches, or those that lie within. */
+static bool pages_of(const bl_mapping *m, blind_span part, bool within, void **out, size_t *size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)m->bytes.data;
+    uintptr_t from = (uintptr_t)part.data, to = from + part.size;
+    if (from < begin || part.size > m->bytes.size || from - begin > m->bytes.size - part.size)
+        return false;
+    from = (from + (within ? page - 1 : 0)) & ~(page - 1);
+    to = (to + (within ? 0 : page - 1)) & ~(page - 1);
+    *out = (void *)from;
+    *size = to > from ? to - from : 0;
+    return *size > 0;
+}
+
+void bl_file_ready(const bl_mapping *m, blind_span part)
+{
+    void  *from;
+    size_t size;
+    if (pages_of(m, part, false, &from, &size))
+        (void)madvise(from, size, MADV_POPULATE_READ);
+}
+
+void bl_file_drop(const bl_mapping *m, blind_span part)
+{
+    void  *from;
+    size_t size;
+    if (pages_of(m, part, true, &from, &size))
+        (void)madvise(from, size, MADV_DONTNEED);
+}
+
 /* ---- replacing ---- */
 
 static blind_code write_all(int fd, const char *path, blind_span bytes, blind_error *err)

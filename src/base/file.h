@@ -23,6 +23,10 @@ BLIND_MUST_USE blind_code bl_file_map(const char *path, bl_mapping *out, blind_e
 BLIND_MUST_USE blind_code bl_file_map_beneath(int folder, const char *path, bl_mapping *out,
                                               blind_error *err);
 void                      bl_file_unmap(bl_mapping *m);
+/* Hints for a part of it, which may lie elsewhere: then they do nothing.  Ready maps its pages at
+ * once, before it is read from end to end; drop forgets them: reading them again is slower. */
+void bl_file_ready(const bl_mapping *m, blind_span part);
+void bl_file_drop(const bl_mapping *m, blind_span part);
 #define bl_auto_mapping __attribute__((cleanup(bl_file_unmap))) bl_mapping
 
 /* Replaces `path` by a file of these bytes: a temporary file beside it, synced, renamed, and the

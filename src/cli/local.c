@@ -6,20 +6,16 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
+
+static void ready_pages(void *arg, blind_span part)
+{
+    bl_file_ready(arg, part);
+}
 
 /* Weights that were packed are not read again: their pages need not stay in memory. */
 static void drop_pages(void *arg, blind_span part)
 {
-    const bl_mapping *file = arg;
-    uintptr_t         page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)part.data;
-    if (start < (uintptr_t)file->bytes.data ||
-        start >= (uintptr_t)file->bytes.data + file->bytes.size)
-        return;
-    uintptr_t from = (start + page - 1) & ~(page - 1), to = (start + part.size) & ~(page - 1);
-    if (to > from)
-        madvise((void *)from, to - from, MADV_DONTNEED);
+    bl_file_drop(arg, part);
 }
 
 /* A pipeline.toml becomes the one file that a server would get. */
@@ -46,8 +42,9 @@ static void *hash_file(void *arg)
     bl_hasher_init(&hasher, BL_SHA256);
     for (size_t at = 0; at < file.size; at += PIECE) {
         blind_span piece = bl_span(file.data + at, BL_MIN(file.size - at, (size_t)PIECE));
+        bl_file_ready(&l->file, piece);
         bl_hasher_update(&hasher, piece);
-        drop_pages(&l->file, piece);
+        bl_file_drop(&l->file, piece);
     }
     l->hashed = bl_hasher_final(&hasher, l->sha256) == BLIND_OK;
     return NULL;
@@ -55,9 +52,11 @@ static void *hash_file(void *arg)
 
 static blind_code open_model(const bl_args *args, bl_local *l, blind_error *err)
 {
-    bl_onnx_options options = {
-        .pool = l->pool, .isa = bl_isa_best(), .unneeded = drop_pages, .unneeded_arg = &l->file
-    };
+    bl_onnx_options  options = { .pool = l->pool,
+                                 .isa = bl_isa_best(),
+                                 .needed = ready_pages,
+                                 .unneeded = drop_pages,
+                                 .needed_arg = &l->file };
     bl_pipeline_run *run = NULL;
     (void)bl_precision_from_name(bl_args_text(args, "precision"), &options.precision);
     options.files = (bl_onnx_files){ bl_external_file, &l->external };

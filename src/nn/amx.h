@@ -92,8 +92,7 @@ void bl_amx_tile(int parts, float *sums, const uint16_t *left, const uint16_t *r
                  size_t steps, bool more, bl_amx_ahead *ahead);
 
 /* Products with packed weights: m is AVX-512's, for few rows and for what cannot be split. */
-blind_code bl_amx_gemm_pack(const bl_micro *m, int parts, const float *b, size_t k, size_t n,
-                            size_t row_stride, size_t col_stride, bl_packed **out,
+blind_code bl_amx_gemm_pack(const bl_micro *m, int parts, const bl_matrix *b, bl_packed **out,
                             blind_error *err);
 size_t     bl_amx_gemm_scratch(const bl_micro *m, int parts, const bl_packed *b, size_t rows,
                                int threads);

@@ -9,6 +9,7 @@
 #include "nn/amx.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #define FEW_ROWS   16                   /* up to here AVX-512 is as fast as memory */
 #define ROW_BLOCK  256                  /* split rows stay in the second cache */
@@ -290,35 +291,32 @@ void bl_amx_gemm_run(const bl_micro *m, int parts, const bl_gemm *g, bl_pool *po
 /* Packing.  ---------------------------------------------------------------------------------- */
 
 /* One bf16 part: tiles, half as large as floats. */
-static blind_code pack_tiles(const bl_micro *m, const float *b, size_t k, size_t n,
-                             size_t row_stride, size_t col_stride, bl_packed **out,
+static blind_code pack_tiles(const bl_micro *m, const bl_matrix *b, bl_packed **out,
                              blind_error *err)
 {
-    bl_packed *floats = NULL;
-    BL_TRY(
-        bl_packed_new(round_up(k, BL_AMX_STEP) / 2, n, 1, BL_AMX_COLS, BL_LAYOUT_TILES, out, err));
-    (*out)->k = k;
-    uint16_t *to = (uint16_t *)(*out)->data;
-    for (size_t col = 0; col < n; col += BL_AMX_COLS, to += bl_amx_len(k, 1)) {
-        blind_code code = bl_gemm_pack(m, b + col * col_stride, k, BL_MIN(n - col, (size_t)32),
-                                       row_stride, col_stride, &floats, err);
-        if (code != BLIND_OK) {
-            bl_packed_free(*out);
-            *out = NULL;
-            return code;
-        }
-        bl_amx_split_panel(to, 1, floats->data, k);
-        bl_packed_free(floats);
+    size_t              len = bl_amx_len(b->k, 1), rows = bl_piece_rows(b);
+    size_t              room = bl_piece_cols(b, BL_AMX_COLS) * rows * sizeof(float);
+    bl_auto_free float *floats = aligned_alloc(64, room);
+    bl_piece            p = { 0 };
+    if (!floats)
+        return blind_fail(err, BLIND_MEMORY, "nn.pack", "no memory to pack weights");
+    BL_TRY(bl_packed_new(round_up(b->k, BL_AMX_STEP) / 2, b->n, 1, BL_AMX_COLS, BL_LAYOUT_TILES,
+                         out, err));
+    (*out)->k = b->k;
+    while (bl_next_piece(b, BL_AMX_COLS, &p)) {
+        uint16_t *to = (uint16_t *)(*out)->data + p.col / BL_AMX_COLS * len + p.row * BL_AMX_COLS;
+        if (p.cols % BL_AMX_COLS != 0)
+            memset(floats, 0, room);
+        bl_pack_piece(m, floats, rows * BL_AMX_COLS, b, &p);
+        for (size_t i = 0; i * BL_AMX_COLS < p.cols; i++)
+            bl_amx_split_panel(to + i * len, 1, floats + i * rows * BL_AMX_COLS, p.rows);
     }
     return BLIND_OK;
 }
 
-blind_code bl_amx_gemm_pack(const bl_micro *m, int parts, const float *b, size_t k, size_t n,
-                            size_t row_stride, size_t col_stride, bl_packed **out, blind_error *err)
+blind_code bl_amx_gemm_pack(const bl_micro *m, int parts, const bl_matrix *b, bl_packed **out,
+                            blind_error *err)
 {
-    if (parts == 1)
-        return pack_tiles(m, b, k, n, row_stride, col_stride, out, err);
-    BL_TRY(bl_gemm_pack(m, b, k, n, row_stride, col_stride, out, err));
-    (*out)->splittable = bl_amx_splittable((*out)->data, (*out)->size / sizeof(float));
-    return BLIND_OK;
+    return parts == 1 ? pack_tiles(m, b, out, err)
+                      : bl_gemm_pack(m, b, bl_amx_splittable, out, err);
 }

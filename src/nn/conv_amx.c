@@ -737,18 +737,34 @@ void bl_conv_amx_run(const bl_micro *m, int parts, const bl_conv *c, bl_pool *po
 
 /* Packing.  ---------------------------------------------------------------------------------- */
 
+/* One tap of the channels of a block, where steps hold no other taps. */
+static void order_channels(const float *weights, size_t kernel, size_t channels, float *row)
+{
+    for (size_t i = 0; i < channels; i++)
+        row[i] = weights[i * kernel];
+    for (size_t i = channels; i < BL_AMX_STEP; i++)
+        row[i] = 0;
+}
+
 /* rows[r][step][channel of its block] for one output channel. */
 static void order_row(const job *j, const bl_window *w, const float *weights, float *row)
 {
     size_t taps = j->spread[0] * j->spread[1], kernel = w->kernel[1] * w->kernel[2];
     for (size_t block = 0; block < j->blocks; block++)
         for (size_t y = 0; y < j->taps[0]; y++)
-            for (size_t x = 0; x < j->taps[1]; x++, row += BL_AMX_STEP)
+            for (size_t x = 0; x < j->taps[1]; x++, row += BL_AMX_STEP) {
+                size_t first = block * BL_AMX_STEP;
+                if (taps == 1) {
+                    order_channels(weights + first * kernel + y * w->kernel[2] + x, kernel,
+                                   BL_MIN(j->channels - first, (size_t)BL_AMX_STEP), row);
+                    continue;
+                }
                 for (size_t i = 0; i < BL_AMX_STEP; i++) {
                     size_t v = block * BL_AMX_STEP + i, tap = v % taps;
                     size_t at = (y + tap / j->spread[1]) * w->kernel[2] + x + tap % j->spread[1];
                     row[i] = v < j->channels ? weights[v / taps * kernel + at] : 0;
                 }
+            }
 }
 
 blind_code bl_conv_amx_pack(int parts, const bl_window *w, const float *weights, bl_packed **out,

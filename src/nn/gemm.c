@@ -140,25 +140,3 @@ void bl_gemm_run(const bl_micro *m, const bl_gemm *g, bl_pool *pool)
     plan(&j, m, g->b, g->rows, bl_pool_threads(pool));
     bl_pool_run(pool, gemm_part, &j, j.blocks * j.chunks);
 }
-
-blind_code bl_gemm_pack(const bl_micro *m, const float *b, size_t k, size_t n, size_t row_stride,
-                        size_t col_stride, bl_packed **out, blind_error *err)
-{
-    size_t width = m->width;
-    BL_TRY(bl_packed_new(k, n, 1, width, BL_LAYOUT_COLUMNS, out, err));
-    for (size_t panel = 0; panel * width < n; panel++) {
-        size_t       col = panel * width, cols = BL_MIN(width, n - col);
-        float       *to = (*out)->data + col * k;
-        const float *from = b + col * col_stride;
-        if (row_stride == 1)
-            m->turn(to, width, from, col_stride, cols, k);
-        else if (col_stride == 1)
-            for (size_t i = 0; i < k; i++)
-                memcpy(to + i * width, from + i * row_stride, cols * sizeof *to);
-        else
-            for (size_t i = 0; i < k; i++)
-                for (size_t j = 0; j < cols; j++)
-                    to[i * width + j] = from[i * row_stride + j * col_stride];
-    }
-    return BLIND_OK;
-}

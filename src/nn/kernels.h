@@ -24,9 +24,9 @@ struct bl_kernels {
     /* Products.  ------------------------------------------------------------------------------ */
 
     /* Packs b, a matrix of k rows and n columns at element (i, j) b[i * row_stride + j *
-     * col_stride]: row-major weights have { n, 1 }, transposed ones { 1, k }.  b is not needed
-     * afterwards. Errors  MEMORY, LIMIT (a size that overflows) */
-    blind_code (*gemm_pack)(const float *b, size_t k, size_t n, size_t row_stride,
+     * col_stride]: row-major weights have { n, 1 }, transposed ones { 1, k }.  b are floats at any
+     * address, and not needed afterwards. Errors  MEMORY, LIMIT (a size that overflows) */
+    blind_code (*gemm_pack)(const void *b, size_t k, size_t n, size_t row_stride,
                             size_t col_stride, bl_packed **out, blind_error *err);
     size_t (*gemm_scratch)(const bl_packed *b, size_t rows, int threads); /* bytes, may be 0 */
     /* Sums of k products: relative to sum |a||b| within 2e-7 * sqrt(k), at most 1e-5. */

@@ -29,11 +29,11 @@
 /* AMX.  -------------------------------------------------------------------------------------- */
 
 #define AMX(name, PRECISION)                                                                       \
-    static blind_code gemm_pack_##name(const float *b, size_t k, size_t n, size_t row_stride,      \
+    static blind_code gemm_pack_##name(const void *b, size_t k, size_t n, size_t row_stride,       \
                                        size_t col_stride, bl_packed **out, blind_error *err)       \
     {                                                                                              \
-        return bl_amx_gemm_pack(&micro, bl_amx_parts(PRECISION), b, k, n, row_stride, col_stride,  \
-                                out, err);                                                         \
+        bl_matrix from = { b, k, n, row_stride, col_stride };                                      \
+        return bl_amx_gemm_pack(&micro, bl_amx_parts(PRECISION), &from, out, err);                 \
     }                                                                                              \
     static size_t gemm_scratch_##name(const bl_packed *b, size_t rows, int threads)                \
     {                                                                                              \

@@ -94,8 +94,32 @@ static inline size_t bl_ceil(size_t len, size_t step)
 #define BL_K_BLOCK 384
 /* products summed at once: a panel's slice stays in the first cache */
 
-blind_code bl_gemm_pack(const bl_micro *m, const float *b, size_t k, size_t n, size_t row_stride,
-                        size_t col_stride, bl_packed **out, blind_error *err);
+/* A matrix to pack, at any address: element (i, j) is float i * row_stride + j * col_stride. */
+typedef struct {
+    const void *data;
+    size_t      k, n; /* rows, columns */
+    size_t      row_stride, col_stride;
+} bl_matrix;
+
+/* Rows and columns of it that are packed at once, from the first caches; zeros before the first. */
+typedef struct {
+    size_t row, rows, col, cols;
+} bl_piece;
+
+/* The piece after *p, columns before rows; false after the last.  Pieces begin at a panel and at a
+ * multiple of 32 rows. */
+bool bl_next_piece(const bl_matrix *b, size_t width, bl_piece *p);
+/* The most of any piece. */
+size_t bl_piece_rows(const bl_matrix *b);
+size_t bl_piece_cols(const bl_matrix *b, size_t width);
+/* to[panel * panel_stride + row * width + column]; columns beyond the matrix stay as they are. */
+void bl_pack_piece(const bl_micro *m, float *to, size_t panel_stride, const bl_matrix *b,
+                   const bl_piece *p);
+
+/* fits  NULL, or what all floats of a packed matrix must pass for it to be splittable */
+typedef bool bl_fits(const float *x, size_t len);
+blind_code bl_gemm_pack(const bl_micro *m, const bl_matrix *b, bl_fits *fits, bl_packed **out,
+                        blind_error *err);
 size_t     bl_gemm_scratch(const bl_micro *m, const bl_packed *b, size_t rows, int threads);
 void       bl_gemm_run(const bl_micro *m, const bl_gemm *g, bl_pool *pool);
 

@@ -1,23 +1,8 @@
 /* Packed weights: their memory, and the choice of a kernel table. */
+#include "base/pages.h"
 #include "nn/internal.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
-
-#define HUGE_PAGE ((size_t)2 << 20)
-
-/* Large ones lie on huge pages where the system gives them, but for the rest of their size: a
- * product walks far. */
-static float *floats_new(size_t size)
-{
-    void *data = NULL;
-    bool  huge = size >= HUGE_PAGE;
-    if (posix_memalign(&data, huge ? HUGE_PAGE : 64, BL_MAX(size, (size_t)64)) != 0)
-        return NULL;
-    if (huge)
-        (void)madvise(data, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-    return data;
-}
 
 /* Columns beyond the last are zeros; the others are about to be written. */
 static void clear_last_panels(bl_packed *p)
@@ -37,7 +22,7 @@ blind_code bl_packed_new(size_t k, size_t n, size_t groups, size_t width, bl_lay
         return blind_fail(err, BLIND_LIMIT, "nn.pack", "weights of %zu x %zu x %zu are too large",
                           groups, k, n);
     bl_packed *p = malloc(sizeof *p);
-    float     *data = floats_new(size);
+    float     *data = bl_pages_new(size);
     if (!p || !data) {
         free(p);
         free(data);

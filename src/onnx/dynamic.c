@@ -496,17 +496,17 @@ static blind_code run_alone(bl_onnx_run *run, bl_frame *f, const bl_node *node, 
     if (max && now >= max)
         return blind_fail(err, BLIND_LIMIT, stage, "needs %zu bytes, the limit is %zu", now, max);
     arena.max = max ? max - now : 0;
-    bl_store  *store = f->body->store;
-    bl_build   b = { .graph = &f->known,
-                     .arena = &arena,
-                     .origin = (bl_graph *)(uintptr_t)&f->body->graph,
-                     .origin_arena = &m->arena,
-                     .store = store,
-                     .kernels = m->kernels,
-                     .pool = m->options.pool,
-                     .plain = true,
-                     .err = err };
-    blind_code code =
+    bl_store     *store = f->body->store;
+    bl_auto_build b = { .graph = &f->known,
+                        .arena = &arena,
+                        .origin = (bl_graph *)(uintptr_t)&f->body->graph,
+                        .origin_arena = &m->arena,
+                        .store = store,
+                        .kernels = m->kernels,
+                        .pool = m->options.pool,
+                        .plain = true,
+                        .err = err };
+    blind_code    code =
         needs_widening(f, &n) ? run_widened(run, f, &b, &n) : infer_and_run(run, f, &b, &n);
     for (bl_store_entry *e = store->derived; e; e = e->next) {
         m->packed -= bl_packed_size(e->weights.packed);

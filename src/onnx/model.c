@@ -73,8 +73,7 @@ static blind_code make_store(bl_onnx *m, bl_body *body, blind_error *err)
     *s = (bl_store){ .arena = &m->arena,
                      .total = &m->packed,
                      .n_nodes = body->graph.n_nodes,
-                     .unneeded = m->options.unneeded,
-                     .unneeded_arg = m->options.unneeded_arg };
+                     .options = &m->options };
     s->heads = bl_arena_array(&m->arena, s->n_nodes + 1, sizeof *s->heads);
     body->n_entry = body->n_inputs + body->n_captured;
     body->entry = bl_arena_array(&m->arena, body->n_entry + 1, sizeof *body->entry);
@@ -123,16 +122,16 @@ static void give_constants(bl_body *body, const bl_graph *around)
 
 static blind_code fold_constants(bl_onnx *m, bl_body *body, blind_error *err)
 {
-    bl_build b = { .graph = &body->graph,
-                   .arena = &m->arena,
-                   .origin = &body->graph,
-                   .origin_arena = &m->arena,
-                   .store = body->store,
-                   .kernels = m->kernels,
-                   .pool = m->options.pool,
-                   .plain = m->options.plain,
-                   .opening = true,
-                   .err = err };
+    bl_auto_build b = { .graph = &body->graph,
+                        .arena = &m->arena,
+                        .origin = &body->graph,
+                        .origin_arena = &m->arena,
+                        .store = body->store,
+                        .kernels = m->kernels,
+                        .pool = m->options.pool,
+                        .plain = m->options.plain,
+                        .opening = true,
+                        .err = err };
     BL_TRY(bl_plan_fold(&b));
     for (size_t i = 0; i < body->graph.n_nodes; i++)
         for (size_t k = 0; k < body->graph.nodes[i].n_attrs; k++)

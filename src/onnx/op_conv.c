@@ -65,15 +65,17 @@ static blind_code pack(bl_build *b, bl_node *n, bl_conv_params *p)
 {
     const bl_tensor    *w = bl_in(b, n, 1);
     const float        *data = w->data;
-    bl_auto_free float *copy = NULL, *bias = NULL;
+    bl_auto_free float *bias = NULL;
+    float              *copy = NULL;
     bl_packed          *packed;
     size_t              channels = p->window.channels_out;
     int                 variant = p->norm ? 1 : 0;
     p->weights = bl_store_find(b, n, variant);
     if (p->weights)
         return BLIND_OK;
+    bl_store_needed(b, w);
     if (p->norm || (uintptr_t)data % sizeof(float) != 0) {
-        copy = malloc(bl_tensor_size(w));
+        copy = bl_stage(b, bl_tensor_size(w));
         bias = calloc(channels + 1, sizeof *bias);
         if (!copy || !bias)
             return bl_op_fail(b, n, BLIND_MEMORY, "no memory to pack weights");

@@ -163,17 +163,18 @@ static void turn_weights(const transposed *p, const char *from, float *to)
 
 blind_code bl_op_conv_transpose_prepare(bl_build *b, bl_node *n)
 {
-    transposed         *p = n->params;
-    const bl_tensor    *w = bl_in(b, n, 1);
-    bl_auto_free float *turned = NULL;
-    bl_packed          *packed;
+    transposed      *p = n->params;
+    const bl_tensor *w = bl_in(b, n, 1);
+    float           *turned = NULL;
+    bl_packed       *packed;
     if (!bl_is_const(b, n, 1) || w->len == 0 || w->dtype != BLIND_F32)
         return BLIND_OK;
     p->weights = bl_store_find(b, n, 0);
     if (!p->weights) {
-        turned = malloc(bl_tensor_size(w));
+        turned = bl_stage(b, bl_tensor_size(w));
         if (!turned)
             return bl_op_fail(b, n, BLIND_MEMORY, "no memory to pack weights");
+        bl_store_needed(b, w);
         turn_weights(p, w->data, turned);
         BL_TRY(b->kernels->conv_pack(&p->columns, turned, &packed, b->err));
         bl_store_unneeded(b, w);

@@ -204,21 +204,13 @@ blind_code bl_op_gemm_infer(bl_build *b, bl_node *n)
 
 static blind_code pack(bl_build *b, bl_node *n, bl_product_params *p)
 {
-    const bl_tensor    *w = bl_in(b, n, 1);
-    const float        *data = w->data;
-    bl_auto_free float *copy = NULL;
-    bl_packed          *packed;
+    const bl_tensor *w = bl_in(b, n, 1);
+    bl_packed       *packed;
     p->weights = bl_store_find(b, n, 0);
     if (p->weights)
         return BLIND_OK;
-    if ((uintptr_t)data % sizeof(float) != 0) {
-        copy = malloc(bl_tensor_size(w));
-        if (!copy)
-            return bl_op_fail(b, n, BLIND_MEMORY, "no memory to pack weights");
-        memcpy(copy, w->data, bl_tensor_size(w));
-        data = copy;
-    }
-    BL_TRY(b->kernels->gemm_pack(data, p->m.k, p->m.n, p->b_row, p->b_col, &packed, b->err));
+    bl_store_needed(b, w);
+    BL_TRY(b->kernels->gemm_pack(w->data, p->m.k, p->m.n, p->b_row, p->b_col, &packed, b->err));
     bl_store_unneeded(b, w);
     return bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights);
 }

@@ -207,44 +207,41 @@ static blind_code rnn_infer(bl_build *b, bl_node *n)
 
 /* Weights.  ---------------------------------------------------------------------------------- */
 
-/* The constant's floats, aligned: its own or a copy, which the caller frees. */
-static blind_code aligned(bl_build *b, const bl_node *n, int i, float **copy, const float **out)
+/* The constant's floats, aligned: its own or a copy on the stage. */
+static blind_code aligned(bl_build *b, const bl_node *n, int i, const float **out)
 {
     const bl_tensor *t = bl_in(b, n, i);
-    *copy = NULL;
     *out = t->data;
     if ((uintptr_t)t->data % sizeof(float) == 0)
         return BLIND_OK;
-    *copy = malloc(bl_tensor_size(t));
-    if (!*copy)
+    *out = bl_stage(b, bl_tensor_size(t));
+    if (!*out)
         return bl_op_fail(b, n, BLIND_MEMORY, "no memory to pack weights");
-    *out = memcpy(*copy, t->data, bl_tensor_size(t));
+    memcpy((void *)(uintptr_t)*out, t->data, bl_tensor_size(t));
     return BLIND_OK;
 }
 
 static blind_code pack_inputs(bl_build *b, bl_node *n, rnn_params *p)
 {
-    bl_auto_free float *copy = NULL;
-    const float        *w;
-    bl_packed          *packed;
+    bl_packed *packed;
     p->weights = bl_store_find(b, n, 0);
     if (p->weights)
         return BLIND_OK;
-    BL_TRY(aligned(b, n, W, &copy, &w));
-    BL_TRY(b->kernels->gemm_pack(w, p->inputs, p->r.directions * p->gates, 1, p->inputs, &packed,
-                                 b->err));
+    bl_store_needed(b, bl_in(b, n, W));
+    BL_TRY(b->kernels->gemm_pack(bl_in(b, n, W)->data, p->inputs, p->r.directions * p->gates, 1,
+                                 p->inputs, &packed, b->err));
     bl_store_unneeded(b, bl_in(b, n, W));
     return bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights);
 }
 
 static blind_code pack_recurrent(bl_build *b, bl_node *n, rnn_params *p, size_t d)
 {
-    bl_auto_free float *copy = NULL;
-    const float        *r;
-    bl_packed          *packed;
+    const float *r;
+    bl_packed   *packed;
     p->recurrent[d] = bl_store_find(b, n, 1 + (int)d);
     if (!p->recurrent[d]) {
-        BL_TRY(aligned(b, n, R, &copy, &r));
+        bl_store_needed(b, bl_in(b, n, R));
+        BL_TRY(aligned(b, n, R, &r));
         BL_TRY(b->kernels->recurrent_pack(p->r.cell, p->r.hidden, r + d * p->gates * p->r.hidden,
                                           &packed, b->err));
         BL_TRY(bl_store_keep(b, n, 1 + (int)d, packed, NULL, 0, &p->recurrent[d]));

@@ -27,6 +27,8 @@ typedef struct {
     int               later;   /* the input that bl_need_value asked for in vain */
     bl_insert        *first_insert, *last_insert; /* casts that are still to be put in: widen.c */
     size_t            n_inserts;
+    void             *stage; /* bl_stage() */
+    size_t            stage_size;
     blind_error      *err;
 } bl_build;
 
@@ -146,11 +148,17 @@ typedef struct {
     bl_packed *packed;
     float     *bias; /* folded beside it, or NULL */
 } bl_weights;
+/* Memory for weights on their way, aligned to 64 bytes, until the next call or the plan's end; NULL
+ * when there is none. */
+void *bl_stage(bl_build *b, size_t size);
+void  bl_build_done(bl_build *b);
+#define bl_auto_build __attribute__((cleanup(bl_build_done))) bl_build
 const bl_weights         *bl_store_find(const bl_build *b, const bl_node *n, int variant);
 BLIND_MUST_USE blind_code bl_store_keep(bl_build *b, const bl_node *n, int variant,
                                         bl_packed *packed, const float *bias, size_t bias_len,
                                         const bl_weights **out);
-/* Tells the owner of the file that a constant will not be read again. */
+/* Tells the owner of the file that a constant will be read whole now, or not again. */
+void bl_store_needed(const bl_build *b, const bl_tensor *t);
 void bl_store_unneeded(const bl_build *b, const bl_tensor *t);
 
 /* For run.  ---------------------------------------------------------------------------------- */

@@ -106,6 +106,7 @@ blind_code bl_align_value(bl_build *b, int32_t v)
     void *copy = bl_arena_alloc(shared ? b->origin_arena : b->arena, size);
     if (!copy)
         return blind_fail(b->err, BLIND_MEMORY, stage, "no memory for a constant");
+    bl_store_needed(b, &from);
     t->data = memcpy(copy, from.data, size);
     if (shared)
         b->origin->tensors[v].data = copy;

@@ -298,15 +298,15 @@ static blind_code make(bl_onnx *m, bl_plan *plan, const bl_plan_for *what, blind
     const bl_body *body = plan->body;
     BL_TRY(copy_graph(plan, &body->graph, err));
     place_inputs(plan, what);
-    bl_build b = { .graph = &plan->graph,
-                   .arena = &plan->arena,
-                   .origin = (bl_graph *)(uintptr_t)&body->graph,
-                   .origin_arena = &m->arena,
-                   .store = body->store,
-                   .kernels = m->kernels,
-                   .pool = m->options.pool,
-                   .plain = m->options.plain,
-                   .err = err };
+    bl_auto_build b = { .graph = &plan->graph,
+                        .arena = &plan->arena,
+                        .origin = (bl_graph *)(uintptr_t)&body->graph,
+                        .origin_arena = &m->arena,
+                        .store = body->store,
+                        .kernels = m->kernels,
+                        .pool = m->options.pool,
+                        .plain = m->options.plain,
+                        .err = err };
     BL_TRY(bl_plan_fold(&b));
     bl_drop_unread(&plan->graph);
     plan->whole = is_whole(m, plan);

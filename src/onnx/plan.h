@@ -27,8 +27,7 @@ struct bl_store {
     bl_store_entry **heads; /* per node id */
     size_t           n_nodes;
     bl_store_entry  *derived; /* of the plan in the making */
-    void (*unneeded)(void *arg, blind_span part);
-    void *unneeded_arg;
+    const bl_onnx_options *options; /* the model's */
 };
 
 /* What a segment leaves to those after it. */

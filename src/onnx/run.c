@@ -1,6 +1,7 @@
 /* Runs: the caller's inputs, one stretch of memory, and the nodes of a plan one after the other.
  * What has no single plan is run by dynamic.c over inputs and outputs made here. */
 #include "onnx/run.h"
+#include "base/pages.h"
 #include "onnx/strings.h"
 
 #include <stdlib.h>
@@ -221,7 +222,7 @@ static blind_code run_alloc(bl_onnx_run *run, blind_error *err)
     const bl_plan  *plan = run->plan;
     const bl_graph *g = &plan->graph;
     run->tensors = calloc(g->n_values + 1, sizeof *run->tensors);
-    run->memory = aligned_alloc(64, plan->memory + 64);
+    run->memory = bl_pages_new(plan->memory + 64);
     if (!run->tensors || !run->memory)
         return blind_fail(err, BLIND_MEMORY, "onnx.run", "no memory for a run of %zu bytes",
                           plan->memory);

@@ -1,5 +1,8 @@
 /* Packed weights: made once per node and fusion, shared by all plans of a model. */
+#include "base/pages.h"
 #include "onnx/plan.h"
+
+#include <stdlib.h>
 
 const bl_weights *bl_store_find(const bl_build *b, const bl_node *n, int variant)
 {
@@ -36,8 +39,33 @@ blind_code bl_store_keep(bl_build *b, const bl_node *n, int variant, bl_packed *
     return BLIND_OK;
 }
 
+void bl_store_needed(const bl_build *b, const bl_tensor *t)
+{
+    const bl_onnx_options *o = b->store->options;
+    if (o->needed && t->data)
+        o->needed(o->needed_arg, bl_span(t->data, bl_tensor_size(t)));
+}
+
 void bl_store_unneeded(const bl_build *b, const bl_tensor *t)
 {
-    if (b->store->unneeded && t->data)
-        b->store->unneeded(b->store->unneeded_arg, bl_span(t->data, bl_tensor_size(t)));
+    const bl_onnx_options *o = b->store->options;
+    if (o->unneeded && t->data)
+        o->unneeded(o->needed_arg, bl_span(t->data, bl_tensor_size(t)));
+}
+
+void *bl_stage(bl_build *b, size_t size)
+{
+    if (size > b->stage_size || !b->stage) {
+        bl_build_done(b);
+        b->stage = bl_pages_new(size);
+        b->stage_size = b->stage ? size : 0;
+    }
+    return b->stage;
+}
+
+void bl_build_done(bl_build *b)
+{
+    free(b->stage);
+    b->stage = NULL;
+    b->stage_size = 0;
 }

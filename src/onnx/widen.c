@@ -79,6 +79,7 @@ static blind_code convert_constant(bl_build *b, const bl_node *n, int32_t from, 
     out.data = bl_arena_array(b->arena, x.len + 1, blind_dtype_size(dtype));
     if (!out.data)
         return bl_op_fail(b, n, BLIND_MEMORY, "no memory for a constant");
+    bl_store_needed(b, &x);
     if (dtype == BLIND_F32)
         bl_widen_row(x.dtype, out.data, x.data, x.len);
     else

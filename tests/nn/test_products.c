@@ -71,6 +71,63 @@ TEST(gemm_agrees_at_every_size)
     bl_pool_free(pool);
 }
 
+/* One row that picks row `row` of a packed matrix must give it back, whatever the precision. */
+static void check_packed(const bl_kernels *kernels, const bl_packed *packed, const float *want,
+                         size_t k, size_t n, size_t row)
+{
+    float *pick = calloc(k, sizeof *pick), *got = test_floats(n, 7);
+    void  *scratch = test_scratch(kernels->gemm_scratch(packed, 1, 1));
+    pick[row] = 1;
+    kernels->gemm(&(bl_gemm){ .rows = 1,
+                              .a = pick,
+                              .a_stride = k,
+                              .b = packed,
+                              .out = got,
+                              .out_stride = n,
+                              .scratch = scratch },
+                  NULL);
+    CHECK_NEAR(want, got, n, 0, 0, "%s, precision %d, %zux%zu, row %zu", bl_isa_name(kernels->isa),
+               (int)kernels->precision, k, n, row);
+    free(pick), free(got), free(scratch);
+}
+
+/* Weights of whole sizes of a piece and either side of them, at an odd address, in every order. */
+TEST(weights_are_packed_from_any_address)
+{
+    static const struct {
+        size_t k, n, row_stride, col_stride;
+    } shapes[] = {
+        { 1, 1, 1, 1 },        { 31, 33, 33, 1 },   { 32, 1024, 1024, 1 }, { 33, 1025, 1025, 1 },
+        { 65, 1023, 1030, 1 }, { 127, 31, 1, 127 }, { 128, 32, 1, 128 },   { 129, 33, 1, 140 },
+        { 257, 97, 1, 257 },   { 34, 40, 82, 2 },   { 33, 1061, 2, 68 },
+    };
+    for (size_t i = 0; i < BL_LEN(shapes); i++) {
+        size_t k = shapes[i].k, n = shapes[i].n, rs = shapes[i].row_stride;
+        size_t cs = shapes[i].col_stride, len = (k - 1) * rs + (n - 1) * cs + 1;
+        float *x = test_floats(len, 5), *row = test_floats(n, 6);
+        char  *odd = malloc(len * sizeof *x + 1);
+        for (size_t at = 0; at < len; at++) /* bf16 holds them */
+            x[at] = floorf(x[at] * 128);
+        memcpy(odd + 1, x, len * sizeof *x);
+        for (int p = 0; p < BL_PRECISION_COUNT; p++)
+            for (int isa = BL_ISA_SCALAR; isa < BL_ISA_COUNT; isa++) {
+                const bl_kernels *kernels = bl_kernels_for((bl_isa)isa, (bl_precision)p);
+                bl_packed        *packed = NULL;
+                if (!kernels)
+                    continue;
+                CHECK_CODE(BLIND_OK, kernels->gemm_pack(odd + 1, k, n, rs, cs, &packed, NULL),
+                           "pack");
+                for (size_t r = 0; r < k; r += r + 32 < k ? 31 : 1) {
+                    for (size_t j = 0; j < n; j++)
+                        row[j] = x[r * rs + j * cs];
+                    check_packed(kernels, packed, row, k, n, r);
+                }
+                bl_packed_free(packed);
+            }
+        free(x), free(row), free(odd);
+    }
+}
+
 TEST(gemm_applies_every_epilogue)
 {
     float *extra = test_floats(40 * 70, 9);
@@ -312,7 +369,7 @@ TEST(gemm_keeps_what_cannot_be_split)
         }
 }
 
-TESTS(RUN(gemm_agrees_at_every_size), RUN(gemm_keeps_its_precision),
-      RUN(gemm_keeps_what_cannot_be_split), RUN(gemm_applies_every_epilogue),
-      RUN(matmul_agrees_for_every_layout), RUN(attention_agrees),
+TESTS(RUN(gemm_agrees_at_every_size), RUN(weights_are_packed_from_any_address),
+      RUN(gemm_keeps_its_precision), RUN(gemm_keeps_what_cannot_be_split),
+      RUN(gemm_applies_every_epilogue), RUN(matmul_agrees_for_every_layout), RUN(attention_agrees),
       RUN(gemm_is_the_same_for_any_number_of_threads))
