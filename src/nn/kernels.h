@@ -46,6 +46,13 @@ struct bl_kernels {
     size_t (*conv_scratch)(const bl_window *window, const bl_packed *w, int threads);
     void (*conv)(const bl_conv *c, bl_pool *pool);
 
+    /* Convolutions in a row, as if one ran after the other; NULL where it is no gain.  Errors
+     * MEMORY, LIMIT */
+    blind_code (*chain_pack)(const bl_window *window, const float *w, bl_packed **out,
+                             blind_error *err);
+    size_t (*chain_scratch)(const bl_chain *c, int threads);
+    void (*chain)(const bl_chain *c, bl_pool *pool);
+
     /* Recurrent layers (nn/recurrent.h).  Packs r, [gates * hidden][hidden] in ONNX's order.
      * Errors  MEMORY, LIMIT */
     blind_code (*recurrent_pack)(bl_cell cell, size_t hidden, const float *r, bl_packed **out,

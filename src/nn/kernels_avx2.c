@@ -1,4 +1,5 @@
 /* The kernels for AVX2 and FMA: tiles of 6 rows and 16 columns. */
+#include "nn/chain.h"
 #include "nn/micro.h"
 #include "nn/scalar.h"
 #include "nn/vec256.h"

@@ -1,5 +1,6 @@
 /* The kernels for AVX-512: tiles of 14 rows and 32 columns.  With AMX products take its tiles, at
  * each precision, and everything else stays. */
+#include "nn/chain.h"
 #include "nn/conv_amx.h"
 #include "nn/micro.h"
 #include "nn/scalar.h"

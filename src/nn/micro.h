@@ -68,6 +68,12 @@ typedef struct {
                       size_t plane, size_t channels, size_t pixels);
     /* One channel of one image: [out] windows under `weights`, then `finish`. */
     void (*depthwise)(const bl_window *w, const float *x, const float *weights, const bl_finish *f);
+    /* One output row of channels in the lanes: out[x * out_stride + lane], clamped to [low, high].
+     * rows      of the input, [x][width], as many as the filter has; NULL above and below it
+     * weights   [tap][width]; bias: of the first `channels` lanes, or NULL */
+    void (*depthwise_row)(float *out, size_t out_stride, const float *const *rows,
+                          const bl_window *w, const float *weights, const float *bias,
+                          size_t channels, float low, float high);
     /* to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j < cols. */
     void (*turn)(float *to, size_t to_stride, const float *from, size_t from_stride, size_t rows,
                  size_t cols);

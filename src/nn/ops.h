@@ -152,6 +152,20 @@ typedef struct {
     void            *scratch; /* conv_scratch() bytes, aligned to 64 */
 } bl_conv;
 
+/* Three convolutions in a row, of which only the last one's output is stored: one of 1x1, or none;
+ * one filter of at most BL_CHAIN_ROWS rows per channel; one of 1x1.  bl_chain_can() tells. */
+#define BL_CHAIN_ROWS 7
+typedef struct {
+    bl_window        window[3];
+    bl_epilogue      epilogue[3]; /* add and mul of the last one alone */
+    const float     *x;           /* of the first one, or of the filters where there is none */
+    const bl_packed *w[3];        /* of chain_pack; w[0] NULL: no first one */
+    float           *out;
+    void            *scratch; /* chain_scratch() bytes, aligned to 64 */
+} bl_chain;
+
+bool bl_chain_can(const bl_window *first, const bl_window *filter, const bl_window *last);
+
 /* Pooling over windows: elements outside x take no part in a maximum.  An average divides by the
  * elements inside x, or with count_pad by those inside x and its pads (pad_after is needed then:
  * with ceil_mode the last window may reach beyond even the pads, and that part never counts). */

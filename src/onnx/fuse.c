@@ -266,6 +266,48 @@ static void fuse_pad(bl_build *b, bl_node *n)
     read_instead(b, n, 0, pad->in[0]);
 }
 
+/* Convolutions in a row: 1x1, one filter per channel, 1x1.  ------------------------------------ */
+
+/* The convolution that alone makes input 0 of n, if a chain can hold it before its last one. */
+static bl_node *link_before(const bl_build *b, const bl_node *n)
+{
+    bl_node        *maker = bl_sole_maker(b, n->in[0]);
+    bl_conv_params *p = conv_of(b, maker);
+    bool            fits = p && !p->filter && p->add_in < 0 && !bl_is_derived(b, maker, 1) &&
+                (!bl_has_in(maker, 2) || bl_is_const(b, maker, 2));
+    return fits ? maker : NULL;
+}
+
+static blind_code fuse_chain(bl_build *b, bl_node *n)
+{
+    bl_conv_params *p = conv_of(b, n);
+    bl_node        *filter = p && !p->filter ? link_before(b, n) : NULL, *first;
+    if (!filter || bl_is_derived(b, n, 1) || (bl_has_in(n, 2) && !bl_is_const(b, n, 2)))
+        return BLIND_OK;
+    const bl_window *window = &((bl_conv_params *)filter->params)->window;
+    if (!bl_chain_can(NULL, window, &p->window))
+        return BLIND_OK;
+    first = link_before(b, filter);
+    if (first && !bl_chain_can(&((bl_conv_params *)first->params)->window, window, &p->window))
+        first = NULL;
+    bl_node *copies = bl_arena_array(b->arena, 2, sizeof *copies);
+    if (!copies)
+        return bl_op_fail(b, n, BLIND_MEMORY, "no memory for the plan");
+    copies[0] = *filter;
+    p->filter = &copies[0];
+    filter->dead = true;
+    if (first) {
+        copies[1] = *first;
+        p->first = &copies[1];
+        first->dead = true;
+    }
+    read_instead(b, n, 0, (first ? first : filter)->in[0]);
+    if (p->add_in >= 0 && n->in[p->add_in] == n->in[0])
+        n->inplace = 0; /* rows of it are still to be read when others are written */
+    n->type = "blind.ConvChain";
+    return BLIND_OK;
+}
+
 /* The passes.  ------------------------------------------------------------------------------- */
 
 static blind_code fuse_node(bl_build *b, size_t at)
@@ -293,5 +335,8 @@ blind_code bl_plan_fuse(bl_build *b)
     for (size_t i = 0; i < b->graph->n_nodes; i++)
         if (!b->graph->nodes[i].dead && !b->graph->nodes[i].view)
             BL_TRY(fuse_node(b, i));
+    for (size_t i = 0; i < b->graph->n_nodes && b->kernels->chain; i++)
+        if (!b->graph->nodes[i].dead && b->graph->nodes[i].op->run == bl_op_conv_run)
+            BL_TRY(fuse_chain(b, &b->graph->nodes[i]));
     return BLIND_OK;
 }

@@ -10,6 +10,8 @@ typedef struct {
     int               add_in;   /* the input added before act, shaped as the output; -1: none */
     const bl_node    *norm;     /* BatchNormalization folded into the weights; or NULL */
     const bl_weights *weights;  /* NULL: plain loops over weights that are no constants */
+    const bl_node    *filter;   /* of a chain: the convolution of one filter per channel before */
+    const bl_node    *first;    /* and the one before that, or NULL; input 0 is of the first one */
 } bl_conv_params;
 
 /* How an operand of a product is read: view axis i is axis perm[i] of a tensor of these dims. */

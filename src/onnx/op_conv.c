@@ -61,7 +61,7 @@ static void fold_norm(const bl_build *b, const bl_node *n, const bl_node *norm, 
     }
 }
 
-static blind_code pack(bl_build *b, bl_node *n, bl_conv_params *p)
+static blind_code pack(bl_build *b, const bl_node *n, bl_conv_params *p, bool chain)
 {
     const bl_tensor    *w = bl_in(b, n, 1);
     const float        *data = w->data;
@@ -69,7 +69,7 @@ static blind_code pack(bl_build *b, bl_node *n, bl_conv_params *p)
     float              *copy = NULL;
     bl_packed          *packed;
     size_t              channels = p->window.channels_out;
-    int                 variant = p->norm ? 1 : 0;
+    int                 variant = (p->norm ? 1 : 0) + (chain ? 2 : 0);
     p->weights = bl_store_find(b, n, variant);
     if (p->weights)
         return BLIND_OK;
@@ -84,17 +84,76 @@ static blind_code pack(bl_build *b, bl_node *n, bl_conv_params *p)
     }
     if (p->norm)
         fold_norm(b, n, p->norm, copy, bias, channels, w->len / channels);
-    BL_TRY(b->kernels->conv_pack(&p->window, data, &packed, b->err));
+    BL_TRY((chain ? b->kernels->chain_pack : b->kernels->conv_pack)(&p->window, data, &packed,
+                                                                    b->err));
     bl_store_unneeded(b, w);
     return bl_store_keep(b, n, variant, packed, p->norm ? bias : NULL, channels, &p->weights);
+}
+
+/* Chains.  ----------------------------------------------------------------------------------- */
+
+static const float *bias_of(const bl_tensor *tensors, const bl_node *n)
+{
+    const bl_conv_params *p = n->params;
+    if (p->weights->bias)
+        return p->weights->bias;
+    return bl_has_in(n, 2) ? tensors[n->in[2]].data : NULL;
+}
+
+/* What all runs of a chain have in common. */
+static bl_chain chain_of(const bl_tensor *tensors, const bl_node *n)
+{
+    const bl_conv_params *last = n->params;
+    const bl_node        *nodes[] = { last->first, last->filter, n };
+    bl_chain              c = { 0 };
+    for (int i = 0; i < 3; i++) {
+        const bl_conv_params *p = nodes[i] ? nodes[i]->params : NULL;
+        if (!p)
+            continue;
+        c.window[i] = p->window;
+        c.epilogue[i] = p->epilogue;
+        c.epilogue[i].bias = bias_of(tensors, nodes[i]);
+        c.w[i] = p->weights->packed;
+    }
+    return c;
+}
+
+static blind_code prepare_chain(bl_build *b, bl_node *n)
+{
+    bl_conv_params *last = n->params;
+    const bl_node  *nodes[] = { last->first, last->filter, n };
+    for (int i = 0; i < 3; i++) {
+        if (!nodes[i])
+            continue;
+        BL_TRY(pack(b, nodes[i], nodes[i]->params, true));
+        if (bl_has_in(nodes[i], 2))
+            BL_TRY(bl_align_value(b, nodes[i]->in[2]));
+    }
+    bl_chain c = chain_of(b->graph->tensors, n);
+    n->scratch = b->kernels->chain_scratch(&c, bl_pool_threads(b->pool));
+    return BLIND_OK;
+}
+
+static void run_chain(const bl_exec *x, const bl_node *n)
+{
+    const bl_conv_params *p = n->params;
+    bl_chain              c = chain_of(x->tensors, n);
+    c.x = bl_arg(x, n, 0)->data;
+    c.out = bl_result(x, n, 0)->data;
+    c.scratch = x->scratch;
+    if (p->add_in >= 0)
+        c.epilogue[2].add = bl_arg(x, n, p->add_in)->data;
+    x->kernels->chain(&c, x->pool);
 }
 
 blind_code bl_op_conv_prepare(bl_build *b, bl_node *n)
 {
     bl_conv_params *p = n->params;
+    if (p->filter)
+        return prepare_chain(b, n);
     if (!bl_is_const(b, n, 1) || bl_in(b, n, 1)->len == 0 || bl_in(b, n, 1)->dtype != BLIND_F32)
         return BLIND_OK;
-    BL_TRY(pack(b, n, p));
+    BL_TRY(pack(b, n, p, false));
     n->scratch = b->kernels->conv_scratch(&p->window, p->weights->packed, bl_pool_threads(b->pool));
     return BLIND_OK;
 }
@@ -108,6 +167,10 @@ blind_code bl_op_conv_run(const bl_exec *x, const bl_node *n)
     bl_tensor            *out = bl_result(x, n, 0);
     if (out->len == 0)
         return BLIND_OK;
+    if (p->filter) {
+        run_chain(x, n);
+        return BLIND_OK;
+    }
     if (!p->weights) {
         bl_conv_plain(&p->window, out->dtype, bl_arg(x, n, 0)->data, bl_arg(x, n, 1)->data,
                       bias ? bias->data : NULL, out->data, x->pool);

@@ -478,6 +478,45 @@ def pictures():
     refused("INPUT", "another order of colours", "ImageDecoder", [file], (0,), opset=20, pixel_format="YUV")
 
 
+# Convolutions in a row, as MobileNet has them: fused into one.  -------------------------------
+
+def chain(label, steps, shape, residual):
+    """steps: (channels, kernel, stride, group, activation or None)."""
+    nodes, constants, value, channels = [], [], "i0", shape[1]
+    for i, (out, size, stride, group, act) in enumerate(steps):
+        for name, array in (("w%d" % i, f32(out, channels // group, size, size) / size), ("b%d" % i, f32(out))):
+            constants.append(numpy_helper.from_array(array, name))
+        nodes.append(helper.make_node("Conv", [value, "w%d" % i, "b%d" % i], ["c%d" % i], group=group,
+                                      strides=[stride] * 2, pads=[size // 2] * 4))
+        value, channels = "c%d" % i, out
+        if act == "Clip":
+            constants += [numpy_helper.from_array(np.float32(v), "%s%d" % (n, i)) for n, v in (("low", 0), ("high", 6))]
+            nodes.append(helper.make_node("Clip", [value, "low%d" % i, "high%d" % i], ["a%d" % i]))
+        elif act:
+            nodes.append(helper.make_node(act, [value], ["a%d" % i]))
+        value = "a%d" % i if act else value
+    if residual:
+        nodes.append(helper.make_node("Add", ["i0", value], ["sum"]))
+        value = "sum"
+    nodes.append(helper.make_node("Identity", [value], ["o0"]))
+    given = {"i0": f32(*shape)}
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("i0", 1, list(shape))],
+                              [helper.make_empty_tensor_value_info("o0")], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    CASES.append((label, model.SerializeToString(), given, {"o0": answer(model, given, "onnxruntime")[0]}))
+
+
+def chains():
+    chain("bottleneck", [(36, 1, 1, 1, "Clip"), (36, 3, 1, 36, "Clip"), (6, 1, 1, 1, None)], (1, 6, 14, 15), True)
+    chain("bottleneck stride 2", [(20, 1, 1, 1, "Relu"), (20, 5, 2, 20, "HardSwish"), (9, 1, 1, 1, "Relu")],
+          (2, 5, 13, 12), False)
+    chain("separable", [(34, 3, 2, 34, "Relu"), (40, 1, 1, 1, "Relu")], (1, 34, 20, 21), False)
+    chain("two in a row", [(12, 1, 1, 1, "Relu"), (12, 3, 1, 12, "Relu"), (12, 1, 1, 1, None), (12, 3, 1, 12, None),
+                           (6, 1, 1, 1, None)], (1, 6, 9, 9), True)
+    x64, w64 = RNG.standard_normal((2, 4, 9, 8)), RNG.standard_normal((6, 2, 3, 3))
+    case("conv_f64", "Conv", [x64, w64, RNG.standard_normal(6)], (1, 2), group=2, pads=[1, 0, 2, 1], strides=[1, 2])
+
+
 # Writing.  ------------------------------------------------------------------------------------
 
 def piece(data):
@@ -503,7 +542,7 @@ def write(name, cases):
 
 
 def main():
-    for make in (pools, convolutions, resizes, grids, boxes, signals, selections, places, norms, pictures):
+    for make in (pools, convolutions, resizes, grids, boxes, signals, selections, places, norms, pictures, chains):
         make()
     write("vision.bin", CASES)
     write("refused.bin", REFUSED)
