@@ -135,10 +135,31 @@ static blind_span read_dictionary(bl_reader *r, bl_npy *out)
 
 /* ---- the file ---- */
 
+/* "<U12", UCS-4, or "|S12", bytes: characters of each string. */
+static bool find_text(blind_span descr, bl_npy *out)
+{
+    size_t len = 0;
+    if (descr.size < 3 || descr.size > 9 || (descr.data[1] != 'U' && descr.data[1] != 'S'))
+        return false;
+    for (size_t i = 2; i < descr.size; i++) {
+        if (descr.data[i] < '0' || descr.data[i] > '9')
+            return false;
+        len = len * 10 + (size_t)(descr.data[i] - '0');
+    }
+    out->dtype = BLIND_STRING;
+    out->wide_text = descr.data[1] == 'U';
+    out->big_endian = descr.data[0] == '>';
+    out->each = out->wide_text ? 4 * len : len;
+    return len > 0 && (descr.data[0] == '<' || descr.data[0] == '>' ||
+                       (descr.data[0] == '|' && !out->wide_text));
+}
+
 /* "<f4" and its kin; ">" is taken where numpy has "<", and "=" nowhere, since files name an order.
  */
 static bool find_dtype(blind_span descr, bl_npy *out)
 {
+    if (find_text(descr, out))
+        return true;
     if (descr.size != 3)
         return false;
     for (int d = 0; d < BLIND_DTYPE_COUNT; d++) {
@@ -147,6 +168,7 @@ static bool find_dtype(blind_span descr, bl_npy *out)
             continue;
         bool wide = name[0] == '<';
         out->dtype = (blind_dtype)d;
+        out->each = blind_dtype_size(out->dtype);
         out->big_endian = wide && descr.data[0] == '>';
         return wide ? descr.data[0] == '<' || descr.data[0] == '>'
                     : descr.data[0] == '|' || descr.data[0] == '<' || descr.data[0] == '>';
@@ -161,7 +183,7 @@ static blind_code refuse_dtype(blind_span descr, blind_error *err)
     for (size_t i = 0; i < n; i++)
         shown[i] = descr.data[i] >= 0x20 && descr.data[i] < 0x7f ? (char)descr.data[i] : '?';
     return blind_fail(err, BLIND_UNSUPPORTED, "npy.dtype",
-                      "npy elements '%s', expected booleans, integers or floats", shown);
+                      "npy elements '%s', expected booleans, integers, floats or strings", shown);
 }
 
 /* The bytes that the shape asks for; false when they do not fit a size. */
@@ -211,8 +233,7 @@ blind_code bl_npy_parse(blind_span file, bl_npy *out, blind_error *err)
     if (!find_dtype(descr, &npy))
         return refuse_dtype(descr, err);
     size_t size = 0;
-    if (!tensor_size(npy.shape, npy.rank, blind_dtype_size(npy.dtype), &size) ||
-        size != r.rest.size)
+    if (!tensor_size(npy.shape, npy.rank, npy.each, &size) || size != r.rest.size)
         return blind_fail(err, BLIND_INPUT, "npy.size", "%zu bytes of elements, the shape says %s",
                           r.rest.size, size > r.rest.size ? "more" : "less");
     npy.elements = r.rest;
@@ -268,7 +289,9 @@ blind_code bl_npy_read(blind_span file, bl_arena *arena, blind_tensor *out, blin
     BL_TRY(bl_npy_parse(file, &npy, err));
     if (npy.dtype == BLIND_BOOL)
         BL_TRY(check_bools(npy.elements, err));
-    size_t   each = blind_dtype_size(npy.dtype), count = npy.elements.size / each;
+    if (npy.dtype == BLIND_STRING && (!npy.fortran_order || npy.rank < 2))
+        return bl_npy_text(&npy, npy.elements, arena, out, err);
+    size_t   each = npy.each, count = npy.elements.size / each;
     uint8_t *data = bl_arena_alloc(arena, BL_MAX(npy.elements.size, (size_t)64));
     if (!data)
         return blind_fail(err, BLIND_MEMORY, "npy.read", "out of memory for %zu bytes",
@@ -277,6 +300,8 @@ blind_code bl_npy_read(blind_span file, bl_arena *arena, blind_tensor *out, blin
         copy_fortran(&npy, data, each, count);
     else if (npy.elements.size)
         memcpy(data, npy.elements.data, npy.elements.size);
+    if (npy.dtype == BLIND_STRING)
+        return bl_npy_text(&npy, bl_span(data, npy.elements.size), arena, out, err);
     if (npy.big_endian)
         swap_bytes(data, each, count);
     *out = (blind_tensor){

@@ -5,6 +5,7 @@
 #include "crypto/hash.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void ready_pages(void *arg, blind_span part)
@@ -50,8 +51,22 @@ static void *hash_file(void *arg)
     return NULL;
 }
 
+/* A model may lack thousands: what is told is bounded. */
+static void tell_unsupported(void *arg, const char *domain, const char *type, const char *name,
+                             int64_t opset)
+{
+    enum { MOST = 100 };
+    size_t *told = arg;
+    if (++*told <= MOST)
+        fprintf(stderr, "not supported: %s%s%s of node '%s', opset %lld\n", domain,
+                *domain ? "." : "", type, name, (long long)opset);
+    if (*told == MOST + 1)
+        fprintf(stderr, "not supported: more\n");
+}
+
 static blind_code open_model(const bl_args *args, bl_local *l, blind_error *err)
 {
+    size_t           told = 0;
     bl_onnx_options  options = { .pool = l->pool,
                                  .isa = bl_isa_best(),
                                  .needed = ready_pages,
@@ -60,11 +75,15 @@ static blind_code open_model(const bl_args *args, bl_local *l, blind_error *err)
     bl_pipeline_run *run = NULL;
     (void)bl_precision_from_name(bl_args_text(args, "precision"), &options.precision);
     options.files = (bl_onnx_files){ bl_external_file, &l->external };
+    if (!args->json) {
+        options.unsupported = tell_unsupported;
+        options.unsupported_arg = &told;
+    }
     if (bl_args_has(args, "max-memory"))
         options.max_memory = (size_t)bl_args_integer(args, "max-memory") << 20;
     BL_TRY(bl_pipeline_open(l->hashing, &options, &l->model, err));
     if (l->n_inputs) /* plans for these shapes */
-        BL_TRY(bl_pipeline_run_new(l->model, l->inputs, l->n_inputs, &run, err));
+        BL_TRY(bl_pipeline_run_start(l->model, l->inputs, l->n_inputs, &run, err));
     bl_pipeline_run_free(run);
     return BLIND_OK;
 }
@@ -77,7 +96,7 @@ blind_code bl_local_open(const bl_args *args, bl_local *l, blind_error *err)
     BL_TRY(bl_external_open(path, &l->external, err));
     if (bl_args_has(args, "deadline"))
         l->deadline_ns = (uint64_t)bl_args_integer(args, "deadline") * 1000000000u;
-    BL_TRY(bl_tensor_files_read(args, &l->arena, &l->inputs, &l->n_inputs, err));
+    BL_TRY(bl_value_files_read(args, &l->arena, &l->inputs, &l->n_inputs, err));
     BL_TRY(bl_pool_new((int)bl_args_integer(args, "threads"), &l->pool, err));
     uint64_t start = bl_clock_ns();
     BL_TRY(open_file(l, path, &l->hashing, err));
@@ -120,7 +139,7 @@ static blind_code run_until(const bl_local *l, bl_pipeline_run *run, blind_error
 
 blind_code bl_local_run(bl_local *l, bl_pipeline_run **out, blind_error *err)
 {
-    BL_TRY(bl_pipeline_run_new(l->model, l->inputs, l->n_inputs, out, err));
+    BL_TRY(bl_pipeline_run_start(l->model, l->inputs, l->n_inputs, out, err));
     blind_code code = run_until(l, *out, err);
     if (code != BLIND_OK) {
         bl_pipeline_run_free(*out);

@@ -5,27 +5,28 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "cli/external.h"
-#include "cli/tensor_file.h"
+#include "cli/value_file.h"
 #include "pipeline/pipeline.h"
 
 typedef struct {
-    bl_mapping    file;
-    bl_buf        packed; /* the file, where it was made from a pipeline.toml */
-    uint8_t       sha256[32];
-    blind_span    hashing; /* what sha256 is of */
-    bool          hashed;  /* it is there */
-    bl_pool      *pool;
-    bl_pipeline  *model; /* or a plain one */
-    bl_arena      arena; /* of the inputs */
-    blind_tensor *inputs;
-    size_t        n_inputs;
-    bl_external   external;    /* weights of the model in other files */
-    uint64_t      deadline_ns; /* of one run; 0: none */
-    double        load_ms;     /* map, SHA-256, parse, check, plan for these inputs, pack */
+    bl_mapping     file;
+    bl_buf         packed; /* the file, where it was made from a pipeline.toml */
+    uint8_t        sha256[32];
+    blind_span     hashing; /* what sha256 is of */
+    bool           hashed;  /* it is there */
+    bl_pool       *pool;
+    bl_pipeline   *model; /* or a plain one */
+    bl_arena       arena; /* of the inputs */
+    bl_onnx_value *inputs;
+    size_t         n_inputs;
+    bl_external    external;    /* weights of the model in other files */
+    uint64_t       deadline_ns; /* of one run; 0: none */
+    double         load_ms;     /* map, SHA-256, parse, check, plan for these inputs, pack */
 } bl_local;
 
 /* Opens --model, a model, a packed pipeline or a pipeline.toml, with --threads, and reads every
- * --input NAME=FILE.  bl_local_close() in any case. */
+ * --input NAME=FILE.  Operators that are not supported are told on stderr, a line each, unless
+ * --json asks for one line in all.  bl_local_close() in any case. */
 BLIND_MUST_USE blind_code bl_local_open(const bl_args *args, bl_local *out, blind_error *err);
 void                      bl_local_close(bl_local *local);
 #define bl_auto_local __attribute__((cleanup(bl_local_close))) bl_local

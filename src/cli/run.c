@@ -7,19 +7,30 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static blind_code write_output(const char *dir, const blind_tensor *t, bl_args *args, json_t *list,
+static void print_output(const char *path, const bl_onnx_value *v)
+{
+    const blind_tensor *t = v->items;
+    if (v->kind == BL_ONNX_NOTHING) {
+        printf("%s: no value\n", v->name);
+    } else if (v->kind == BL_ONNX_SEQUENCE) {
+        printf("%s: a sequence of %zu\n", path, v->len);
+    } else {
+        printf("%s: %s [", path, blind_dtype_name(t->dtype));
+        for (int i = 0; i < t->rank; i++)
+            printf("%s%lld", i ? ", " : "", (long long)t->shape[i]);
+        printf("]\n");
+    }
+}
+
+static blind_code write_output(const char *dir, const bl_onnx_value *v, bl_args *args, json_t *list,
                                blind_error *err)
 {
     char path[4096];
-    BL_TRY(bl_tensor_file_write(t, dir, path, err));
-    if (args->json) {
+    BL_TRY(bl_value_file_write(v, dir, path, err));
+    if (args->json && *path)
         json_array_append_new(list, json_string(path));
-        return BLIND_OK;
-    }
-    printf("%s: %s [", path, blind_dtype_name(t->dtype));
-    for (int i = 0; i < t->rank; i++)
-        printf("%s%lld", i ? ", " : "", (long long)t->shape[i]);
-    printf("]\n");
+    if (!args->json)
+        print_output(path, v);
     return BLIND_OK;
 }
 
@@ -58,7 +69,7 @@ static blind_code run(bl_args *args, blind_error *err)
     blind_code code = BLIND_OK;
     bl_pipeline_outputs(local.model, &n);
     for (size_t i = 0; i < n && code == BLIND_OK; i++)
-        code = write_output(dir, bl_pipeline_run_output(done, i), args, list, err);
+        code = write_output(dir, bl_pipeline_run_value(done, i), args, list, err);
     bl_pipeline_run_free(done);
     if (code == BLIND_OK && args->json)
         return bl_args_print_json(args, json_pack("{s:i,s:o}", "version", 1, "outputs", list), err);
@@ -82,7 +93,9 @@ const bl_command bl_command_run = {
     .name = "run",
     .summary = "run a model file once on this machine, without a server",
     .about = "Reads the model and its inputs, computes, and writes each output as a NumPy file, "
-             "strings as a text file. Characters of an output's name outside [A-Za-z0-9._-] become "
+             "strings as a text file, a sequence as a folder of 0.npy, 1.npy and so on; "
+             "an optional without a value is not written. An input may be such a folder. "
+             "Characters of an output's name outside [A-Za-z0-9._-] become "
              "\"_\" in its file name.",
     .options = options,
     .examples = "blind run --model digits.onnx --input image=one.npy --output-dir out\n"

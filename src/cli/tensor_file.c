@@ -20,12 +20,10 @@ static blind_code set_name(const char *name, bl_arena *arena, blind_tensor *out,
     return out->name ? BLIND_OK : no_memory(err);
 }
 
-static blind_code read_file(const char *given, bl_arena *arena, blind_tensor *out, blind_error *err)
+blind_code bl_tensor_file_read(const char *path, const char *name, bl_arena *arena,
+                               blind_tensor *out, blind_error *err)
 {
-    char        name[BL_MAX_TENSOR_NAME];
-    const char *path;
     bl_auto_buf file = { .secret = true };
-    BL_TRY(bl_args_pair(given, name, sizeof name, &path, err));
     BL_TRY(bl_file_read(path, MAX_FILE, &file, err));
     if (file.size >= 6 && memcmp(file.data, "\x93NUMPY", 6) == 0) {
         blind_code code = bl_npy_read(bl_buf_span(&file), arena, out, err);
@@ -42,7 +40,16 @@ static blind_code read_file(const char *given, bl_arena *arena, blind_tensor *ou
     return set_name(name, arena, out, err);
 }
 
-static blind_code read_text(const char *given, bl_arena *arena, blind_tensor *out, blind_error *err)
+static blind_code read_file(const char *given, bl_arena *arena, blind_tensor *out, blind_error *err)
+{
+    char        name[BL_MAX_TENSOR_NAME];
+    const char *path;
+    BL_TRY(bl_args_pair(given, name, sizeof name, &path, err));
+    return bl_tensor_file_read(path, name, arena, out, err);
+}
+
+blind_code bl_tensor_text_read(const char *given, bl_arena *arena, blind_tensor *out,
+                               blind_error *err)
 {
     char        name[BL_MAX_TENSOR_NAME];
     const char *text;
@@ -68,7 +75,7 @@ blind_code bl_tensor_files_read(const bl_args *args, bl_arena *arena, blind_tens
                                      : blind_fail(err, BLIND_LIMIT, "cli.tensor",
                                                   "more than %d inputs", BL_MAX_TENSORS));
     for (size_t i = 0; (given = bl_args_nth(args, "text", i)); i++)
-        BL_TRY(*len < BL_MAX_TENSORS ? read_text(given, arena, &(*out)[(*len)++], err)
+        BL_TRY(*len < BL_MAX_TENSORS ? bl_tensor_text_read(given, arena, &(*out)[(*len)++], err)
                                      : blind_fail(err, BLIND_LIMIT, "cli.tensor",
                                                   "more than %d inputs", BL_MAX_TENSORS));
     return BLIND_OK;
@@ -76,7 +83,7 @@ blind_code bl_tensor_files_read(const bl_args *args, bl_arena *arena, blind_tens
 
 /* Writing.  ---------------------------------------------------------------------------------- */
 
-static void file_name(const char *name, char *out, size_t size)
+void bl_tensor_file_name(const char *name, char *out, size_t size)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                   "._-";
@@ -120,7 +127,7 @@ blind_code bl_tensor_file_write(const blind_tensor *t, const char *dir, char *pa
     char        name[200];
     bl_auto_buf bytes = { .secret = true };
     bool        strings = t->dtype == BLIND_STRING;
-    file_name(t->name && *t->name ? t->name : "output", name, sizeof name);
+    bl_tensor_file_name(t->name && *t->name ? t->name : "output", name, sizeof name);
     if (snprintf(path, PATH_SIZE, "%s/%s.%s", dir, name, strings ? "txt" : "npy") >= PATH_SIZE)
         return blind_fail(err, BLIND_USAGE, "cli.tensor", "too long a path: '%.100s'", dir);
     blind_code code = strings ? write_lines(t, &bytes, err) : bl_npy_write(t, &bytes, err);

@@ -12,6 +12,15 @@
 BLIND_MUST_USE blind_code bl_tensor_files_read(const bl_args *args, bl_arena *arena,
                                                blind_tensor **out, size_t *len, blind_error *err);
 
+/* One file, and one NAME=TEXT. */
+BLIND_MUST_USE blind_code bl_tensor_file_read(const char *path, const char *name, bl_arena *arena,
+                                              blind_tensor *out, blind_error *err);
+BLIND_MUST_USE blind_code bl_tensor_text_read(const char *given, bl_arena *arena, blind_tensor *out,
+                                              blind_error *err);
+
+/* A name with "_" for its characters outside [A-Za-z0-9._-]. */
+void bl_tensor_file_name(const char *name, char *out, size_t size);
+
 /* Writes DIR/NAME.npy, or for strings DIR/NAME.txt, a line each with \\ and \n for what would break
  * it.  Characters of the name outside [A-Za-z0-9._-] become "_"; path takes 4,096 bytes. */
 BLIND_MUST_USE blind_code bl_tensor_file_write(const blind_tensor *t, const char *dir, char *path,

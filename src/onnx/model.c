@@ -21,14 +21,24 @@ static blind_code check_opset(const bl_model *m, blind_error *err)
     return BLIND_OK;
 }
 
-static blind_code find_operator(bl_node *n, blind_error *err)
+/* The first one is the error; all are told. */
+static blind_code tell_unsupported(bl_onnx *m, const bl_node *n, blind_error *err)
+{
+    if (m->options.unsupported)
+        m->options.unsupported(m->options.unsupported_arg, n->domain, n->type, n->name, n->opset);
+    if (m->n_unsupported++ == 0)
+        (void)blind_fail(err, BLIND_UNSUPPORTED, "onnx.open",
+                         "operator %.40s%s%.60s of node '%.60s', opset %lld, is not supported",
+                         n->domain, *n->domain ? "." : "", n->type, n->name, (long long)n->opset);
+    return BLIND_OK;
+}
+
+static blind_code find_operator(bl_onnx *m, bl_node *n, blind_error *err)
 {
     bool known = strcmp(n->domain, "blind") != 0 && (*n->domain || n->opset <= OPSET_NEWEST);
     n->op = known ? bl_op_find(n->domain, n->type, n->opset) : NULL;
     if (!n->op)
-        return blind_fail(err, BLIND_UNSUPPORTED, "onnx.open",
-                          "operator %.40s%s%.60s of node '%.60s', opset %lld, is not supported",
-                          n->domain, *n->domain ? "." : "", n->type, n->name, (long long)n->opset);
+        return tell_unsupported(m, n, err);
     if (n->n_formal < n->op->min_in || n->n_formal > n->op->max_in || n->n_out > n->op->max_out ||
         n->n_out < 1 || (n->out[0] < 0 && !(n->op->flags & (BL_OP_CONTROL | BL_OP_OUTPUTS))))
         return blind_fail(err, BLIND_INPUT, "onnx.open",
@@ -54,9 +64,8 @@ static blind_code each_body(bl_onnx *m, bl_body *body, body_step *step, blind_er
 /* Every unsupported operator shows here, before anything runs. */
 static blind_code find_operators(bl_onnx *m, bl_body *body, blind_error *err)
 {
-    (void)m;
     for (size_t i = 0; i < body->graph.n_nodes; i++)
-        BL_TRY(find_operator(&body->graph.nodes[i], err));
+        BL_TRY(find_operator(m, &body->graph.nodes[i], err));
     return BLIND_OK;
 }
 
@@ -191,6 +200,11 @@ static blind_code open_model(bl_onnx *m, blind_span file, blind_error *err)
     BL_TRY(bl_model_parse(file, &m->arena, &m->options.files, &m->model, err));
     BL_TRY(check_opset(&m->model, err));
     BL_TRY(each_body(m, &m->model.main, find_operators, err));
+    if (m->n_unsupported > 1 && err)
+        return blind_fail_in(err, BLIND_UNSUPPORTED, "%zu nodes that are not supported, the first",
+                             m->n_unsupported);
+    if (m->n_unsupported)
+        return BLIND_UNSUPPORTED;
     BL_TRY(make_stores(m, err));
     BL_TRY(each_body(m, &m->model.main, fold_constants, err));
     return first_plan(m, err);

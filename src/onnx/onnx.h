@@ -46,13 +46,18 @@ typedef struct {
     void (*needed)(void *arg, blind_span part);
     void (*unneeded)(void *arg, blind_span part);
     void *needed_arg; /* of both */
+    /* Called while a model is opened for each node whose operator is not supported; NULL: the error
+     * names the first. */
+    void (*unsupported)(void *arg, const char *domain, const char *type, const char *name,
+                        int64_t opset);
+    void *unsupported_arg;
 } bl_onnx_options;
 
 /* An input or output as the model declares it.  A dimension of -1 is not fixed; its symbol is the
  * model's name for it, or NULL.
  *
- * A map NAME is two of them, NAME.keys [len] and NAME.values [len].  So is a sequence of maps, which
- * only ZipMap makes and whose maps all have the same keys: NAME.keys [len] and NAME.values
+ * A map NAME is two of them, NAME.keys [len] and NAME.values [len].  So is a sequence of maps,
+ * which only ZipMap makes and whose maps all have the same keys: NAME.keys [len] and NAME.values
  * [maps, len]. */
 typedef struct {
     const char *name;

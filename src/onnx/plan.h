@@ -74,6 +74,7 @@ struct bl_onnx {
     size_t            packed; /* bytes of packed weights */
     bl_store        **stores; /* of every graph */
     size_t            n_stores;
+    size_t            n_unsupported;         /* nodes, counted while it is opened */
     bl_plan          *plans[BL_PLANS];       /* of the model's graph, for its inputs */
     bl_plan          *segments[BL_SEGMENTS]; /* after those, and of bodies */
     const bl_plan    *latest;

@@ -19,17 +19,17 @@ struct bl_pipeline {
 typedef enum { BEFORE, MODEL, AFTER, DONE } phase;
 
 struct bl_pipeline_run {
-    bl_pipeline  *pipeline;
-    bl_arena      arena;
-    blind_tensor *inputs; /* of the pipeline, in its order */
-    blind_tensor *fed;    /* of the model */
-    size_t        n_fed;
-    bl_onnx_run  *run;
-    blind_tensor *outputs;
-    phase         phase;
-    size_t        flow, step; /* next to do */
-    bl_step_run   work;       /* the flow under way */
-    blind_code    failed;
+    bl_pipeline   *pipeline;
+    bl_arena       arena;
+    bl_onnx_value *inputs; /* of the pipeline, in its order */
+    bl_onnx_value *fed;    /* of the model */
+    size_t         n_fed;
+    bl_onnx_run   *run;
+    bl_onnx_value *outputs;
+    phase          phase;
+    size_t         flow, step; /* next to do */
+    bl_step_run    work;       /* the flow under way */
+    blind_code     failed;
 };
 
 bool bl_pipeline_is(blind_span file)
@@ -218,30 +218,61 @@ static const blind_tensor *find_tensor(const blind_tensor *tensors, size_t len, 
     return NULL;
 }
 
+static const bl_onnx_value *find_value(const bl_onnx_value *values, size_t len, const char *name)
+{
+    for (size_t i = 0; i < len; i++)
+        if (values[i].name && strcmp(values[i].name, name) == 0)
+            return &values[i];
+    return NULL;
+}
+
+/* The caller's list may end before the run does; the bytes of its tensors do not. */
+static blind_code keep_value(bl_pipeline_run *run, const bl_onnx_value *from, bl_onnx_value *to,
+                             blind_error *err)
+{
+    blind_tensor *items = bl_arena_array(&run->arena, from->len + 1, sizeof *items);
+    *to = *from;
+    to->items = items;
+    if (!items)
+        return blind_fail(err, BLIND_LIMIT, "pipeline.input", "no memory for input '%.80s'",
+                          from->name);
+    if (from->len)
+        memcpy(items, from->items, from->len * sizeof *items);
+    return BLIND_OK;
+}
+
 /* Flows without steps are checked by the model. */
-static blind_code take_inputs(bl_pipeline_run *run, const blind_tensor *inputs, size_t len,
+static blind_code take_inputs(bl_pipeline_run *run, const bl_onnx_value *inputs, size_t len,
                               blind_error *err)
 {
     const bl_pipeline *p = run->pipeline;
+    size_t             taken = 0;
     for (size_t i = 0; i < p->config.n_inputs; i++) {
-        const bl_onnx_port *port = &p->inputs[i];
-        const blind_tensor *given = find_tensor(inputs, len, port->name);
+        const bl_onnx_port  *port = &p->inputs[i];
+        const bl_onnx_value *given = find_value(inputs, len, port->name);
+        bool                 steps = p->config.inputs[i].n_steps > 0;
+        run->inputs[i] = (bl_onnx_value){ .name = port->name, .kind = BL_ONNX_NOTHING };
+        if (!given && port->optional)
+            continue;
         if (!given)
             return blind_fail(err, BLIND_INPUT, "pipeline.input", "input '%.80s' is missing",
                               port->name);
-        if (p->config.inputs[i].n_steps && given->dtype != port->dtype)
+        if (steps && (given->kind != BL_ONNX_TENSOR || given->len != 1))
+            return blind_fail(err, BLIND_INPUT, "pipeline.input", "input '%.80s' is no tensor",
+                              port->name);
+        if (steps && given->items->dtype != port->dtype)
             return blind_fail(err, BLIND_INPUT, "pipeline.input",
                               "input '%.80s' is %s, expected %s", port->name,
-                              blind_dtype_name(given->dtype), blind_dtype_name(port->dtype));
-        run->inputs[i] = *given;
+                              blind_dtype_name(given->items->dtype), blind_dtype_name(port->dtype));
+        BL_TRY(keep_value(run, given, &run->inputs[i], err));
+        taken++;
     }
-    return len == p->config.n_inputs
-               ? BLIND_OK
-               : blind_fail(err, BLIND_INPUT, "pipeline.input", "%zu inputs, expected %zu", len,
-                            p->config.n_inputs);
+    return len == taken ? BLIND_OK
+                        : blind_fail(err, BLIND_INPUT, "pipeline.input", "%zu inputs, expected %zu",
+                                     len, p->config.n_inputs);
 }
 
-static blind_code start(bl_pipeline_run *run, const blind_tensor *inputs, size_t len,
+static blind_code start(bl_pipeline_run *run, const bl_onnx_value *inputs, size_t len,
                         blind_error *err)
 {
     const bl_pipeline_config *c = &run->pipeline->config;
@@ -256,8 +287,8 @@ static blind_code start(bl_pipeline_run *run, const blind_tensor *inputs, size_t
                : blind_fail(err, BLIND_MEMORY, "pipeline.run", "no memory for a run");
 }
 
-blind_code bl_pipeline_run_new(bl_pipeline *p, const blind_tensor *inputs, size_t len,
-                               bl_pipeline_run **out, blind_error *err)
+blind_code bl_pipeline_run_start(bl_pipeline *p, const bl_onnx_value *inputs, size_t len,
+                                 bl_pipeline_run **out, blind_error *err)
 {
     bl_pipeline_run *run = calloc(1, sizeof *run);
     *out = NULL;
@@ -265,7 +296,7 @@ blind_code bl_pipeline_run_new(bl_pipeline *p, const blind_tensor *inputs, size_
         return blind_fail(err, BLIND_MEMORY, "pipeline.run", "no memory for a run");
     run->pipeline = p;
     run->phase = p->plain ? MODEL : BEFORE;
-    blind_code code = p->plain ? bl_onnx_run_new(p->model, inputs, len, &run->run, err)
+    blind_code code = p->plain ? bl_onnx_run_start(p->model, inputs, len, &run->run, err)
                                : start(run, inputs, len, err);
     if (code != BLIND_OK) {
         bl_pipeline_run_free(run);
@@ -274,6 +305,33 @@ blind_code bl_pipeline_run_new(bl_pipeline *p, const blind_tensor *inputs, size_
     *out = run;
     return BLIND_OK;
 }
+
+/* Whoever gives tensors gets tensors. */
+static blind_code tensors_alone(const bl_pipeline *p, blind_error *err)
+{
+    size_t              len;
+    const bl_onnx_port *out = bl_pipeline_outputs(p, &len);
+    for (size_t i = 0; i < len; i++)
+        if (out[i].sequence || out[i].optional)
+            return blind_fail(err, BLIND_UNSUPPORTED, "pipeline.output",
+                              "output '%.80s' is %s, where tensors alone are taken and given",
+                              out[i].name, out[i].sequence ? "a sequence" : "optional");
+    return BLIND_OK;
+}
+
+blind_code bl_pipeline_run_new(bl_pipeline *p, const blind_tensor *inputs, size_t len,
+                               bl_pipeline_run **out, blind_error *err)
+{
+    bl_auto_free bl_onnx_value *values = calloc(len + 1, sizeof *values);
+    *out = NULL;
+    if (!values)
+        return blind_fail(err, BLIND_MEMORY, "pipeline.run", "no memory for a run");
+    BL_TRY(tensors_alone(p, err));
+    for (size_t i = 0; i < len; i++)
+        values[i] = (bl_onnx_value){ .name = inputs[i].name, .items = &inputs[i], .len = 1 };
+    return bl_pipeline_run_start(p, values, len, out, err);
+}
+
 void bl_pipeline_run_free(bl_pipeline_run *run)
 {
     if (!run)
@@ -309,10 +367,10 @@ static blind_code feed(bl_pipeline_run *run, const char *port_name, const blind_
     size_t              len;
     const bl_onnx_port *ports = bl_onnx_inputs(run->pipeline->model, &len);
     const bl_onnx_port *port = find_port(ports, len, port_name);
-    blind_tensor       *to = &run->fed[run->n_fed++];
-    *to = *t;
-    to->name = port->name;
-    return fit_to_port(run, to, port);
+    bl_onnx_value       one = { .name = port->name, .items = t, .len = 1 };
+    bl_onnx_value      *to = &run->fed[run->n_fed++];
+    BL_TRY(keep_value(run, &one, to, run->work.err));
+    return fit_to_port(run, (blind_tensor *)(uintptr_t)to->items, port);
 }
 
 /* What the steps of an input made goes to the model. */
@@ -320,8 +378,8 @@ static blind_code feed_all(bl_pipeline_run *run, const bl_flow *f)
 {
     bl_step_run *w = &run->work;
     if (!f->n_steps) { /* as it came: the model says whether it fits */
-        blind_tensor *to = &run->fed[run->n_fed++];
-        *to = w->t;
+        bl_onnx_value *to = &run->fed[run->n_fed++];
+        *to = run->inputs[run->flow];
         to->name = f->port;
         return BLIND_OK;
     }
@@ -340,7 +398,7 @@ static blind_code feed_all(bl_pipeline_run *run, const bl_flow *f)
 static blind_code advance(bl_pipeline_run *run, const bl_flow *f, const blind_tensor *start,
                           bool *last)
 {
-    if (run->step == 0) {
+    if (run->step == 0 && f->n_steps) {
         run->work.t = *start;
         run->work.more_len = 0;
     }
@@ -359,26 +417,43 @@ static blind_code before(bl_pipeline_run *run)
     if (run->flow == c->n_inputs) {
         run->phase = MODEL;
         run->flow = 0;
-        return bl_onnx_run_new(run->pipeline->model, run->fed, run->n_fed, &run->run,
-                               run->work.err);
+        return bl_onnx_run_start(run->pipeline->model, run->fed, run->n_fed, &run->run,
+                                 run->work.err);
     }
     const bl_flow *f = &c->inputs[run->flow];
-    BL_TRY(advance(run, f, &run->inputs[run->flow], &last));
+    BL_TRY(advance(run, f, run->inputs[run->flow].items, &last));
     if (!last)
         return BLIND_OK;
+    BL_TRY(feed_all(run, f));
     run->flow++;
     run->step = 0;
-    return feed_all(run, f);
+    return BLIND_OK;
 }
 
-static const blind_tensor *model_output(const bl_pipeline_run *run, const char *name)
+static const bl_onnx_value *model_output(const bl_pipeline_run *run, const char *name)
 {
     size_t              len;
     const bl_onnx_port *ports = bl_onnx_outputs(run->pipeline->model, &len);
     for (size_t i = 0; i < len; i++)
         if (strcmp(ports[i].name, name) == 0)
-            return bl_onnx_run_output(run->run, i);
+            return bl_onnx_run_value(run->run, i);
     return NULL;
+}
+
+/* What the steps of an output made; without steps what the model gave. */
+static blind_code give(bl_pipeline_run *run, const bl_flow *f, const bl_onnx_value *from)
+{
+    bl_onnx_value *to = &run->outputs[run->flow];
+    bl_onnx_value  one = { .name = f->name, .items = &run->work.t, .len = 1 };
+    *to = *from;
+    if (f->n_steps)
+        BL_TRY(keep_value(run, &one, to, run->work.err));
+    else if (from->kind == BL_ONNX_TENSOR)
+        BL_TRY(keep_value(run, from, to, run->work.err));
+    to->name = f->name;
+    if (to->kind == BL_ONNX_TENSOR)
+        ((blind_tensor *)(uintptr_t)to->items)->name = f->name;
+    return BLIND_OK;
 }
 
 static blind_code after(bl_pipeline_run *run)
@@ -389,12 +464,16 @@ static blind_code after(bl_pipeline_run *run)
         run->phase = DONE;
         return BLIND_OK;
     }
-    const bl_flow *f = &c->outputs[run->flow];
-    BL_TRY(advance(run, f, model_output(run, f->port), &last));
+    const bl_flow       *f = &c->outputs[run->flow];
+    const bl_onnx_value *from = model_output(run, f->port);
+    if (f->n_steps && from->kind != BL_ONNX_TENSOR)
+        return blind_fail(run->work.err, BLIND_INPUT, "pipeline.output",
+                          "output '%.80s' is no tensor for its steps", f->port);
+    BL_TRY(advance(run, f, from->items, &last));
     if (!last)
         return BLIND_OK;
-    run->outputs[run->flow] = run->work.t;
-    run->outputs[run->flow++].name = f->name;
+    BL_TRY(give(run, f, from));
+    run->flow++;
     run->step = 0;
     return BLIND_OK;
 }
@@ -437,11 +516,17 @@ blind_code bl_pipeline_run_step(bl_pipeline_run *run, uint64_t budget_ns, blind_
     return BLIND_OK;
 }
 
-const blind_tensor *bl_pipeline_run_output(const bl_pipeline_run *run, size_t i)
+const bl_onnx_value *bl_pipeline_run_value(const bl_pipeline_run *run, size_t i)
 {
     if (run->pipeline->plain)
-        return bl_onnx_run_output(run->run, i);
+        return bl_onnx_run_value(run->run, i);
     return i < run->pipeline->config.n_outputs ? &run->outputs[i] : NULL;
+}
+
+const blind_tensor *bl_pipeline_run_output(const bl_pipeline_run *run, size_t i)
+{
+    const bl_onnx_value *v = bl_pipeline_run_value(run, i);
+    return v && v->kind == BL_ONNX_TENSOR ? v->items : NULL;
 }
 
 size_t bl_pipeline_run_size(const bl_pipeline_run *run)

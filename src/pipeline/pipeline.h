@@ -36,14 +36,21 @@ const bl_onnx_port *bl_pipeline_outputs(const bl_pipeline *p, size_t *len);
 bl_onnx            *bl_pipeline_model(const bl_pipeline *p);    /* for its costs and traces */
 size_t              bl_pipeline_run_cost(const bl_pipeline *p); /* bytes that a run may take */
 
-/* inputs: data borrowed until bl_pipeline_run_free(). */
+/* inputs: data borrowed until bl_pipeline_run_free().  A model that gives sequences or optionals is
+ * refused as UNSUPPORTED. */
 BLIND_MUST_USE blind_code bl_pipeline_run_new(bl_pipeline *p, const blind_tensor *inputs,
                                               size_t len, bl_pipeline_run **out, blind_error *err);
+/* The same for sequences and optionals, which an input or output without steps may be. */
+BLIND_MUST_USE blind_code bl_pipeline_run_start(bl_pipeline *p, const bl_onnx_value *inputs,
+                                                size_t len, bl_pipeline_run **out,
+                                                blind_error *err);
 /* A step of the pipeline is never interrupted, nor is a node of the model. */
 BLIND_MUST_USE blind_code bl_pipeline_run_step(bl_pipeline_run *run, uint64_t budget_ns,
                                                blind_error *err);
-const blind_tensor       *bl_pipeline_run_output(const bl_pipeline_run *run, size_t i);
-void                      bl_pipeline_run_free(bl_pipeline_run *run);
+/* Output i; run_output() where it is a tensor, else NULL. */
+const bl_onnx_value *bl_pipeline_run_value(const bl_pipeline_run *run, size_t i);
+const blind_tensor  *bl_pipeline_run_output(const bl_pipeline_run *run, size_t i);
+void                 bl_pipeline_run_free(bl_pipeline_run *run);
 /* Bytes that the model's part of a run has now: more than it began with where it plans as it goes.
  */
 size_t bl_pipeline_run_size(const bl_pipeline_run *run);

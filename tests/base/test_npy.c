@@ -98,6 +98,46 @@ TEST(npy_takes_the_dictionary_in_any_order)
     }
 }
 
+/* What strings of a file come to: each with its size in front. */
+static void check_strings(const char *dictionary, blind_span elements, blind_span want)
+{
+    bl_auto_arena arena = BL_ARENA_EMPTY;
+    blind_tensor  t;
+    blind_error   err = { 0 };
+    CHECK_CODE(BLIND_OK, read_made(dictionary, elements, &arena, &t, &err), err.message);
+    CHECK(t.dtype == BLIND_STRING && t.size == want.size);
+    assert_memory_equal(want.data, t.data, want.size);
+}
+
+TEST(npy_reads_strings)
+{
+    check_strings("{'descr': '|S3', 'fortran_order': False, 'shape': (3,), }",
+                  BL_LITERAL("ab\0\0\0\0a\0c"), BL_LITERAL("\2\0\0\0ab\0\0\0\0\3\0\0\0a\0c"));
+    check_strings("{'descr': '<U2', 'fortran_order': False, 'shape': (2,), }",
+                  BL_LITERAL("\xe9\0\0\0\0\0\0\0\0\xf6\1\0z\0\0\0"),
+                  BL_LITERAL("\2\0\0\0\xc3\xa9\5\0\0\0\xf0\x9f\x98\x80z"));
+    check_strings("{'descr': '>U1', 'fortran_order': False, 'shape': (1, 1), }",
+                  BL_LITERAL("\0\0\x20\xac"), BL_LITERAL("\3\0\0\0\xe2\x82\xac"));
+    check_strings("{'descr': '|S1', 'fortran_order': True, 'shape': (2, 2), }", BL_LITERAL("acbd"),
+                  BL_LITERAL("\1\0\0\0a\1\0\0\0b\1\0\0\0c\1\0\0\0d"));
+    check_strings("{'descr': '<U4', 'fortran_order': False, 'shape': (0, 7), }", BL_LITERAL(""),
+                  BL_LITERAL(""));
+}
+
+TEST(npy_refuses_what_is_no_unicode)
+{
+    static const char *const bad_text[] = { "\0\xd8\0\0", "\0\0\x11\0", "\xff\xff\xff\xff" };
+    for (size_t i = 0; i < BL_LEN(bad_text); i++) {
+        bl_auto_arena arena = BL_ARENA_EMPTY;
+        blind_tensor  t;
+        CHECK_CODE(BLIND_INPUT,
+                   read_made("{'descr': '<U1', 'fortran_order': False, 'shape': (1,), }",
+                             bl_span(bad_text[i], 4), &arena, &t, NULL),
+                   "text");
+        CHECK(!t.data);
+    }
+}
+
 #define DICT(descr, order, shape)                                                                  \
     "{'descr': " descr ", 'fortran_order': " order ", 'shape': " shape ", }"
 
@@ -130,8 +170,15 @@ static const struct {
     { DICT("'|u1\"", "False", "(2,)"), BLIND_INPUT },
     { DICT("[('a', '<i2')]", "False", "(1,)"), BLIND_INPUT },
     { DICT("'|b1'", "False", "(2,)"), BLIND_INPUT }, /* 'a' and 'b' are no booleans */
-    { DICT("'<U2'", "False", "(2,)"), BLIND_UNSUPPORTED },
-    { DICT("'|S1'", "False", "(2,)"), BLIND_UNSUPPORTED },
+    { DICT("'<U2'", "False", "(2,)"), BLIND_INPUT },
+    { DICT("'|S1'", "False", "(3,)"), BLIND_INPUT },
+    { DICT("'|S0'", "False", "(2,)"), BLIND_UNSUPPORTED },
+    { DICT("'<U0'", "False", "(999999999999999999,)"), BLIND_UNSUPPORTED },
+    { DICT("'|U1'", "False", "(2,)"), BLIND_UNSUPPORTED },
+    { DICT("'<U'", "False", "(2,)"), BLIND_UNSUPPORTED },
+    { DICT("'|S-1'", "False", "(2,)"), BLIND_UNSUPPORTED },
+    { DICT("'|S99999999'", "False", "(2,)"), BLIND_UNSUPPORTED },
+    { DICT("'|S9999999'", "False", "(999999999999999999,)"), BLIND_INPUT },
     { DICT("'|O'", "False", "(2,)"), BLIND_UNSUPPORTED },
     { DICT("'<c8'", "False", "(2,)"), BLIND_UNSUPPORTED },
     { DICT("'<M8[ns]'", "False", "(2,)"), BLIND_UNSUPPORTED },
@@ -226,6 +273,7 @@ TEST(npy_memory_is_the_arenas)
 
 TESTS(RUN(npy_writes_what_numpy_writes), RUN(npy_keeps_every_type_and_shape),
       RUN(npy_turns_columns_and_bytes_round), RUN(npy_takes_the_dictionary_in_any_order),
+      RUN(npy_reads_strings), RUN(npy_refuses_what_is_no_unicode),
       RUN(npy_refuses_other_dictionaries), RUN(npy_refuses_every_prefix_and_one_byte_more),
       RUN(npy_knows_its_versions), RUN(npy_refuses_a_header_over_the_limit),
       RUN(npy_does_not_write_what_numpy_cannot_read), RUN(npy_memory_is_the_arenas))
