@@ -74,4 +74,11 @@
 #define BL_MAX_TREE_TARGETS (1 << 20) /* targets or classes */
 #define BL_MAX_SVM_CLASSES  4096
 
+/* Language models */
+#define BL_MAX_GGUF_VALUES    65536
+#define BL_MAX_GGUF_TENSORS   65536
+#define BL_MAX_GGUF_NAME      65535
+#define BL_MAX_GGUF_ALIGNMENT 65536
+#define BL_MAX_PROMPT_SIZE    (64u << 20) /* of a text that is tokenized */
+
 #endif

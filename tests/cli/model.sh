@@ -48,4 +48,19 @@ run "$BLIND" model show "$scratch/hand.tar"
 sed -i 's/argmax/argmin/' "$scratch/folder/pipeline.toml"
 run "$BLIND" pipeline pack "$scratch/folder/pipeline.toml" --output "$scratch/three.tar"
 [[ $status == 1 && $err == *'line 6 column'* && ! -e $scratch/three.tar ]] || fail "an unknown step: $status $err"
+
+tiny=$SOURCE/fuzz/corpus/gguf/bpe
+ids=$(printf 'ab<|end|>c 12' | "$BLIND" model tokenize "$tiny" --add-special)
+[[ $ids == '5 4 5 2 3 8' ]] || fail "model tokenize: $ids"
+ids=$(printf 'a<|end|>' | "$BLIND" model tokenize "$tiny" --special text --json)
+[[ $ids == *'"ids":[0]'* ]] || fail "model tokenize --special text: $ids"
+text=$(echo 4 5, 2 3 8 | "$BLIND" model detokenize "$tiny")
+[[ $text == 'ab<|end|>c 12' ]] || fail "model detokenize: $text"
+text=$(echo 4 5 2 | "$BLIND" model detokenize "$tiny" --no-special)
+[[ $text == 'abc' ]] || fail "model detokenize --no-special: $text"
+printf '4 9' >"$scratch/ids"
+run sh -c '"$0" model detokenize "$1" <"$2"' "$BLIND" "$tiny" "$scratch/ids"
+[[ $status == 1 && $err == *"'9"*'is no token'* ]] || fail "a number that is no token: $status $err"
+run "$BLIND" model tokenize "$digits/model.onnx"
+[[ $status == 1 && $err == *'does not begin as GGUF does'* ]] || fail "no GGUF: $status $err"
 finish
