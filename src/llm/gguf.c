@@ -136,6 +136,7 @@ static blind_code tensor_error(blind_error *err, const bl_gguf_tensor *t, const 
 static blind_code measure(const bl_gguf_tensor *t, size_t *len, size_t *size, blind_error *err)
 {
     *len = 1;
+    *size = 0;
     for (int i = 0; i < t->rank; i++)
         if (t->shape[i] == 0 || t->shape[i] > SIZE_MAX || !bl_mul(*len, (size_t)t->shape[i], len))
             return tensor_error(err, t, "a shape without elements or with too many");
