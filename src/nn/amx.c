@@ -165,9 +165,9 @@ static void next_row(bl_amx_ahead *s)
     if (s->finish) {
         s->finish(&s->f, s->sums, BL_AMX_COLS, 1, s->cols);
         s->f.out += s->f.stride;
-        s->f.add += s->f.add ? s->f.stride : 0;
-        s->f.mul += s->f.mul ? s->f.stride : 0;
-        s->f.row_bias += s->f.row_bias ? 1 : 0;
+        s->f.add = s->f.add ? s->f.add + s->f.stride : NULL;
+        s->f.mul = s->f.mul ? s->f.mul + s->f.stride : NULL;
+        s->f.row_bias = s->f.row_bias ? s->f.row_bias + 1 : NULL;
     }
     s->sums += BL_AMX_COLS;
     s->rows--;

@@ -1,6 +1,7 @@
 /* MatMul and Gemm.  A constant matrix is packed once and runs as gemm with its epilogue; two
  * variable operands run as a batched matmul over strides. */
 #include "onnx/heavy.h"
+#include "onnx/number.h"
 
 #include <stdlib.h>
 
@@ -256,26 +257,26 @@ static void multiply_plain(const bl_matmul *m, const bl_tensor *a, const bl_tens
         at_b += here * m->b_batch[i];
         at_out += here * m->out_batch[i];
     }
-    bool integer = a->dtype != BLIND_F64;
+    bool   integer = a->dtype != BLIND_F64;
+    size_t size = bl_element_size(out->dtype);
     for (size_t r = 0; r < m->m; r++)
         for (size_t c = 0; c < m->n; c++) {
-            double   sum = 0, u = 0, v = 0;
-            uint64_t whole = 0;
+            double   sum = 0;
+            uint64_t whole = 0; /* wraps around, as sums of integers do */
             for (size_t i = 0; i < m->k; i++) {
-                size_t ia = at_a + r * m->a_row + i * m->a_col;
-                size_t ib = at_b + i * m->b_row + c * m->b_col;
-                bl_tensor_number(a, ia, &u);
-                bl_tensor_number(b, ib, &v);
-                sum += u * v;
+                const char *u = (const char *)a->data + (at_a + r * m->a_row + i * m->a_col) * size;
+                const char *v = (const char *)b->data + (at_b + i * m->b_row + c * m->b_col) * size;
                 if (integer)
-                    whole += (uint64_t)(int64_t)u * (uint64_t)(int64_t)v;
+                    whole += bl_integer_load(a->dtype, u) * bl_integer_load(b->dtype, v);
+                else
+                    sum += bl_number_load(a->dtype, u) * bl_number_load(b->dtype, v);
             }
             size_t at = at_out + r * m->out_row + c;
-            if (integer)
-                memcpy((char *)out->data + at * bl_element_size(out->dtype), &whole,
-                       bl_element_size(out->dtype));
+            if (integer && m->alpha == 1)
+                bl_integer_store(out->dtype, (char *)out->data + at * size, whole);
             else
-                bl_tensor_set_number(out, at, sum * (double)m->alpha);
+                bl_tensor_set_number(out, at,
+                                     (integer ? (double)(int64_t)whole : sum) * (double)m->alpha);
         }
 }
 

@@ -407,6 +407,8 @@ blind_code bl_op_cumsum_infer(bl_build *b, bl_node *n)
     if (!bl_const_number(b, n, 1, &axis) || x->dtype == BLIND_STRING)
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "an axis that is no number, or %s",
                           blind_dtype_name(x->dtype));
+    if (!(fabs(axis) <= BL_ONNX_RANK))
+        return bl_op_fail(b, n, BLIND_INPUT, "axis %g of %d", axis, x->rank);
     BL_TRY(bl_params(b, n, sizeof *p, &p));
     BL_TRY(bl_axis(b, n, (int64_t)axis, x->rank, p));
     return bl_set_same(b, n);
@@ -420,14 +422,24 @@ blind_code bl_op_cumsum_run(const bl_exec *x, const bl_node *n)
     size_t           inner = bl_dims(in, axis + 1, in->rank), size = (size_t)in->dim[axis];
     bool             exclusive = bl_attr_int(n, "exclusive", 0) != 0;
     bool             reverse = bl_attr_int(n, "reverse", 0) != 0;
+    bool             integer = bl_is_integer(in->dtype);
+    size_t           element = bl_element_size(in->dtype);
     for (size_t i = 0; size && i < in->len / size; i++) {
-        size_t base = i / inner * size * inner + i % inner;
-        double sum = 0, v = 0;
+        size_t   base = i / inner * size * inner + i % inner;
+        double   sum = 0, v = 0;
+        uint64_t whole = 0; /* integers of 64 bits fit no double; they wrap around */
         for (size_t j = 0; j < size; j++) {
-            size_t at = base + (reverse ? size - 1 - j : j) * inner;
-            bl_tensor_number(in, at, &v);
-            bl_tensor_set_number(out, at, exclusive ? sum : sum + v);
+            size_t   at = base + (reverse ? size - 1 - j : j) * inner;
+            char    *to = (char *)out->data + at * element;
+            uint64_t w = integer ? bl_integer_load(in->dtype, (char *)in->data + at * element) : 0;
+            if (integer) {
+                bl_integer_store(out->dtype, to, exclusive ? whole : whole + w);
+            } else {
+                bl_tensor_number(in, at, &v);
+                bl_tensor_set_number(out, at, exclusive ? sum : sum + v);
+            }
             sum += v;
+            whole += w;
         }
     }
     return BLIND_OK;

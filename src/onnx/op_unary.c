@@ -175,6 +175,29 @@ blind_code bl_op_unary_infer(bl_build *b, bl_node *n)
     return BLIND_OK;
 }
 
+/* Integers that a double does not hold, and the lowest, which is its own negative: Neg and Abs wrap
+ * around, as numpy's do; Sign and Relu only look. */
+static bool run_integers(const bl_node *n, const bl_tensor *in, bl_tensor *out)
+{
+    bool   neg = strcmp(n->type, "Neg") == 0, abs = strcmp(n->type, "Abs") == 0;
+    bool   sign = strcmp(n->type, "Sign") == 0, relu = strcmp(n->type, "Relu") == 0;
+    size_t size = bl_element_size(in->dtype);
+    if (!bl_is_integer(in->dtype) || !(neg || abs || sign || relu))
+        return false;
+    for (size_t i = 0; i < out->len; i++) {
+        uint64_t v = bl_integer_load(in->dtype, (const char *)in->data + i * size);
+        bool     below = bl_is_signed(in->dtype) && (int64_t)v < 0;
+        if (sign)
+            v = below ? UINT64_MAX : v != 0;
+        else if (neg || (abs && below))
+            v = 0 - v;
+        else if (relu && below)
+            v = 0;
+        bl_integer_store(out->dtype, (char *)out->data + i * size, v);
+    }
+    return true;
+}
+
 blind_code bl_op_unary_run(const bl_exec *x, const bl_node *n)
 {
     const unary     *p = n->params;
@@ -184,15 +207,8 @@ blind_code bl_op_unary_run(const bl_exec *x, const bl_node *n)
         x->kernels->unary(p->op, out->data, in->data, out->len, p->a, p->b, x->pool);
         return BLIND_OK;
     }
-    if (in->dtype == BLIND_I64) { /* wider than a double: the two that occur */
-        bool negative = strcmp(n->type, "Neg") == 0;
-        for (size_t i = 0; i < out->len && (negative || strcmp(n->type, "Abs") == 0); i++) {
-            int64_t v = ((const int64_t *)in->data)[i];
-            ((int64_t *)out->data)[i] = negative || v < 0 ? (int64_t)(0 - (uint64_t)v) : v;
-        }
-        if (negative || strcmp(n->type, "Abs") == 0)
-            return BLIND_OK;
-    }
+    if (run_integers(n, in, out))
+        return BLIND_OK;
     for (size_t i = 0; i < out->len; i++) {
         double v = 0;
         bl_tensor_number(in, i, &v);
