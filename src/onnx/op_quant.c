@@ -232,7 +232,7 @@ blind_code bl_op_dynamic_quantize_run(const bl_exec *x, const bl_node *n)
     }
     float scale = high > low ? (high - low) / 255.0f : 1;
     float zero = rintf(-low / scale);
-    zero = zero > 255 ? 255 : zero < 0 ? 0 : zero;
+    zero = zero > 255 ? 255 : zero > 0 ? zero : 0; /* NaN: infinities both sides */
     quantize_u8(bl_result(x, n, 0)->data, from, in->len, scale, zero);
     if (scale_out)
         memcpy(scale_out->data, &scale, sizeof scale);
