@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Builds the networks that the benchmarks run, by shape, with weights from a fixed seed.
 
-    generate.py FOLDER [NAME...]
+    generate.py FOLDER [NAME... | inventory]
 
 Each network becomes FOLDER/NAME/model.onnx, and each of its cases a folder beside it with the
 inputs (in.NAME.npy) and the outputs of PyTorch for them (out.NAME.npy), in 32-bit floats.  A folder
-that is there already is left alone.  Needs Debian's python3-torch, python3-torchvision, python3-onnx.
+that is there already is left alone.  Without names it is those that are timed; `inventory` is those of inventory.py, which
+are only checked.  Needs Debian's python3-torch, python3-torchvision, python3-onnx.
 """
 import os
 import sys
@@ -14,6 +15,8 @@ import warnings
 import numpy
 import torch
 from torch import nn
+
+import inventory
 
 warnings.filterwarnings("ignore")
 
@@ -177,6 +180,9 @@ NETWORKS = {
 }
 
 
+EVERY = {**NETWORKS, **inventory.NETWORKS}
+
+
 def save(folder, prefix, names, tensors):
     os.makedirs(folder, exist_ok=True)
     for name, tensor in zip(names, tensors):
@@ -184,7 +190,7 @@ def save(folder, prefix, names, tensors):
 
 
 def make(root, name):
-    build, opset, inputs, outputs, axes, cases, more = NETWORKS[name]
+    build, opset, inputs, outputs, axes, cases, more = EVERY[name]
     folder = os.path.join(root, name)
     if os.path.exists(os.path.join(folder, "done")):
         return
@@ -205,9 +211,10 @@ def make(root, name):
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    for name in sys.argv[2:] or NETWORKS:
-        if name not in NETWORKS:
-            sys.exit("generate.py: no network '%s', there are: %s" % (name, " ".join(NETWORKS)))
+    names = inventory.NETWORKS if sys.argv[2:] == ["inventory"] else sys.argv[2:] or NETWORKS
+    for name in names:
+        if name not in EVERY:
+            sys.exit("generate.py: no network '%s', there are: %s" % (name, " ".join(EVERY)))
         make(sys.argv[1], name)
 
 

@@ -28,7 +28,7 @@ bool bl_is_scaling(const bl_build *b, const bl_node *n, int32_t *x, double *fact
 {
     bool   mul = bl_is_type(n, "Mul");
     double k;
-    if (!mul && !bl_is_type(n, "Div"))
+    if ((!mul && !bl_is_type(n, "Div")) || bl_binary_acts(n))
         return false;
     int side = bl_const_number(b, n, 1, &k) ? 0 : mul && bl_const_number(b, n, 0, &k) ? 1 : -1;
     if (side < 0 || bl_is_const(b, n, side) || k == 0 ||

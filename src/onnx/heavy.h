@@ -44,5 +44,7 @@ bool bl_matmul_through(bl_build *b, bl_node *n, int side, const bl_node *transpo
 
 /* Applies an activation to an f32 elementwise operator's output; false when it has one. */
 bool bl_binary_activate(bl_node *n, bl_unary act, float a0, float a1);
+/* Whether that was done. */
+bool bl_binary_acts(const bl_node *n);
 
 #endif

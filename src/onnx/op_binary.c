@@ -254,6 +254,12 @@ bool bl_binary_activate(bl_node *n, bl_unary act, float a0, float a1)
     return true;
 }
 
+bool bl_binary_acts(const bl_node *n)
+{
+    const binary *p = n->params;
+    return n->op->run == bl_op_arithmetic_run && p && p->e.act != BL_UNARY_NONE;
+}
+
 blind_code bl_op_compare_infer(bl_build *b, bl_node *n)
 {
     return infer_binary(b, n, n->type, true);

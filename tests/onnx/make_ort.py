@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes data/recurrent.bin, data/ml.bin and data/microsoft.bin: small models whose outputs are ONNX Runtime's,
+"""Makes data/recurrent.bin, ml.bin, microsoft.bin and joined.bin: small models whose outputs are ONNX Runtime's,
 and data/ml_refused.bin: models that must be refused.
 
-    python3 tests/onnx/make_ort.py [recurrent] [ml] [ml_refused] [microsoft]
+    python3 tests/onnx/make_ort.py [recurrent] [ml] [ml_refused] [microsoft] [joined]
         needs onnx, onnxruntime and numpy; `ml` also scikit-learn and skl2onnx
 
 A file is a list of cases to its end: name and model, then inputs and outputs: how many, and for each its name and its
@@ -722,6 +722,38 @@ def fused():
     case("ms_simple_11", "SimplifiedLayerNormalization", [x, f32(6)], opset=11, types=[TensorProto.FLOAT])
 
 
+def chain(name, x, *nodes, **constants):
+    """Nodes in a row, "Mul k" for one with the constant k; the next reads the one before, as its second input behind `~`."""
+    made, last = [], "x"
+    for i, spec in enumerate(nodes):
+        op, *others = spec.split()
+        turned = op.startswith("~")
+        inputs = others + [last] if turned else [last] + others
+        made.append(helper.make_node(op.lstrip("~"), inputs, ["v%d" % i]))
+        last = "v%d" % i
+    graph = helper.make_graph(made, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(x.shape))],
+                              [onnx.ValueInfoProto(name=last)],
+                              [numpy_helper.from_array(np.asarray(v, np.float32), k) for k, v in constants.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    add(name, model, {"x": x})
+
+
+def joined():
+    """Scales, activations and products in every order: what one absorbs, another must not take for what it was."""
+    x, w, ten = f32(2, 5, 5), f32(2, 5, 5) * np.float32(0.3), np.float32(3)
+    for act in ("Tanh", "Relu", "Sigmoid", "Neg"):
+        low = act.lower()
+        chain("scale_%s_product" % low, x, "Mul k", act, "MatMul w", k=ten, w=w)
+        chain("product_%s_scale" % low, x, "MatMul w", act, "Mul k", k=ten, w=w)
+        chain("scaled_itself_%s" % low, x, "Mul k", act, "MatMul v1", k=ten)
+        chain("divide_%s_itself" % low, x, "Div k", act, "~MatMul x", k=ten)
+        chain("product_scale_%s_product" % low, x, "MatMul x", "Mul k", act, "MatMul x", k=ten)
+        chain("turned_scale_%s" % low, x, "Transpose", "Mul k", act, "Transpose", "MatMul x", k=ten)
+    chain("scale_scale", x, "Mul k", "Mul k", "MatMul x", "Mul k", k=ten)
+    chain("scale_add_product", x, "Mul k", "Add w", "Relu", "MatMul x", "Div k", k=ten, w=w)
+
+
 def i32(*values):
     return np.array(values, np.int32)
 
@@ -868,7 +900,7 @@ def value(array):
 def main():
     global CASES
     makers = {"recurrent": recurrent, "ml": machine_learning, "ml_refused": refusals,
-              "microsoft": microsoft}
+              "microsoft": microsoft, "joined": joined}
     for family in sys.argv[1:] or makers:
         CASES = []
         makers[family]()

@@ -1,5 +1,6 @@
-/* Operators give ONNX Runtime's outputs: the cases of data/recurrent.bin, ml.bin and microsoft.bin,
- * made by make_ort.py, on each instruction set, with and without fusion, on one thread and two. */
+/* Operators give ONNX Runtime's outputs: the cases of data/recurrent.bin, ml.bin, microsoft.bin and
+ * joined.bin, made by make_ort.py, on each instruction set, with and without fusion, on one thread
+ * and two. */
 #include "tests/onnx/cases.h"
 
 #include <math.h>
@@ -108,6 +109,11 @@ TEST(microsoft)
     run_family("tests/onnx/data/microsoft.bin", 95);
 }
 
+TEST(joined_nodes)
+{
+    run_family("tests/onnx/data/joined.bin", 25);
+}
+
 /* Opens and runs; the code of what fails first. */
 static blind_code attempt(const onnx_case *c, blind_error *err)
 {
@@ -143,4 +149,5 @@ TEST(what_is_broken_is_refused)
     CHECK(count > 135);
 }
 
-TESTS(RUN(recurrent_layers), RUN(machine_learning), RUN(microsoft), RUN(what_is_broken_is_refused))
+TESTS(RUN(recurrent_layers), RUN(machine_learning), RUN(microsoft), RUN(joined_nodes),
+      RUN(what_is_broken_is_refused))
