@@ -6,6 +6,7 @@
  * [panel][k][width]; pixels are packed by the tile and the finished tile is turned: small images,
  * whose rows would leave lanes idle k counts input channels and taps, taps innermost; it is cut
  * between channels. */
+#include "nn/conv_lines.h"
 #include "nn/winograd.h"
 
 #define MAX_PANELS       4   /* of pixels, or tiles of them, in one part */
@@ -91,6 +92,8 @@ size_t bl_conv_scratch(const bl_micro *m, const bl_window *w, const bl_packed *p
     bl_conv  c = { .window = *w };
     if (packed->layout == BL_LAYOUT_PATCHES)
         return bl_winograd_scratch(m, w, packed, threads);
+    if (packed->layout == BL_LAYOUT_LINES)
+        return bl_lines_scratch(m, w, threads);
     plan(&alone, m, &c, packed, 1);
     plan(&together, m, &c, packed, threads);
     return BL_MAX(alone.worker_size, together.worker_size * (size_t)threads);
@@ -171,6 +174,18 @@ static void finish_part(const conv_job *j, const part *p, const float *sums, siz
     j->m->finish(&f, sums, stride, o.channels, o.pixels);
 }
 
+/* What of a part's panels is multiplied after k rows of this one: the next panel's, or more of the
+ * first one's. */
+static const float *weights_after(const conv_job *j, const part *p, size_t unit, size_t k0,
+                                  size_t k)
+{
+    const bl_packed *w = j->c->w;
+    const float     *group = w->data + p->group * w->group_stride;
+    if (unit + 1 < p->last_unit)
+        return group + (unit + 1) * j->unit * w->k + k0 * j->unit;
+    return group + p->first_unit * j->unit * w->k + (k0 + k) * j->unit;
+}
+
 /* One tile of sums: strip `strip` by unit `unit`, k products from k0 on. */
 static void multiply_part(const conv_job *j, const part *p, size_t strip, size_t unit, size_t k0,
                           size_t k)
@@ -187,7 +202,7 @@ static void multiply_part(const conv_job *j, const part *p, size_t strip, size_t
                    pixels, pixels, k0 > 0);
     else
         j->m->tile(sums, BL_MIN(j->strip, j->pixels - strip * j->strip), k, pixels, 1, j->strip,
-                   weights, s == 0 ? weights + j->unit * w->k : weights, k0 > 0);
+                   weights, s == 0 ? weights_after(j, p, unit, k0, k) : weights, k0 > 0);
     if (k0 + k == w->k)
         finish_part(j, p, sums, strip, unit);
 }
@@ -290,6 +305,10 @@ void bl_conv_run(const bl_micro *m, const bl_conv *c, bl_pool *pool)
         bl_winograd_run(m, c, pool);
         return;
     }
+    if (c->w->layout == BL_LAYOUT_LINES) {
+        bl_lines_run(m, c, pool);
+        return;
+    }
     conv_job j;
     plan(&j, m, c, c->w, bl_pool_threads(pool));
     if (c->w->layout == BL_LAYOUT_DEPTHWISE) {
@@ -337,6 +356,8 @@ blind_code bl_conv_pack(const bl_micro *m, const bl_window *w, const float *weig
     size_t n = w->channels_out / w->groups;
     if (is_depthwise(w))
         return pack_depthwise(w, weights, out, err);
+    if (bl_lines_suits(m, w))
+        return bl_lines_pack(m, w, weights, out, err);
     if (bl_winograd_suits(m, w) && are_moderate(weights, w->channels_out * k))
         return bl_winograd_pack(m, w, weights, out, err);
     bool   lanes = bl_window_out_size(w) <= FEW_PIXELS && n >= m->width && k >= 64;

@@ -23,7 +23,7 @@
 #define LANES       16                /* positions of a tile */
 #define UNIT        BL_AMX_ROWS       /* output channels of two tiles */
 #define STRIP_BYTES ((size_t)1 << 19) /* of pixels, split: what the second cache holds of them */
-#define LEAST_TILES 6                 /* of a strip, for a second thread */
+#define LEAST_PAIRS 8                 /* of tiles: of a strip, for more than one to a thread */
 #define PLACES      4                 /* in the weights that are fetched at once */
 #define SUM_STEPS   24                /* summed at once: longer sums lose more to rounding */
 #define MAX_LINE    ((size_t)1 << 32) /* positions of an image and what is around it */
@@ -160,35 +160,39 @@ static void flatten(bl_window *w)
     w->in[1] = w->out[1] = 1;
 }
 
-/* Tiles of one strip: what the second cache holds, and enough strips for all threads. */
-static size_t tiles_of_strip(const job *j, size_t each, size_t threads)
+/* Positions of one strip: what the second cache holds, and as many strips for each thread.  Each
+ * border between strips is a cache line of every channel that two threads write: small images have
+ * few. */
+static size_t strip_of(const job *j, size_t each, size_t threads)
 {
-    size_t tiles = bl_ceil(j->total, LANES), most = STRIP_BYTES / each;
-    most = BL_MAX((most > 2 * j->reach ? most - j->reach : j->reach) / LANES, (size_t)2);
+    size_t pairs = bl_ceil(j->total, 2 * LANES), most = STRIP_BYTES / each;
+    most = BL_MAX((most > 2 * j->reach ? most - j->reach : j->reach) / (2 * LANES), (size_t)1);
     /* Where there are more weights than pixels, each is better read once: units are dealt out. */
     bool   heavy = j->steps * j->units * UNIT > j->blocks * j->total;
-    size_t strips = bl_ceil(tiles, most), wanted = 4 * threads;
-    if (threads > 1 && !heavy && strips * j->conv.window.groups < wanted) {
-        size_t least = BL_MAX(bl_ceil(j->reach, LANES), (size_t)LEAST_TILES);
-        strips = BL_MAX(strips, BL_MIN(wanted, tiles / least));
-        most = bl_ceil(tiles, bl_ceil(BL_MAX(strips, (size_t)1), threads) * threads);
+    size_t strips = bl_ceil(pairs, most);
+    if (threads > 1 && !heavy) {
+        size_t least = BL_MAX(bl_ceil(j->reach, 2 * LANES), (size_t)LEAST_PAIRS);
+        size_t each_has = BL_MIN(BL_MAX(pairs / (least * threads), (size_t)1), (size_t)4);
+        if (pairs >= threads * 2 && j->conv.window.groups < threads * 4)
+            strips = BL_MAX(strips, threads * each_has);
+        strips = BL_MIN(bl_ceil(strips, threads) * threads, pairs);
     }
-    most = bl_even(tiles, BL_MAX(most, (size_t)2));
-    return most + most % 2;
+    return bl_ceil(pairs, BL_MAX(strips, (size_t)1)) * 2 * LANES;
 }
 
 static void split(job *j, int threads)
 {
-    size_t groups = j->conv.window.groups, wanted = 2 * (size_t)threads;
+    size_t groups = j->conv.window.groups;
     size_t each = j->phases[0] * j->phases[1] * j->blocks * BL_AMX_STEP * 2 * (size_t)j->parts;
-    j->strip = tiles_of_strip(j, each, (size_t)threads) * LANES;
+    j->strip = strip_of(j, each, (size_t)threads);
     j->strips = bl_ceil(j->total, j->strip);
     j->len = bl_ceil(j->strip + j->reach, LANES);
     j->len = (j->len + 1 - j->len % 2) * LANES;
     j->part_units = j->units;
     if (groups * j->strips < (size_t)threads) { /* each part converts the strip for itself */
-        size_t parts = bl_ceil(wanted, groups * j->strips);
-        j->part_units = BL_MAX(j->units / BL_MIN(parts, j->units), (size_t)1);
+        size_t parts = bl_ceil((size_t)threads, groups * j->strips);
+        parts *= j->units >= 4 * parts ? 2 : 1;
+        j->part_units = bl_ceil(j->units, BL_MIN(parts, j->units));
     }
     j->unit_parts = bl_ceil(j->units, j->part_units);
     j->strip_size = each * j->len;
@@ -228,6 +232,23 @@ size_t bl_conv_amx_scratch(int parts, const bl_window *w, const bl_packed *packe
     plan(&alone, parts, &c, 1);
     plan(&together, parts, &c, threads);
     return BL_MAX(alone.worker_size, together.worker_size * (size_t)threads);
+}
+
+/* Weights.  ---------------------------------------------------------------------------------- */
+
+/* What of the weights comes next is fetched into the second cache meanwhile, from several places at
+ * once: memory is read faster so. */
+typedef struct {
+    const char *at;
+    size_t      apart; /* bytes between the places */
+    size_t      lines; /* of each place, with each step */
+} fetching;
+
+static inline __attribute__((always_inline)) void fetch_some(fetching *f)
+{
+    for (size_t i = 0; i < f->lines; i++, f->at += 64)
+        for (size_t place = 0; place < PLACES; place++)
+            _mm_prefetch(f->at + place * f->apart, _MM_HINT_T1);
 }
 
 /* Converting a strip.  ------------------------------------------------------------------------ */
@@ -343,6 +364,13 @@ typedef struct {
     uint8_t  *marks;   /* of LANES positions each: what cannot be split is among them */
 } part;
 
+static const uint16_t *weights_of(const job *j, const part *p, size_t unit, size_t step)
+{
+    const bl_packed *packed = j->conv.w;
+    return (const uint16_t *)(packed->data + p->group * packed->group_stride) +
+           (unit * j->steps + step) * (size_t)j->parts * 2 * TILE;
+}
+
 /* The positions of virtual channel v in the phase, as floats: in place where they lie so. */
 static const float *line_of(const job *j, const part *p, size_t v, size_t phase, float *to)
 {
@@ -378,11 +406,22 @@ static void mark_odd(const job *j, const part *p)
         }
 }
 
+/* Bytes of the weights that are multiplied first: they are fetched while pixels are converted. */
+static size_t first_weights(const job *j)
+{
+    return bl_even(j->steps, SUM_STEPS) * (size_t)j->parts * 2 * TILE * sizeof(uint16_t);
+}
+
 static void convert(const job *j, const part *p)
 {
     size_t    part_stride = LANES * j->len;
     uint32_t *to = p->pixels;
     __m512i   largest = _mm512_setzero_si512();
+    size_t    places = j->phases[0] * j->phases[1] * j->blocks * BL_AMX_STEP / 2;
+    size_t    size = first_weights(j);
+    fetching  next = { .at = (const char *)weights_of(j, p, p->first_unit, 0),
+                       .apart = size / PLACES,
+                       .lines = bl_ceil(size / (64 * PLACES), places) };
     for (size_t phase = 0; phase < j->phases[0] * j->phases[1]; phase++)
         for (size_t block = 0; block < j->blocks; block++) {
             for (size_t pair = 0; pair < BL_AMX_STEP / 2; pair++) {
@@ -393,6 +432,7 @@ static void convert(const job *j, const part *p)
                     split_pair(to + pair * j->len, part_stride, j->parts, one, two, j->len,
                                one == p->lines ? 0 : 2 * bl_window_in_size(&j->conv.window));
                 largest = _mm512_max_epu32(largest, top);
+                fetch_some(&next);
             }
             to += (size_t)j->parts * part_stride;
         }
@@ -480,21 +520,6 @@ static void store_sums(float *sums, bool more)
     for (size_t i = 0; more && i < BL_AMX_SUMS; i += LANES)
         _mm512_store_ps(sums + i,
                         _mm512_add_ps(_mm512_load_ps(sums + i), _mm512_load_ps(here + i)));
-}
-
-/* What of the weights comes next is fetched into the second cache meanwhile, from several places at
- * once: memory is read faster so. */
-typedef struct {
-    const char *at;
-    size_t      apart; /* bytes between the places */
-    size_t      lines; /* of each place, with each step */
-} fetching;
-
-static inline __attribute__((always_inline)) void fetch_some(fetching *f)
-{
-    for (size_t i = 0; i < f->lines; i++, f->at += 64)
-        for (size_t place = 0; place < PLACES; place++)
-            _mm_prefetch(f->at + place * f->apart, _MM_HINT_T1);
 }
 
 /* sums[32 channels][32 positions] (+)= some steps of one unit over a strip. */
@@ -651,13 +676,6 @@ typedef struct {
     const job      *j;
     const bl_micro *m;
 } work;
-
-static const uint16_t *weights_of(const job *j, const part *p, size_t unit, size_t step)
-{
-    const bl_packed *packed = j->conv.w;
-    return (const uint16_t *)(packed->data + p->group * packed->group_stride) +
-           (unit * j->steps + step) * (size_t)j->parts * 2 * TILE;
-}
 
 /* Some steps of one unit, over all of the strip. */
 static void multiply_steps(const job *j, const part *p, size_t unit, size_t first, size_t steps,

@@ -2,6 +2,7 @@
  * each precision, and everything else stays. */
 #include "nn/chain.h"
 #include "nn/conv_amx.h"
+#include "nn/conv_lines.h"
 #include "nn/micro.h"
 #include "nn/scalar.h"
 #include "nn/vec512.h"
@@ -49,7 +50,8 @@
     {                                                                                              \
         bool patches =                                                                             \
             (PRECISION) == BL_PRECISION_HIGHEST && bl_winograd_beats_tiles(&micro, window);        \
-        if (patches || !bl_conv_amx_suits(window, bl_amx_parts(PRECISION)))                        \
+        if (patches || bl_lines_suits(&micro, window) ||                                           \
+            !bl_conv_amx_suits(window, bl_amx_parts(PRECISION)))                                   \
             return conv_pack(window, w, out, err);                                                 \
         BL_TRY(bl_conv_amx_pack(bl_amx_parts(PRECISION), window, w, out, err));                    \
         if ((*out)->splittable)                                                                    \

@@ -61,6 +61,10 @@ typedef struct {
     size_t          width; /* of a panel */
     bl_tile        *tile;
     bl_finish_rows *finish;
+    /* sums[r][j] = sum over lines l, i < k of lines[l][first + r * step + i] * panel[l * k + i][j]
+     * for all rows of a tile. */
+    void (*tile_lines)(float *sums, const float *const *lines, size_t count, size_t first,
+                       size_t step, size_t k, const float *panel);
     void (*pack_pixels)(float *panel, const bl_pixels *p);
     /* The same for windows of one tap, several panels at once: x is the first pixel of the first
      * channel, channels lie a plane apart and panels panel_stride. */
