@@ -267,7 +267,11 @@ const bl_onnx_port *bl_onnx_outputs(const bl_onnx *model, size_t *len)
 
 bl_onnx_cost bl_onnx_cost_of(const bl_onnx *m)
 {
-    return (bl_onnx_cost){ .packed = m->packed,
+    size_t plans = bl_plans_size(m);
+    for (size_t i = 0; i < BL_PLANS; i++)
+        plans += m->plans[i] && m->plans[i]->idle ? m->plans[i]->memory : 0;
+    return (bl_onnx_cost){ .plans = plans,
+                           .packed = m->packed,
                            .constants = m->arena.used,
                            .run = m->latest ? m->latest->memory : 0,
                            .nodes = m->latest ? m->latest->graph.n_nodes : 0 };

@@ -137,6 +137,7 @@ typedef struct {
     size_t constants; /* folded or copied constants       */
     size_t run;       /* memory of the latest plan's runs */
     size_t nodes;     /* of the latest plan               */
+    size_t plans;     /* all plans, and memory kept for their next runs */
 } bl_onnx_cost;
 bl_onnx_cost bl_onnx_cost_of(const bl_onnx *model);
 

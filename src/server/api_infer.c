@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NOTHING, DECODED, ENCODED };
+enum { NOTHING, DECODED, ENCODED, BROUGHT };
 enum { JSON_COST = 20 };          /* bytes in memory for one of text, at most */
 enum { INLINE_JSON = 64 * 1024 }; /* more than this is parsed and written by a worker */
 
@@ -129,6 +129,13 @@ void bl_api_infer_gone(bl_exchange *e)
         bl_request_abandon(f->request);
 }
 
+static void send_away(inference *f, bl_worker *worker, void (*run)(bl_chore *))
+{
+    f->task.run = run;
+    bl_exchange_retain(f->exchange);
+    bl_worker_submit(worker, &f->task);
+}
+
 /* ---- in ---- */
 
 static blind_code decode(bl_exchange *e, inference *f, blind_error *err)
@@ -168,13 +175,46 @@ static blind_code check_outputs(const inference *f, blind_error *err)
     return BLIND_OK;
 }
 
+static void run_bring(bl_chore *task)
+{
+    inference   *f = (inference *)task;
+    bl_exchange *e = f->exchange;
+    f->code = bl_model_bring(f->model, &f->error);
+    atomic_store(&f->due, BROUGHT);
+    bl_exchange_post(e, on_turn);
+    bl_exchange_release(e);
+}
+
+/* A model that was put away comes back first, which takes as long as loading it. */
+static blind_code hand_to_executor(bl_exchange *e, inference *f, blind_error *err)
+{
+    blind_code code = bl_executor_submit(e->server->executor, f->request, err);
+    if (code != BLIND_AGAIN)
+        return code;
+    send_away(f, e->server->fetcher, run_bring);
+    return BLIND_OK;
+}
+
+/* Pinned, whatever became of the client meanwhile. */
+static void on_brought(bl_exchange *e)
+{
+    inference *f = e->data;
+    bool       pinned = f->code == BLIND_OK;
+    if (pinned && e->conn)
+        f->code = bl_executor_submit(e->server->executor, f->request, &f->error);
+    if (pinned)
+        bl_model_unpin(f->model);
+    if (f->code != BLIND_OK)
+        bl_reply_error(e, &f->error);
+}
+
 static blind_code submit(bl_exchange *e, inference *f, blind_error *err)
 {
     name_inputs(f);
     BL_TRY(check_outputs(f, err));
     bl_request_set_inputs(f->request, f->asked.inputs, f->asked.input_count);
     bl_request_keep(f->request, &e->body);
-    return bl_executor_submit(e->server->executor, f->request, err);
+    return hand_to_executor(e, f, err);
 }
 
 static void on_decoded(bl_exchange *e)
@@ -198,19 +238,12 @@ static void run_decode(bl_chore *task)
     bl_exchange_release(e);
 }
 
-static void send_away(inference *f, void (*run)(bl_chore *))
-{
-    f->task.run = run;
-    bl_exchange_retain(f->exchange);
-    bl_worker_submit(f->exchange->server->worker, &f->task);
-}
-
 blind_code bl_api_infer(bl_exchange *e, blind_error *err)
 {
     inference *f = e->data;
     size_t     json = f->json_size < 0 ? e->body.size : (size_t)f->json_size;
     if (json > INLINE_JSON) {
-        send_away(f, run_decode);
+        send_away(f, e->server->worker, run_decode);
         return BLIND_OK;
     }
     BL_TRY(decode(e, f, err));
@@ -294,7 +327,7 @@ static void finish(bl_exchange *e, inference *f)
         return;
     }
     if (json_bytes(f) > INLINE_JSON) {
-        send_away(f, run_encode);
+        send_away(f, e->server->worker, run_encode);
         return;
     }
     f->code = encode(e, f, &f->error);
@@ -332,6 +365,8 @@ static void on_turn(bl_exchange *e)
     int        due = atomic_exchange(&f->due, NOTHING);
     if (due == DECODED)
         on_decoded(e);
+    else if (due == BROUGHT)
+        on_brought(e);
     else if (due == ENCODED)
         send_reply(e);
     else

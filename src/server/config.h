@@ -49,6 +49,9 @@
       "inferences queued and running; more are answered 429")                                      \
     X(max_queue_per_principal, "max-queue-per-principal", INTEGER, "N", "256", 1, 65536, false,    \
       "the same of one principal")                                                                 \
+    X(max_memory, "max-memory", SIZE, "SIZE", "0", 0, INT64_MAX / 4, false,                        \
+      "memory of models and inferences together; to stay below it the model used longest ago "     \
+      "waits on disk, encrypted, until it is asked again; 0: no model is put away")                \
     X(loops, "loops", INTEGER, "N", "2", 1, 16, false,                                             \
       "event-loop threads")                                                                        \
     X(tokens, "tokens", FILE, "FILE", "", 0, 0, true,                                              \

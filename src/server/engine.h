@@ -2,8 +2,8 @@
  * callers know this struct and nothing more.
  *
  * The executor owns the process's only compute pool and its one thread makes every call of submit,
- * step, cancel and wipe; an engine borrows the pool for the call.  open, describe and close may
- * come from other threads, open and close without a pool. */
+ * step, cancel and wipe; an engine borrows the pool for the call.  open, describe, size and close
+ * may come from other threads while the model is not in use, open and close without a pool. */
 #ifndef BL_ENGINE_H
 #define BL_ENGINE_H
 
@@ -37,6 +37,7 @@ typedef struct {
     bool         optimize;   /* BlindAI's `optimize`, not `no_optim` */
     bl_batching  batching;   /* asked for; an engine that cannot, or a model, runs alone */
     bool         must_batch; /* refuse the model instead: UNSUPPORTED */
+    size_t       max_memory; /* bytes beside the file, with one run; 0: no bound */
 } bl_engine_options;
 
 /* One submitted request as the engine sees it. */
@@ -83,6 +84,9 @@ typedef struct {
     /* Wipes up to `most` bytes that ended jobs left in memory kept for the next; true while there
      * is more.  NULL where nothing stays. */
     bool (*wipe)(void *model, size_t most);
+    /* Bytes that the model has beside its file, with what it keeps for runs to come; NULL where
+     * that is nothing. */
+    size_t (*size)(const void *model);
     void (*close)(void *model);
 } bl_engine;
 

@@ -191,6 +191,7 @@ static blind_code open_model(blind_span file, const bl_engine_options *options, 
                              .isa = bl_isa_best(),
                              .precision = options->precision,
                              .plain = !options->optimize,
+                             .max_memory = options->max_memory,
                              .max_run = most_of_a_run() };
     model          *m = calloc(1, sizeof *m);
     *out = NULL;
@@ -614,6 +615,12 @@ static bool wipe(void *opaque, size_t most)
     return bl_onnx_wipe(bl_pipeline_model(((model *)opaque)->pipeline), most);
 }
 
+static size_t size(const void *opaque)
+{
+    bl_onnx_cost cost = bl_onnx_cost_of(bl_pipeline_model(((const model *)opaque)->pipeline));
+    return cost.packed + cost.constants + cost.plans;
+}
+
 const bl_engine bl_engine_onnx = {
     .name = "onnx",
     .batch = 1,
@@ -626,5 +633,6 @@ const bl_engine bl_engine_onnx = {
     .step = step,
     .cancel = cancel,
     .wipe = wipe,
+    .size = size,
     .close = close_model,
 };

@@ -43,6 +43,7 @@ typedef struct entry {
     bool             opened; /* the engine has a job for it */
     bl_event        *last;   /* made beforehand: the end is told even when memory is exhausted */
     bl_member        member; /* of a company */
+    bl_model        *pinned; /* NULL in tests */
     uint64_t         submitted_ns, started_ns, compute_ns;
 } entry;
 
@@ -58,7 +59,7 @@ struct share {
 typedef struct {
     const bl_engine *engine;
     void            *instance;
-    bl_model        *model; /* held meanwhile; NULL in tests */
+    bl_model        *model; /* held and pinned meanwhile; NULL in tests */
     uint64_t         since_ns;
 } litter;
 
@@ -157,6 +158,8 @@ static void entry_unlink(entry *e)
 static void entry_free(entry *e)
 {
     bl_event_free(e->last);
+    if (e->pinned)
+        bl_model_unpin(e->pinned);
     bl_request_release(e->job.request);
     free(e);
 }
@@ -198,6 +201,8 @@ static blind_code admit(bl_executor *x, entry *e, const bl_principal *who, blind
     entry_append(s, e);
     s->len++;
     x->stats.queued++;
+    if (e->pinned)
+        atomic_fetch_add(&e->pinned->counts.queued, 1);
     return BLIND_OK;
 }
 
@@ -220,13 +225,15 @@ static entry *entry_new(bl_request *request, const bl_engine *engine, void *inst
     return e;
 }
 
-blind_code bl_executor_submit_to(bl_executor *x, bl_request *request, const bl_engine *engine,
-                                 void *instance, blind_error *err)
+/* Takes over the pin of `pinned` when it succeeds. */
+static blind_code submit(bl_executor *x, bl_request *request, const bl_engine *engine,
+                         void *instance, bl_model *pinned, blind_error *err)
 {
     entry *e = entry_new(request, engine, instance);
     if (!e)
         return blind_fail(err, BLIND_MEMORY, "executor.submit", "no memory for a request");
     bl_request_attach(request, on_request_changed, x);
+    e->pinned = pinned;
     pthread_mutex_lock(&x->lock);
     blind_code code = admit(x, e, bl_request_principal(request), err);
     ++*(code == BLIND_OK ? &x->stats.submitted : &x->stats.refused);
@@ -235,15 +242,28 @@ blind_code bl_executor_submit_to(bl_executor *x, bl_request *request, const bl_e
         pthread_cond_signal(&x->work); /* not under the lock, which is the first thing it wants */
     } else {
         bl_request_attach(request, NULL, NULL);
+        e->pinned = NULL;
         entry_free(e);
     }
     return code;
 }
 
+blind_code bl_executor_submit_to(bl_executor *x, bl_request *request, const bl_engine *engine,
+                                 void *instance, blind_error *err)
+{
+    return submit(x, request, engine, instance, NULL, err);
+}
+
 blind_code bl_executor_submit(bl_executor *x, bl_request *request, blind_error *err)
 {
     bl_model *model = bl_request_model(request);
-    return bl_executor_submit_to(x, request, model->engine, model->instance, err);
+    if (!bl_model_pin(model))
+        return blind_fail(err, BLIND_AGAIN, "executor.away", "model '%s' is away", model->name);
+    blind_code code =
+        submit(x, request, model->engine, bl_instance_model(model->shared), model, err);
+    if (code != BLIND_OK)
+        bl_model_unpin(model);
+    return code;
 }
 
 /* ---- wiping ---- */
@@ -257,6 +277,8 @@ static void wipe(bl_executor *x, size_t most)
     bl_wipe_stack();
     x->litter_len--;
     memmove(x->litter, x->litter + 1, x->litter_len * sizeof *x->litter);
+    if (oldest.model)
+        bl_model_unpin(oldest.model);
     bl_model_release(oldest.model);
 }
 
@@ -269,11 +291,11 @@ static void note_litter(bl_executor *x, const entry *e)
             return;
     if (x->litter_len == MAX_LITTER)
         wipe(x, SIZE_MAX);
-    bl_model *model = bl_request_model(e->job.request);
-    x->litter[x->litter_len++] = (litter){ .engine = e->engine,
-                                           .instance = e->instance,
-                                           .model = model ? bl_model_retain(model) : NULL,
-                                           .since_ns = bl_clock_ns() };
+    if (e->pinned)
+        (void)bl_model_pin(bl_model_retain(e->pinned)); /* it is pinned: this cannot fail */
+    x->litter[x->litter_len++] = (litter){
+        .engine = e->engine, .instance = e->instance, .model = e->pinned, .since_ns = bl_clock_ns()
+    };
 }
 
 /* When the oldest litter should be wiped; 0: there is none. */
@@ -332,6 +354,8 @@ static void finish(bl_executor *x, entry *e)
     bl_company_leave(&x->companies, &e->member);
     e->share->len--;
     x->stats.queued--;
+    if (e->pinned)
+        atomic_fetch_sub(&e->pinned->counts.queued, 1);
     ++*outcome(x, e->job.code);
     if (!e->share->entries && e->share->deficit_ns >= 0)
         share_remove(x, e->share);
@@ -341,6 +365,8 @@ static void finish(bl_executor *x, entry *e)
     if (e->opened) {
         e->engine->cancel(e->instance, &e->job);
         note_litter(x, e);
+        if (e->pinned)
+            bl_instance_measure(e->pinned->shared);
     }
     entry_free(e);
     pthread_mutex_lock(&x->lock);
@@ -459,6 +485,14 @@ static entry *choose(bl_executor *x)
     }
 }
 
+static size_t count_rows(entry *const *batch, size_t len)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < len; i++)
+        rows += BL_MAX(batch[i]->member.rows, 1);
+    return rows;
+}
+
 static entry *entry_of(bl_member *m)
 {
     return (entry *)(void *)((char *)m - offsetof(entry, member));
@@ -477,6 +511,9 @@ static size_t gather_mates(bl_executor *x, entry *first, entry **batch)
     } while (m != &first->member);
     if (begins && len > 1)
         x->stats.joined += len;
+    if (first->pinned && !first->opened)
+        bl_histogram_add(&first->pinned->counts.batch, bl_batch_bounds, BL_BATCH_BOUNDS,
+                         count_rows(batch, len));
     return len;
 }
 
@@ -509,6 +546,9 @@ static size_t open_jobs(entry **batch, size_t len, uint64_t now, bl_job **jobs)
         e->job.code = BLIND_AGAIN;
         if (!e->opened) {
             e->started_ns = now;
+            if (e->pinned)
+                bl_histogram_add(&e->pinned->counts.wait, bl_wait_bounds, BL_WAIT_BOUNDS,
+                                 now - e->submitted_ns);
             blind_code code = e->engine->submit(e->instance, &e->job, &e->job.error);
             e->opened = code == BLIND_OK;
             if (!e->opened) {
@@ -524,9 +564,7 @@ static size_t open_jobs(entry **batch, size_t len, uint64_t now, bl_job **jobs)
 /* Each pays for its rows. */
 static void charge(entry **batch, size_t len, uint64_t took)
 {
-    size_t rows = 0;
-    for (size_t i = 0; i < len; i++)
-        rows += BL_MAX(batch[i]->member.rows, 1);
+    size_t rows = count_rows(batch, len);
     for (size_t i = 0; i < len; i++) {
         uint64_t ns = took * BL_MAX(batch[i]->member.rows, 1) / rows + 1;
         batch[i]->compute_ns += ns;

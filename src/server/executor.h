@@ -34,7 +34,8 @@ bl_budget *bl_executor_budget(bl_executor *executor);
 
 /* Queues a request that has a model; the executor takes a reference of its own.  From any thread.
  * Whatever goes wrong later comes as an ERROR event.
- * Errors: BUSY (one of the bounds; answer 429), CLOSED (draining; answer 503), MEMORY (503) */
+ * Errors: BUSY (one of the bounds; answer 429), CLOSED (draining; answer 503), MEMORY (503), AGAIN
+ * (the model is away: bl_model_bring() first, elsewhere) */
 BLIND_MUST_USE blind_code bl_executor_submit(bl_executor *executor, bl_request *request,
                                              blind_error *err);
 /* The same for a model that no registry knows (tests). */

@@ -55,6 +55,7 @@ struct bl_server {
     bl_executor         *executor;
     bl_registry         *registry;
     bl_worker           *worker;
+    bl_worker           *fetcher; /* brings models back */
     bl_server_loop       loops[BL_MAX_LOOPS];
     int                  loop_count;
     _Atomic unsigned     next_loop;

@@ -63,6 +63,7 @@ static blind_code map_and_hash(int fd, size_t size, bl_model_file *file, blind_e
     if (data == MAP_FAILED)
         return no_memory(err);
     file->bytes = bl_span(data, size);
+    file->size = size;
     if (bl_sha256(file->bytes, file->sha256) == BLIND_OK)
         return BLIND_OK;
     munmap(data, size);
@@ -97,9 +98,63 @@ void bl_model_file_release(bl_model_file *file)
 {
     if (!file || atomic_fetch_sub(&file->refs, 1) != 1)
         return;
-    munmap((void *)(uintptr_t)file->bytes.data, file->bytes.size);
-    bl_close_fd(&file->fd);
+    bl_model_bytes_free(file->bytes, file->fd);
+    bl_spool_free(file->spool);
     free(file);
+}
+
+/* ---- away and back ---- */
+
+void bl_model_bytes_free(blind_span bytes, int fd)
+{
+    if (bytes.size)
+        munmap((void *)(uintptr_t)bytes.data, bytes.size);
+    bl_close_fd(&fd);
+}
+
+blind_code bl_model_file_spool(bl_model_file *file, const char *dir, blind_error *err)
+{
+    bl_spool *spool;
+    if (file->spool)
+        return BLIND_OK;
+    BL_TRY(bl_spool_new(dir, &spool, err));
+    blind_code code = bl_spool_add(spool, file->bytes, err);
+    if (code != BLIND_OK) {
+        bl_spool_free(spool);
+        return code;
+    }
+    file->spool = spool;
+    return BLIND_OK;
+}
+
+void bl_model_file_detach(bl_model_file *file, blind_span *bytes, int *fd)
+{
+    *bytes = file->bytes;
+    *fd = file->fd;
+    file->bytes = (blind_span){ 0 };
+    file->fd = -1;
+}
+
+static blind_code add_to_writer(void *arg, blind_span bytes, blind_error *err)
+{
+    return bl_model_writer_add(arg, bytes, err);
+}
+
+blind_code bl_model_file_attach(bl_model_file *file, blind_error *err)
+{
+    bl_auto_model_writer w = BL_MODEL_WRITER_EMPTY;
+    bl_model_file       *same;
+    if (file->bytes.size)
+        return BLIND_OK;
+    BL_TRY(bl_model_writer_init(&w, file->size, err));
+    BL_TRY(bl_spool_read(file->spool, add_to_writer, &w, err));
+    BL_TRY(bl_model_writer_seal(&w, &same, err));
+    bool equal = same->size == file->size && memcmp(same->sha256, file->sha256, 32) == 0;
+    if (equal)
+        bl_model_file_detach(same, &file->bytes, &file->fd);
+    bl_model_file_release(same);
+    return equal ? BLIND_OK
+                 : blind_fail(err, BLIND_IO, "model.spool", "the spool has another model");
 }
 
 /* ---- from a file ---- */

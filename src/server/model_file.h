@@ -7,13 +7,17 @@
 #define BL_MODEL_FILE_H
 
 #include "base/base.h"
+#include "server/spool.h"
 
 typedef struct bl_model_file bl_model_file;
 
 struct bl_model_file {
-    blind_span  bytes; /* of the sealed copy */
+    blind_span  bytes; /* of the sealed copy; none while the file is away */
+    size_t      size;
     uint8_t     sha256[32];
     int         fd;
+    bl_spool   *spool; /* an encrypted copy; NULL: the bytes stay in memory */
+    size_t      users; /* server/resident.h's */
     _Atomic int refs;
 };
 
@@ -22,6 +26,19 @@ BLIND_MUST_USE blind_code bl_model_file_open(const char *path, size_t max, bl_mo
                                              blind_error *err);
 bl_model_file            *bl_model_file_retain(bl_model_file *file);
 void                      bl_model_file_release(bl_model_file *file);
+
+/* A file that may be away: its bytes are in an encrypted spool, and come back as they were.  The
+ * caller sees to it that nobody borrows them meanwhile (server/resident.h).
+ *
+ * _spool   makes the copy, once.  Errors: IO, DENIED, MEMORY
+ * _detach  takes the bytes out of the file, for bl_model_bytes_free()
+ * _attach  brings them back where they are away.
+ *          Errors: IO (changed on disk, another digest), MEMORY */
+BLIND_MUST_USE blind_code bl_model_file_spool(bl_model_file *file, const char *dir,
+                                              blind_error *err);
+void                      bl_model_file_detach(bl_model_file *file, blind_span *bytes, int *fd);
+BLIND_MUST_USE blind_code bl_model_file_attach(bl_model_file *file, blind_error *err);
+void                      bl_model_bytes_free(blind_span bytes, int fd);
 
 /* Or fill it piece by piece (from an encrypted spool, say). */
 typedef struct {

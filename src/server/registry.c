@@ -18,16 +18,6 @@ enum { MAX_MODELS = 64, MAX_LOADS = 4096 };
 #define MAX_BYTES      ((size_t)64 << 30)
 #define MAX_MODEL_SIZE ((size_t)16 << 30)
 
-struct bl_instance {
-    _Atomic int      refs; /* one per bl_model */
-    bl_model_file   *file;
-    const bl_engine *engine;
-    void            *model;
-    bl_description   description;
-    bl_batching      batching; /* asked for */
-    bool             no_optim;
-};
-
 typedef struct name_row {
     struct name_row *next;
     char             name[BL_MAX_MODEL_NAME + 1];
@@ -40,6 +30,7 @@ typedef struct name_row {
     uint8_t          salt[32];
     int64_t          loaded_s;
     uint64_t         last_change;
+    unsigned         number;
 } name_row;
 
 typedef struct owner_row {
@@ -51,6 +42,7 @@ typedef struct owner_row {
 struct bl_registry {
     bl_registry_options options;
     bl_loader          *loader;
+    bl_residents       *residents;
     pthread_mutex_t     loading; /* one load at a time; taken before lock */
     pthread_mutex_t     lock;    /* of what follows; never held while a file is parsed */
     name_row           *names;
@@ -60,15 +52,6 @@ struct bl_registry {
 };
 
 /* ---- models and instances ---- */
-
-static void instance_release(bl_instance *instance)
-{
-    if (!instance || atomic_fetch_sub(&instance->refs, 1) != 1)
-        return;
-    instance->engine->close(instance->model);
-    bl_model_file_release(instance->file);
-    free(instance);
-}
 
 /* Rows of different principals meet only in models that the operator chose. */
 static bl_batching batching_of(const bl_registry *r, const bl_load *load, const char *owner)
@@ -80,26 +63,22 @@ static bl_batching batching_of(const bl_registry *r, const bl_load *load, const 
     return b;
 }
 
+static bl_engine_options open_options(const bl_registry *r, const bl_load *load, const char *owner)
+{
+    const bl_budget *budget = r->options.residents.budget;
+    return (bl_engine_options){ .pool = r->options.pool,
+                                .precision = r->options.precision,
+                                .optimize = !load->no_optim,
+                                .batching = batching_of(r, load, owner),
+                                .must_batch = load->max_batch > 1,
+                                .max_memory = budget ? budget->max : 0 };
+}
+
 static blind_code instance_open(const bl_registry *r, const bl_load *load, const char *owner,
                                 bl_model_file *file, bl_instance **out, blind_error *err)
 {
-    bl_engine_options         options = { .pool = r->options.pool,
-                                          .precision = r->options.precision,
-                                          .optimize = !load->no_optim,
-                                          .batching = batching_of(r, load, owner),
-                                          .must_batch = load->max_batch > 1 };
-    bl_auto_free bl_instance *instance = calloc(1, sizeof *instance);
-    if (!instance)
-        return blind_fail(err, BLIND_MEMORY, "registry.load", "no memory for a model");
-    BL_TRY(bl_engine_find(r->options.engines, file->bytes, &instance->engine, err));
-    BL_TRY(instance->engine->open(file->bytes, &options, &instance->model, err));
-    instance->engine->describe(instance->model, &instance->description);
-    instance->file = bl_model_file_retain(file);
-    instance->batching = options.batching;
-    instance->no_optim = load->no_optim;
-    atomic_init(&instance->refs, 1);
-    *out = bl_take(instance);
-    return BLIND_OK;
+    bl_engine_options options = open_options(r, load, owner);
+    return bl_instance_open(r->residents, load->name, file, r->options.engines, &options, out, err);
 }
 
 bl_model *bl_model_retain(bl_model *model)
@@ -112,8 +91,23 @@ void bl_model_release(bl_model *model)
 {
     if (!model || atomic_fetch_sub(&model->refs, 1) != 1)
         return;
-    instance_release(model->shared);
+    bl_instance_release(model->shared);
     free(model);
+}
+
+bool bl_model_pin(bl_model *model)
+{
+    return bl_instance_pin(model->shared);
+}
+
+void bl_model_unpin(bl_model *model)
+{
+    bl_instance_unpin(model->shared);
+}
+
+blind_code bl_model_bring(bl_model *model, blind_error *err)
+{
+    return bl_instance_bring(model->shared, err);
 }
 
 /* ---- rows, with the lock held ---- */
@@ -132,7 +126,7 @@ static name_row *get_row(bl_registry *r, const char *name)
     if (row || !(row = calloc(1, sizeof *row)))
         return row;
     memcpy(row->name, name, strlen(name) + 1);
-    while (*at)
+    for (row->number = 1; *at; row->number++)
         at = &(*at)->next;
     *at = row;
     return row;
@@ -173,9 +167,10 @@ static bl_instance *find_instance(const bl_registry *r, const bl_load *load, con
     bl_batching asked = batching_of(r, load, owner);
     for (name_row *row = r->names; row; row = row->next) {
         bl_instance *i = row->model ? row->model->shared : NULL;
-        if (i && memcmp(row->model->sha256, sha256, 32) == 0 && i->no_optim == load->no_optim &&
-            i->batching.max_rows == asked.max_rows && i->batching.wait_ns == asked.wait_ns &&
-            i->batching.own == asked.own)
+        if (i && memcmp(row->model->sha256, sha256, 32) == 0 &&
+            i->options.optimize == !load->no_optim &&
+            i->options.batching.max_rows == asked.max_rows &&
+            i->options.batching.wait_ns == asked.wait_ns && i->options.batching.own == asked.own)
             return i;
     }
     return NULL;
@@ -190,7 +185,7 @@ static size_t count_bytes(const bl_registry *r, const name_row *but)
         for (name_row *before = r->names; first && before != row; before = before->next)
             first = before == but || before->file != row->file;
         if (first)
-            total += row->file->bytes.size;
+            total += row->file->size;
     }
     return total;
 }
@@ -325,11 +320,10 @@ static bl_model *make_model(const bl_load *load, const char *owner, bl_instance 
     memcpy(m->name, load->name, strlen(load->name) + 1);
     memcpy(m->owner, owner, strlen(owner) + 1);
     memcpy(m->sha256, instance->file->sha256, sizeof m->sha256);
-    m->size = instance->file->bytes.size;
+    m->size = instance->file->size;
     m->loaded_s = bl_clock_wall_s();
     m->salted = load->salted;
     m->engine = instance->engine;
-    m->instance = instance->model;
     m->description = instance->description;
     m->shared = instance;
     atomic_init(&m->refs, 1);
@@ -342,6 +336,7 @@ static void put_model(name_row *row, const bl_load *load, bl_model *m, bl_model 
 {
     *old_model = row->model;
     *old_file = row->file;
+    m->number = row->number;
     row->model = m;
     row->file = bl_model_file_retain(m->shared->file);
     memcpy(row->owner, m->owner, sizeof row->owner);
@@ -363,7 +358,7 @@ static blind_code commit(bl_registry *r, const bl_load *load, const char *owner,
     bl_model_file *old_file = NULL;
     bl_model      *m = NULL;
     pthread_mutex_lock(&r->lock);
-    blind_code code = check_load(r, load, instance->file->bytes.size, err);
+    blind_code code = check_load(r, load, instance->file->size, err);
     name_row  *row = code == BLIND_OK ? get_row(r, load->name) : NULL;
     owner_row *counted = row ? add_owner(r, load->by->name) : NULL;
     if (code == BLIND_OK && (!counted || !(m = make_model(load, owner, instance))))
@@ -392,12 +387,12 @@ static blind_code get_instance(bl_registry *r, const bl_load *load, const char *
                                blind_error *err)
 {
     pthread_mutex_lock(&r->lock);
-    blind_code     code = check_load(r, load, file->bytes.size, err);
+    blind_code     code = check_load(r, load, file->size, err);
     bl_instance   *instance = find_instance(r, load, owner, file->sha256);
     bl_model_file *same = find_file(r, file->sha256);
     *shared = instance != NULL;
     if (code == BLIND_OK && instance)
-        atomic_fetch_add(&instance->refs, 1);
+        bl_instance_retain(instance);
     same = bl_model_file_retain(same ? same : file);
     pthread_mutex_unlock(&r->lock);
     if (code == BLIND_OK && !instance)
@@ -428,7 +423,7 @@ static blind_code load_as(bl_registry *r, const bl_load *load, const char *owner
     if (code == BLIND_OK) {
         code = commit(r, load, owner, salt, instance, out, err);
         if (code != BLIND_OK)
-            instance_release(instance);
+            bl_instance_release(instance);
     }
     pthread_mutex_unlock(&r->loading);
     if (code != BLIND_OK) {
@@ -502,9 +497,11 @@ void bl_registry_each(bl_registry *r, bool (*each)(void *arg, const bl_model_row
                               .owner = row->owner,
                               .ready = row->model != NULL,
                               .salted = row->salted,
-                              .size = row->file->bytes.size,
+                              .size = row->file->size,
                               .loaded_s = row->loaded_s,
-                              .last_change = row->last_change };
+                              .last_change = row->last_change,
+                              .number = row->number,
+                              .counts = row->model ? &row->model->counts : NULL };
         memcpy(view.sha256, row->file->sha256, sizeof view.sha256);
         if (!each(arg, &view))
             break;
@@ -528,6 +525,7 @@ void bl_registry_stats_read(bl_registry *r, bl_registry_stats *out)
     out->loads = r->loads;
     out->failures = r->failures;
     pthread_mutex_unlock(&r->lock);
+    bl_residents_stats_read(r->residents, &out->residents);
 }
 
 /* ---- taking away ---- */
@@ -635,7 +633,9 @@ blind_code bl_registry_new(const bl_registry_options *options, bl_registry **out
     set_defaults(&r->options);
     pthread_mutex_init(&r->loading, NULL);
     pthread_mutex_init(&r->lock, NULL);
-    blind_code code = bl_loader_new(r, r->options.max_model_size, &r->loader, err);
+    blind_code code = bl_residents_new(&r->options.residents, &r->residents, err);
+    if (code == BLIND_OK)
+        code = bl_loader_new(r, r->options.max_model_size, &r->loader, err);
     if (code != BLIND_OK)
         bl_registry_free(r);
     else
@@ -658,6 +658,7 @@ void bl_registry_free(bl_registry *r)
         next = row->next;
         free(row);
     }
+    bl_residents_free(r->residents);
     pthread_mutex_destroy(&r->lock);
     pthread_mutex_destroy(&r->loading);
     free(r);

@@ -10,9 +10,11 @@
 #define BL_REGISTRY_H
 
 #include "attest/runtime_log.h"
+#include "server/counts.h"
 #include "server/engine.h"
 #include "server/model_file.h"
 #include "server/principal.h"
+#include "server/resident.h"
 
 typedef struct bl_registry bl_registry;
 
@@ -28,6 +30,7 @@ typedef struct {
     size_t                  max_per_principal; /* names that one principal owns; 0: max_models */
     size_t                  max_loads; /* of one principal, over the life of the process; 0: 4096 */
     bool                    ignore_owners; /* BlindAI's disable_ownership_check */
+    bl_residents_options    residents;     /* budget NULL: every model stays in memory */
 } bl_registry_options;
 
 /* Errors: MEMORY, FAILED (thread) */
@@ -35,8 +38,6 @@ BLIND_MUST_USE blind_code bl_registry_new(const bl_registry_options *options, bl
                                           blind_error *err);
 /* Models that requests still hold live on until these end. */
 void bl_registry_free(bl_registry *registry);
-
-typedef struct bl_instance bl_instance; /* what names with the same file share */
 
 /* A name's model.  Fields are constant while a reference is held. */
 struct bl_model {
@@ -48,15 +49,21 @@ struct bl_model {
     uint64_t         last_change; /* length of the runtime log with this model's load in it */
     bool             salted;      /* the log shows a salted digest */
     const bl_engine *engine;
-    void            *instance; /* the engine's */
     bl_description   description;
 
-    bl_instance *shared; /* the registry's */
+    unsigned        number; /* of the name, in /metrics: from 1 in the order of first loading */
+    bl_model_counts counts; /* since this load */
+
+    bl_instance *shared; /* what names with the same file share */
     _Atomic int  refs;
 };
 
 bl_model *bl_model_retain(bl_model *model);
 void      bl_model_release(bl_model *model);
+/* As of bl_instance_pin(), bl_instance_unpin() and bl_instance_bring(). */
+bool                      bl_model_pin(bl_model *model);
+void                      bl_model_unpin(bl_model *model);
+BLIND_MUST_USE blind_code bl_model_bring(bl_model *model, blind_error *err);
 
 typedef struct {
     const char         *name;    /* 1..BL_MAX_MODEL_NAME of [A-Za-z0-9._-], not starting with '.' */
@@ -127,21 +134,24 @@ BLIND_MUST_USE blind_code bl_registry_remove(bl_registry *registry, const char *
 
 /* One row of the index, in order of first loading. */
 typedef struct {
-    const char *name, *owner;
-    bool        ready; /* false: unloaded */
-    uint8_t     sha256[32];
-    bool        salted;
-    size_t      size;
-    int64_t     loaded_s;
-    uint64_t    last_change;
+    const char            *name, *owner;
+    bool                   ready; /* false: unloaded */
+    uint8_t                sha256[32];
+    bool                   salted;
+    size_t                 size;
+    int64_t                loaded_s;
+    uint64_t               last_change;
+    unsigned               number;
+    const bl_model_counts *counts; /* NULL: unloaded */
 } bl_model_row;
 /* Calls row for each name under the registry's lock; false ends the walk. */
 void bl_registry_each(bl_registry *registry, bool (*row)(void *arg, const bl_model_row *row),
                       void        *arg);
 
 typedef struct {
-    size_t   names, ready, instances, bytes;
-    uint64_t loads, failures;
+    size_t             names, ready, instances, bytes;
+    uint64_t           loads, failures;
+    bl_residents_stats residents;
 } bl_registry_stats;
 void bl_registry_stats_read(bl_registry *registry, bl_registry_stats *out);
 

@@ -29,18 +29,37 @@ struct bl_request {
     void *notify_arg;
 };
 
+/* Whether somebody gave back something of what is missing. */
+static bool make_room(bl_budget *budget, size_t used, size_t size)
+{
+    size_t sum;
+    return budget->make_room && size <= budget->max && bl_add(used, size, &sum) &&
+           budget->make_room(budget->make_room_arg, sum - budget->max);
+}
+
 blind_code bl_budget_take(bl_budget *budget, size_t size, blind_error *err)
 {
     if (!budget || size == 0)
         return BLIND_OK;
     size_t used = atomic_load(&budget->used), sum;
-    do {
-        if (!bl_add(used, size, &sum) || (budget->max && sum > budget->max))
-            return blind_fail(err, BLIND_MEMORY, "request.memory",
-                              "%zu bytes asked for, %zu of %zu are in use", size, used,
-                              budget->max);
-    } while (!atomic_compare_exchange_weak(&budget->used, &used, sum));
-    return BLIND_OK;
+    for (;;) {
+        if (!bl_add(used, size, &sum) || (budget->max && sum > budget->max)) {
+            if (!make_room(budget, used, size))
+                return blind_fail(err, BLIND_MEMORY, "request.memory",
+                                  "%zu bytes asked for, %zu of %zu are in use", size, used,
+                                  budget->max);
+            used = atomic_load(&budget->used);
+        } else if (atomic_compare_exchange_weak(&budget->used, &used, sum)) {
+            return BLIND_OK;
+        }
+    }
+}
+
+void bl_budget_add(bl_budget *budget, size_t size)
+{
+    size_t used = atomic_fetch_add(&budget->used, size) + size;
+    while (budget->max && used > budget->max && make_room(budget, used, 0))
+        used = atomic_load(&budget->used);
 }
 
 void bl_budget_give(bl_budget *budget, size_t size)

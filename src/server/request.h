@@ -22,11 +22,16 @@
 typedef struct {
     size_t         max; /* bytes; 0: no bound */
     _Atomic size_t used;
+    /* Called where `missing` bytes are too few, from any thread: true when it gave some back. */
+    bool (*make_room)(void *arg, size_t missing);
+    void *make_room_arg;
 } bl_budget;
 
 /* Errors: MEMORY */
 BLIND_MUST_USE blind_code bl_budget_take(bl_budget *budget, size_t size, blind_error *err);
-void                      bl_budget_give(bl_budget *budget, size_t size);
+/* What is in use already: others make room for it where they can. */
+void bl_budget_add(bl_budget *budget, size_t size);
+void bl_budget_give(bl_budget *budget, size_t size);
 
 typedef enum {
     BL_EVENT_OUTPUTS, /* tensors, all of the model's outputs at once; DONE comes right behind */

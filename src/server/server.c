@@ -53,6 +53,7 @@ static blind_code make_engines(bl_server *s, blind_error *err)
 {
     const bl_config      *config = s->config;
     bl_executor_options   executor = { .threads = (int)config->threads,
+                                       .memory = (size_t)config->max_memory,
                                        .max_requests = (size_t)config->max_queue,
                                        .max_per_principal = (size_t)config->max_queue_per_principal };
     bl_principals_options principals = {
@@ -73,6 +74,9 @@ static blind_code make_engines(bl_server *s, blind_error *err)
         .max_loads = (size_t)config->max_loads_per_principal,
         .ignore_owners = !config->check_owners,
     };
+    if (config->max_memory)
+        registry.residents = (bl_residents_options){ .budget = bl_executor_budget(s->executor),
+                                                     .spool_dir = config->state_dir };
     (void)bl_precision_from_name(config->precision, &registry.precision);
     return bl_registry_new(&registry, &s->registry, err);
 }
@@ -122,6 +126,7 @@ static blind_code make(bl_server *s, blind_error *err)
     BL_TRY(make_engines(s, err));
     BL_TRY(load_models(s, err));
     BL_TRY(bl_worker_new(WORKERS, &s->worker, err));
+    BL_TRY(bl_worker_new(1, &s->fetcher, err));
     BL_TRY(bl_attest_queue_new(s, &s->attest_queue, err));
     return make_loops(s, err);
 }
@@ -265,6 +270,7 @@ void bl_server_free(bl_server *s)
     while (atomic_load(&s->counters.open) > 0) /* nobody submits work after the last has gone */
         poll(NULL, 0, 1);
     bl_worker_free(s->worker);
+    bl_worker_free(s->fetcher);
     bl_attest_queue_free(s->attest_queue);
     bl_registry_free(s->registry);
     if (s->executor)
