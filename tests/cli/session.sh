@@ -5,7 +5,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 make_scratch
 digits=$SOURCE/examples/digits
 
-"$BLIND" serve --tee sim --listen 127.0.0.1:0 --helper-listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 \
+printf 'precision = "high"\n' >"$scratch/serve.toml"
+"$BLIND" serve --config "$scratch/serve.toml" --tee sim --listen 127.0.0.1:0 --helper-listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 \
     --state-dir "$scratch/state" --port-file "$scratch/ports" --drain-s 5 2>"$scratch/log" &
 server=$!
 trap 'kill $server 2>/dev/null || true; wait; rm -rf "$scratch"' EXIT
@@ -74,8 +75,20 @@ answers infer 0 "$BLIND" infer "$url" "${with[@]}" --model digits --input "image
 answers 'infer, no such model' 1 "$BLIND" infer "$url" "${with[@]}" --model nonesuch \
     --input "image=$digits/images.npy" --output-dir "$scratch/none"
 answers run 0 "$BLIND" run --model "$digits/model.onnx" --input "image=$digits/images.npy" \
-    --output-dir "$scratch/run"
+    --output-dir "$scratch/run" --precision high
 cmp "$scratch/infer/scores.npy" "$scratch/run/scores.npy" || fail 'infer and run differ'
+# Precisions are several only where the processor has AMX.
+amx=$(grep -q amx_bf16 /proc/cpuinfo && echo 1 || echo 0)
+for precision in highest medium; do
+    run "$BLIND" run --model "$digits/model.onnx" --input "image=$digits/images.npy" --output-dir "$scratch/$precision" \
+        --precision "$precision"
+    [[ $status == 0 ]] || fail "--precision $precision: $err"
+    same=0
+    cmp -s "$scratch/$precision/scores.npy" "$scratch/run/scores.npy" || same=1
+    [[ $same == "$amx" ]] || fail "--precision $precision against high, AMX $amx: differs $same"
+done
+run "$BLIND" run --model "$digits/model.onnx" --input "image=$digits/images.npy" --output-dir "$scratch/fast" --precision fast
+[[ $status == 2 && $err == *'highest|high|medium'* ]] || fail "--precision fast: $status $err"
 accuracy=$("$digits/accuracy" "$scratch/infer/scores.npy" "$digits/labels.npy")
 [[ $accuracy == '351 of 360 right, 97.50 %' ]] || fail "accuracy: $accuracy"
 run "$BLIND" bench --model "$digits/model.onnx" --input "image=$digits/images.npy" --runs 2 --warmup 0 \

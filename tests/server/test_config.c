@@ -31,19 +31,20 @@ TEST(values_are_held_to_their_bounds)
         const char *flag, *value;
         blind_code  want;
     } cases[] = {
-        { "max-body", "1", BLIND_OK },      { "max-body", "64M", BLIND_OK },
-        { "max-body", "2GiB", BLIND_OK },   { "max-body", "0", BLIND_USAGE },
-        { "max-body", "-1", BLIND_USAGE },  { "max-body", "1X", BLIND_USAGE },
-        { "max-body", "1MB", BLIND_USAGE }, { "max-body", "", BLIND_USAGE },
-        { "max-body", " 1", BLIND_USAGE },  { "max-body", "9999999999T", BLIND_USAGE },
-        { "threads", "1K", BLIND_USAGE },   { "threads", "2000", BLIND_USAGE },
-        { "tee", "sim", BLIND_OK },         { "tee", "none", BLIND_USAGE },
-        { "log", "xml", BLIND_USAGE },      { "allow-uploads", "yes", BLIND_USAGE },
-        { "model", "a=b", BLIND_OK },       { "model", "a", BLIND_USAGE },
-        { "model", "=b", BLIND_USAGE },     { "model", "a=", BLIND_USAGE },
-        { "max-batch", "64", BLIND_OK },    { "max-batch", "65", BLIND_USAGE },
-        { "max-batch", "0", BLIND_USAGE },  { "max-wait-us", "1000001", BLIND_USAGE },
-        { "max-queue", "0", BLIND_USAGE },
+        { "max-body", "1", BLIND_OK },        { "max-body", "64M", BLIND_OK },
+        { "max-body", "2GiB", BLIND_OK },     { "max-body", "0", BLIND_USAGE },
+        { "max-body", "-1", BLIND_USAGE },    { "max-body", "1X", BLIND_USAGE },
+        { "max-body", "1MB", BLIND_USAGE },   { "max-body", "", BLIND_USAGE },
+        { "max-body", " 1", BLIND_USAGE },    { "max-body", "9999999999T", BLIND_USAGE },
+        { "threads", "1K", BLIND_USAGE },     { "threads", "2000", BLIND_USAGE },
+        { "tee", "sim", BLIND_OK },           { "tee", "none", BLIND_USAGE },
+        { "log", "xml", BLIND_USAGE },        { "allow-uploads", "yes", BLIND_USAGE },
+        { "model", "a=b", BLIND_OK },         { "model", "a", BLIND_USAGE },
+        { "model", "=b", BLIND_USAGE },       { "model", "a=", BLIND_USAGE },
+        { "max-batch", "64", BLIND_OK },      { "max-batch", "65", BLIND_USAGE },
+        { "max-batch", "0", BLIND_USAGE },    { "max-wait-us", "1000001", BLIND_USAGE },
+        { "max-queue", "0", BLIND_USAGE },    { "precision", "high", BLIND_OK },
+        { "precision", "fast", BLIND_USAGE },
     };
     for (size_t i = 0; i < BL_LEN(cases); i++) {
         bl_config c;
@@ -76,6 +77,7 @@ static const struct {
       "[[load_models]]\nmodel_id = \"a\"\npath = \"f\"\nno_optim = true\n"
       "input_facts = [{datum_type=\"I64\", dims=[1,8], index=0, index_name=\"x\"}]\n",
       NULL },
+    { "another precision", "precision = \"low\"", "expected highest|high|medium" },
     { "an unknown key", "tee = \"sim\"\nmax_bodi = 1", "line 2 column 1: unknown key 'max_bodi'" },
     { "a flag's spelling", "max-body = 1", "line 1 column 1: unknown key 'max-body'" },
     { "an unknown key of a model", "[[load_models]]\nmodel_id=\"a\"\npath=\"f\"\nx=1",
@@ -126,6 +128,25 @@ TEST(blindai_names_mean_our_settings)
     CHECK(c.models.count == 1 && strcmp(c.models.each[0].name, "a") == 0);
     CHECK(c.models.each[0].no_optim && c.ignored_count == 5);
     bl_config_done(&c);
+}
+
+/* It decides how exact answers are, so whoever attests the server sees it. */
+TEST(precision_is_measured)
+{
+    bl_buf text[2] = { BL_BUF_EMPTY, BL_BUF_EMPTY };
+    for (int i = 0; i < 2; i++) {
+        bl_config c;
+        CHECK(bl_config_init(&c, NULL) == BLIND_OK);
+        CHECK(strcmp(c.precision, "highest") == 0);
+        CHECK(bl_config_parse(&c, bl_span_str(i ? "precision = \"medium\"" : ""), NULL) ==
+              BLIND_OK);
+        CHECK(strcmp(c.precision, i ? "medium" : "highest") == 0);
+        CHECK(bl_config_measured(&c, &text[i], NULL) == BLIND_OK);
+        bl_config_done(&c);
+    }
+    CHECK(text[0].size != text[1].size || memcmp(text[0].data, text[1].data, text[0].size) != 0);
+    bl_buf_done(&text[0]);
+    bl_buf_done(&text[1]);
 }
 
 TEST(a_model_may_have_its_own_batch)
@@ -206,5 +227,6 @@ TEST(what_cannot_work_is_told_before_the_start)
 
 TESTS(RUN(every_default_is_acceptable), RUN(values_are_held_to_their_bounds),
       RUN(files_are_read_or_refused_with_a_place), RUN(blindai_names_mean_our_settings),
-      RUN(a_model_may_have_its_own_batch), RUN(what_changes_the_service_changes_the_digest),
+      RUN(precision_is_measured), RUN(a_model_may_have_its_own_batch),
+      RUN(what_changes_the_service_changes_the_digest),
       RUN(what_cannot_work_is_told_before_the_start))
