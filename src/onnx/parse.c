@@ -2,6 +2,7 @@
  * checked.  Source: onnx.proto3. */
 #include "onnx/parse.h"
 
+#include "onnx/branch.h"
 #include "onnx/maps.h"
 
 static const char stage[] = "onnx.parse";
@@ -436,5 +437,6 @@ blind_code bl_model_parse(blind_span file, bl_arena *arena, const bl_onnx_files 
     s.opsets = out->opsets;
     s.n_opsets = out->n_opsets;
     BL_TRY(read_graph(&s, graph));
+    BL_TRY(bl_branches_inline(out, arena, err));
     return bl_maps_split(out, arena, err);
 }

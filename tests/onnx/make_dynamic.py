@@ -22,7 +22,7 @@ scan_reversed sequence_empty optional_none function_default bad_function_hollow 
 bad_range_by_value scan_axes bad_sequence_as_tensor bad_tensor_as_sequence bad_no_such_item bad_nothing_there bad_loop_arguments
 bad_no_body bad_external_past_the_end bad_external_huge_length bad_external_no_number bad_external_negative
 bad_external_too_long_a_number bad_external_another_size bad_external_no_file bad_external_no_location
-bad_external_control_character external_unaligned external_to_the_end bad_loop_pile pad_by_value_f16""".split()  # no seeds for the fuzzer
+bad_external_control_character external_unaligned external_to_the_end bad_loop_pile pad_by_value_f16 known_if_0 known_if_constant known_if_unused""".split()  # no seeds for the fuzzer
 TENSOR, NONE = 0xffffffff, 0xfffffffe
 
 
@@ -139,6 +139,39 @@ def branch_cases():
     case("if_by_shape", [node("Shape", ["x"], ["n"]), node("Size", ["n"], ["r"]), node("Equal", ["r", "k"], ["c"]),
                          node("If", ["c"], ["y"], then_branch=same, else_branch=fixed)],
          [tensor("x", F32, ["a", "b"])], [tensor("y")], [x], [x], initializer=[const("k", np.int64(2))])
+
+
+def known_branch_cases():
+    """Ifs whose condition stands in the model; the branch that is not taken has what is no operator."""
+    x, k, b = f32(2, 3), const("k", np.float32(3)), lambda v: const("c", np.bool_(v))
+    never = graph([node("NoSuchOperator", ["x"], ["e"])], [], [tensor("e")])
+    twice = graph([node("Mul", ["x", "k"], ["t"])], [], [tensor("t")])
+    given, out = [tensor("x", F32, ["a", "b"])], [tensor("y")]
+    for c in (True, False):
+        branches = {"then_branch": twice if c else never, "else_branch": never if c else twice}
+        case("known_if_%d" % c, [node("If", ["c"], ["m"], **branches), node("Neg", ["m"], ["y"])], given, out, [x], [-3 * x],
+             initializer=[b(c), k])
+    case("known_if_constant", [node("Constant", [], ["c"], value=const("", np.array([True]))),
+                               node("If", ["c"], ["y"], then_branch=twice, else_branch=never)], given, out, [x], [3 * x], initializer=[k])
+    several = graph([node("Mul", ["x", "k"], ["t"]), node("Constant", [], ["f"], value=const("", np.float32([7, 8])))], [],
+                    [tensor("t"), tensor("x"), tensor("t"), tensor("w"), tensor("f")], [const("w", np.float32(5))])
+    names = ["p", "q", "r", "s", "u"]
+    case("known_if_outputs", [node("If", ["c"], names, then_branch=several, else_branch=never)], given, [tensor(n) for n in names],
+         [x], [3 * x, x, 3 * x, np.float32(5), np.float32([7, 8])], initializer=[b(True), k])
+    case("known_if_unused", [node("If", ["c"], ["", "q"], then_branch=several, else_branch=never)], given, [tensor("q")],
+         [x], [x], initializer=[b(True), k])
+    inner = graph([node("Add", ["z", "k"], ["i"])], [], [tensor("i")])
+    outer = graph([node("Mul", ["x", "k"], ["z"]), node("If", ["c"], ["o"], then_branch=inner, else_branch=never)], [], [tensor("o")])
+    case("known_if_in_if", [node("If", ["c"], ["m"], then_branch=outer, else_branch=never), node("Neg", ["m"], ["y"])], given, out,
+         [x], [-3 * x - 3], initializer=[b(True), k])
+    body = loop_body([node("Identity", ["c"], ["c_out"]), node("If", ["w"], ["v_out"], then_branch=graph(
+        [node("Add", ["v", "k"], ["a"])], [], [tensor("a")]), else_branch=never)], [tensor("v")], [tensor("v_out")])
+    case("in_loop_known_if", [node("Loop", ["n", "", "x"], ["y"], body=body)], given, out, [x], [x + 12],
+         initializer=[const("n", np.int64(4)), const("w", np.bool_(True)), k])
+    open_if = graph([node("Mul", ["x", "k"], ["z"]), node("If", ["d"], ["o"], then_branch=inner, else_branch=graph(
+        [node("Neg", ["z"], ["g"])], [], [tensor("g")]))], [], [tensor("o")])
+    case("if_in_known_if", [node("If", ["c"], ["y"], then_branch=open_if, else_branch=never)], given + [tensor("d", BOOL, [])], out,
+         [x, np.bool_(False)], [-3 * x], initializer=[b(True), k])
 
 
 def loop_body(nodes, carried, outs, constants=()):
@@ -395,7 +428,7 @@ def value(v):
 
 
 def main():
-    for make in (string_cases, shape_cases, branch_cases, loop_cases, scan_cases, sequence_cases, function_cases, external_cases, bad_cases):
+    for make in (string_cases, shape_cases, branch_cases, known_branch_cases, loop_cases, scan_cases, sequence_cases, function_cases, external_cases, bad_cases):
         make()
     seeds = os.path.join(HERE, "..", "..", "fuzz", "corpus", "onnx_dynamic")
     os.makedirs(seeds, exist_ok=True)

@@ -170,6 +170,42 @@ TEST(every_case_gives_its_outputs)
     }
 }
 
+static void count_ifs(void *arg, const char *type, const char *name, uint64_t ns)
+{
+    (void)name;
+    (void)ns;
+    *(size_t *)arg += strcmp(type, "If") == 0;
+}
+
+/* A branch that is known when a model is opened is part of the graph around it. */
+TEST(known_branches_are_taken_in)
+{
+    bl_auto_buf file = BL_BUF_EMPTY;
+    bl_reader   r;
+    size_t      count = 0;
+    open_cases(&file, &r);
+    for (bool more = true; more;) {
+        bl_auto_arena arena = BL_ARENA_EMPTY;
+        dynamic_case  c;
+        bl_onnx      *model;
+        bl_onnx_run  *run;
+        size_t        ifs = 0;
+        more = next_case(&r, &arena, &c);
+        if (!more || !strstr(c.name, "known_if"))
+            continue;
+        CHECK_CODE(BLIND_OK, bl_onnx_open(c.model, NULL, &model, NULL), c.name);
+        bl_onnx_set_trace(model, count_ifs, &ifs);
+        CHECK_CODE(BLIND_OK, bl_onnx_run_start(model, c.inputs, c.n_inputs, &run, NULL), c.name);
+        CHECK_CODE(BLIND_OK, bl_onnx_run_step(run, 0, NULL), c.name);
+        if (ifs != (strcmp(c.name, "if_in_known_if") == 0))
+            fail_msg("%s: %zu Ifs were run", c.name, ifs);
+        bl_onnx_run_free(run);
+        bl_onnx_close(model);
+        count++;
+    }
+    CHECK(count == 8);
+}
+
 /* What is refused.  -------------------------------------------------------------------------- */
 
 static const struct {
@@ -282,7 +318,7 @@ static void try_model(blind_span bytes, const bl_onnx_options *options, const dy
 TEST(every_prefix_and_flip_of_a_body_is_refused_or_harmless)
 {
     static const char *const names[] = { "loop_slices", "scan_8", "function_with_bodies",
-                                         "sequence_map" };
+                                         "sequence_map", "known_if_outputs" };
     for (size_t k = 0; k < BL_LEN(names); k++) {
         bl_auto_buf     file = BL_BUF_EMPTY;
         bl_auto_arena   arena = BL_ARENA_EMPTY;
@@ -370,7 +406,7 @@ TEST(values_of_another_kind_are_refused)
     bl_onnx_close(model);
 }
 
-TESTS(RUN(every_case_gives_its_outputs), RUN(models_without_a_good_end),
-      RUN(every_prefix_and_flip_of_a_body_is_refused_or_harmless), RUN(strings_that_are_refused),
-      RUN(weights_in_other_files_need_somebody_to_open_them),
+TESTS(RUN(every_case_gives_its_outputs), RUN(known_branches_are_taken_in),
+      RUN(models_without_a_good_end), RUN(every_prefix_and_flip_of_a_body_is_refused_or_harmless),
+      RUN(strings_that_are_refused), RUN(weights_in_other_files_need_somebody_to_open_them),
       RUN(values_of_another_kind_are_refused))
