@@ -1,6 +1,7 @@
 /* GGUF: an accepted file's spans lie within it, its tables are in order, and what its tokenizer
  * makes of a text are tokens of its vocabulary. */
 #include "llm/gguf.h"
+#include "llm/reference.h"
 #include "llm/tokenizer.h"
 
 #include <stdlib.h>
@@ -52,6 +53,23 @@ static void check_tokens(const bl_tokenizer *t, const char *text)
     bl_detokenize(t, bl_tokens_ids(&tokens), bl_tokens_len(&tokens), true, &back);
 }
 
+static void run_model(bl_gguf *g)
+{
+    enum { MOST = 1 << 14 };
+    bl_llm_model  m;
+    bl_auto_arena arena = BL_ARENA_EMPTY;
+    if (bl_llm_model_open(g, &m, NULL) != BLIND_OK)
+        return;
+    float *logits = bl_arena_array(&arena, m.shape.vocabulary, sizeof *logits);
+    if (!logits)
+        abort();
+    bool small = g->parameters < MOST && m.shape.layers * m.shape.experts < MOST &&
+                 m.shape.context >= 3 && m.shape.vocabulary >= 2;
+    if (small && bl_llm_reference(&m, (const int32_t[]){ 0, 1, 0 }, 3, logits, NULL) != BLIND_OK)
+        abort();
+    bl_llm_model_done(&m);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     bl_gguf       g;
@@ -65,6 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (bl_tokenizer_open(&g, &t, NULL) == BLIND_OK)
         check_tokens(t, "abc ab<|end|></s> c\xc3\xa9 123 \xff");
     bl_tokenizer_close(t);
+    run_model(&g);
     bl_gguf_done(&g);
     return 0;
 }

@@ -79,6 +79,14 @@
 #define BL_MAX_GGUF_TENSORS   65536
 #define BL_MAX_GGUF_NAME      65535
 #define BL_MAX_GGUF_ALIGNMENT 65536
+#define BL_MAX_LLM_LAYERS     1024
+#define BL_MAX_LLM_WIDTH      65536
+#define BL_MAX_LLM_HEADS      1024
+#define BL_MAX_LLM_HEAD       1024 /* elements of one */
+#define BL_MAX_LLM_INNER      (1u << 20)
+#define BL_MAX_LLM_EXPERTS    1024
+#define BL_MAX_LLM_EXPERTS_USED 64
+#define BL_MAX_LLM_CONTEXT    (1u << 24) /* tokens */
 #define BL_MAX_PROMPT_SIZE    (64u << 20) /* of a text that is tokenized */
 
 #endif

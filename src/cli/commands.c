@@ -17,6 +17,7 @@ static const bl_command *const commands[] = {
     &bl_command_run,
     &bl_command_bench,
     &bl_command_model_show,
+    &bl_command_model_logits,
     &bl_command_model_tokenize,
     &bl_command_model_detokenize,
     &bl_command_pipeline_pack,

@@ -18,6 +18,7 @@ extern const bl_command bl_command_key_show;
 extern const bl_command bl_command_run;
 extern const bl_command bl_command_bench;
 extern const bl_command bl_command_model_show;
+extern const bl_command bl_command_model_logits;
 extern const bl_command bl_command_model_tokenize;
 extern const bl_command bl_command_model_detokenize;
 extern const bl_command bl_command_pipeline_pack;

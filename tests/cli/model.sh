@@ -61,6 +61,12 @@ text=$(echo 4 5 2 | "$BLIND" model detokenize "$tiny" --no-special)
 printf '4 9' >"$scratch/ids"
 run sh -c '"$0" model detokenize "$1" <"$2"' "$BLIND" "$tiny" "$scratch/ids"
 [[ $status == 1 && $err == *"'9"*'is no token'* ]] || fail "a number that is no token: $status $err"
+run "$BLIND" model logits "$SOURCE/fuzz/corpus/gguf/llama" '0 1 2' "$scratch/logits"
+[[ $status == 0 && $(wc -c <"$scratch/logits") == 16 ]] || fail "model logits: $status $err"
+run "$BLIND" model logits "$SOURCE/fuzz/corpus/gguf/llama" '0 4' "$scratch/none"
+[[ $status == 1 && $err == *'4 is no token'* && ! -e $scratch/none ]] || fail "logits after no token: $status $err"
+run "$BLIND" model logits "$SOURCE/fuzz/corpus/gguf/values" 0 "$scratch/none"
+[[ $status == 1 && $err == *block_count* ]] || fail "a model without numbers: $status $err"
 run "$BLIND" model tokenize "$digits/model.onnx"
 [[ $status == 1 && $err == *'does not begin as GGUF does'* ]] || fail "no GGUF: $status $err"
 finish

@@ -85,7 +85,7 @@ run "$BLIND" run --model "$models/sequence_out" "${given[@]}" --output-dir "$scr
 run "$BLIND" run --model "$models/optional_some" --input b="$scratch/r.npy" --output-dir "$scratch/n"
 [[ $status == 0 && $out == *'p: no value'* && ! -e $scratch/n/p.npy && -s $scratch/n/y.npy ]] || fail "no optional: $status: $out $err"
 run "$BLIND" run --model "$models/optional_some" --input b="$scratch/r.npy" --input o="$scratch/a.npy" --output-dir "$scratch/n"
-[[ $status == 0 ]] && cmp -s "$scratch/n/p.npy" "$scratch/a.npy" || fail "an optional: $status: $out $err"
+{ [[ $status == 0 ]] && cmp -s "$scratch/n/p.npy" "$scratch/a.npy"; } || fail "an optional: $status: $out $err"
 
 # Strings as NumPy has them.
 npy "$scratch/t.npy" '<U2' 4, 610000006200000063000000000000000000000000000000e900000000000000
