@@ -1,6 +1,7 @@
 /* What products and convolutions take in: what they read without a copy, and what they do before
  * they store. */
 #include "onnx/fuse.h"
+#include "onnx/integer.h"
 
 bool bl_is_type(const bl_node *n, const char *type)
 {
@@ -115,7 +116,9 @@ static bool fuse_activation(bl_build *b, size_t at)
         return false;
     bl_conv_params    *conv = conv_of(b, maker);
     bl_product_params *product = packed_of(maker);
-    bl_epilogue       *e = conv ? &conv->epilogue : product ? &product->epilogue : NULL;
+    bl_epilogue       *e = conv      ? &conv->epilogue
+                           : product ? &product->epilogue
+                                     : bl_integer_epilogue(maker);
     if (e && e->act == BL_UNARY_NONE) {
         e->act = act;
         e->a = a0;
@@ -147,7 +150,9 @@ static bool add_to(bl_build *b, bl_node *maker, int32_t other, size_t len)
         maker->inplace |= 1u << 3;
         return true;
     }
-    if (!p || p->epilogue.act != BL_UNARY_NONE)
+    if (!p)
+        return bl_integer_add(b, maker, other);
+    if (p->epilogue.act != BL_UNARY_NONE)
         return false;
     if (p->bias_in < 0 && !bl_has_in(maker, 2) && is_column_bias(b, other, p->m.n)) {
         p->bias_in = append_in(b, maker, 2, other);
@@ -331,6 +336,8 @@ static blind_code fuse_node(bl_build *b, size_t at)
 blind_code bl_plan_fuse(bl_build *b)
 {
     BL_TRY(bl_fuse_patterns(b));
+    bl_drop_unread(b->graph);
+    BL_TRY(bl_fuse_integers(b));
     bl_drop_unread(b->graph);
     for (size_t i = 0; i < b->graph->n_nodes; i++)
         if (!b->graph->nodes[i].dead && !b->graph->nodes[i].view)

@@ -25,5 +25,7 @@ bool bl_is_scaling(const bl_build *b, const bl_node *n, int32_t *x, double *fact
 void bl_drop_unread(bl_graph *g);
 
 BLIND_MUST_USE blind_code bl_fuse_patterns(bl_build *b);
+/* integers.c: products of integers and the scales around them. */
+BLIND_MUST_USE blind_code bl_fuse_integers(bl_build *b);
 
 #endif

@@ -1,22 +1,19 @@
-/* Products and convolutions of 8-bit integers: MatMulInteger, QLinearMatMul, ConvInteger,
- * QLinearConv.
+/* Products of 8-bit integers: MatMulInteger, QLinearMatMul, MatMulIntegerToFloat, and what fusion makes
+ * of them.
  *
- * Sums are exact in 32 bits: product() and plane() are where faster kernels go.
- * Source: ONNX operators of these names. */
+ * Sums are exact in 32 bits.  A constant matrix is packed once; others run plain loops, which say
+ * what is meant.
+ * Source: ONNX operators of these names; ONNX Runtime, docs/ContribOperators.md. */
 #include "onnx/heavy.h"
+#include "onnx/integer.h"
 #include "onnx/number.h"
-#include "onnx/window.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 static bool is_byte(const bl_tensor *t)
 {
     return t->dtype == BLIND_U8 || t->dtype == BLIND_I8;
-}
-
-static int32_t byte_at(const void *data, bool is_signed, size_t i)
-{
-    return is_signed ? ((const int8_t *)data)[i] : ((const uint8_t *)data)[i];
 }
 
 /* Sums wrap around, as those of the operators' type do. */
@@ -25,8 +22,7 @@ static int32_t add(int32_t sum, int32_t more)
     return (int32_t)((uint32_t)sum + (uint32_t)more);
 }
 
-/* A number of a tensor of one number or of one for each row or column; 0 where it is left out. */
-static double number_at(const bl_tensor *t, size_t i)
+double bl_number_or_0(const bl_tensor *t, size_t i)
 {
     double v = 0;
     if (t)
@@ -34,83 +30,280 @@ static double number_at(const bl_tensor *t, size_t i)
     return v;
 }
 
-/* Stores sum * multiplier + zero, rounded to even and cut. */
-static void requantize(bl_tensor *out, size_t at, int32_t sum, float multiplier, double zero)
-{
-    bl_tensor_set_number(out, at, nearbyint((double)((float)sum * multiplier)) + zero);
-}
-
-/* Products.  --------------------------------------------------------------------------------- */
-
-/* Which inputs hold what; -1: left out.  The quantized form has scales and writes bytes. */
-typedef struct {
-    int a, b, a_scale, a_zero, b_scale, b_zero, y_scale, y_zero;
-} roles;
-
-static const roles integer_roles = { 0, 1, -1, 2, -1, 3, -1, -1 };
-static const roles linear_roles = { 0, 3, 1, 2, 4, 5, 6, 7 };
-
-typedef struct {
-    const roles *in;
-    bl_matmul    m;
-} product_params;
-
-static const bl_tensor *role_in(const bl_build *b, const bl_node *n, int i)
-{
-    return i < 0 ? NULL : bl_in(b, n, i);
-}
-
-static const bl_tensor *role_arg(const bl_exec *x, const bl_node *n, int i)
-{
-    return i < 0 ? NULL : bl_arg(x, n, i);
-}
-
 static bool fits(const bl_tensor *t, size_t lines)
 {
     return !t || t->len == 1 || t->len == lines;
 }
 
-blind_code bl_op_qproduct_infer(bl_build *b, bl_node *n)
+/* Checking.  --------------------------------------------------------------------------------- */
+
+static const struct {
+    const char      *type;
+    bl_integer_roles in;
+} operators[] = {
+    { "MatMulInteger", { 0, 1, -1, 2, -1, 3, -1, -1, -1, -1 } },
+    { "QLinearMatMul", { 0, 3, 1, 2, 4, 5, 6, 7, -1, -1 } },
+    { "MatMulIntegerToFloat", { 0, 1, 2, 4, 3, 5, -1, -1, 6, -1 } },
+    { "blind.IntegerProduct", { 0, 1, 2, 4, 3, 5, -1, -1, 6, 7 } },
+};
+
+static bl_integer_roles roles_of(const bl_node *n)
 {
-    const roles     *r = n->n_in > 4 ? &linear_roles : &integer_roles;
+    for (size_t i = 0; i < BL_LEN(operators); i++)
+        if (strcmp(n->type, operators[i].type) == 0)
+            return operators[i].in;
+    return operators[0].in;
+}
+
+static blind_dtype type_of(const bl_build *b, const bl_node *n, const bl_integer_roles *r)
+{
+    const bl_tensor *zero = bl_role_in(b, n, r->y_zero);
+    return zero ? zero->dtype : r->y_scale >= 0 ? BLIND_U8 : r->a_scale >= 0 ? BLIND_F32 : BLIND_I32;
+}
+
+static blind_code check_types(bl_build *b, const bl_node *n, const bl_integer_roles *r)
+{
     const bl_tensor *x = bl_in(b, n, r->a), *y = bl_in(b, n, r->b);
-    blind_dtype      type = r->y_zero < 0 ? BLIND_I32 : bl_in(b, n, r->y_zero)->dtype;
-    int64_t          dim[BL_ONNX_RANK];
-    int              rank;
-    product_params  *p;
-    BL_TRY(bl_params(b, n, sizeof *p, &p));
-    p->in = r;
-    if (!is_byte(x) || !is_byte(y) || bl_is_float(type))
-        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "elements of types %s and %s",
+    const bl_tensor *x_zero = bl_role_in(b, n, r->a_zero), *y_zero = bl_role_in(b, n, r->b_zero);
+    const int        floats[] = { r->bias, r->add, r->a_scale, r->b_scale, r->y_scale };
+    if (!is_byte(x) || !is_byte(y) || (x_zero && x_zero->dtype != x->dtype) ||
+        (y_zero && y_zero->dtype != y->dtype))
+        return bl_op_fail(b, n, BLIND_UNSUPPORTED,
+                          "elements of types %s and %s, or zero points of others",
                           blind_dtype_name(x->dtype), blind_dtype_name(y->dtype));
-    if (!bl_product_of(x, y, &p->m, dim, &rank))
-        return bl_op_fail(b, n, BLIND_INPUT, "shapes that do not multiply");
+    for (size_t i = 0; i < BL_LEN(floats); i++) {
+        const bl_tensor *t = bl_role_in(b, n, floats[i]);
+        if (t && (i < 2 ? t->dtype != BLIND_F32 : !bl_is_float(t->dtype)))
+            return bl_op_fail(b, n, BLIND_UNSUPPORTED, "input %d of type %s", floats[i],
+                              blind_dtype_name(t->dtype));
+    }
+    return BLIND_OK;
+}
+
+static blind_code check_shapes(bl_build *b, const bl_node *n, const bl_integer_params *p)
+{
+    const bl_integer_roles *r = &p->in;
     const int row[] = { r->a_scale, r->a_zero, r->y_scale, r->y_zero };
     const int column[] = { r->b_scale, r->b_zero };
     for (size_t i = 0; i < BL_LEN(row); i++)
-        if (!fits(role_in(b, n, row[i]), p->m.m))
+        if (!fits(bl_role_in(b, n, row[i]), p->m.m))
             return bl_op_fail(b, n, BLIND_UNSUPPORTED, "input %d is not one number a row", row[i]);
     for (size_t i = 0; i < BL_LEN(column); i++)
-        if (!fits(role_in(b, n, column[i]), p->m.n))
+        if (!fits(bl_role_in(b, n, column[i]), p->m.n))
             return bl_op_fail(b, n, BLIND_UNSUPPORTED, "input %d is not one number a column",
                               column[i]);
-    n->scratch = 2 * p->m.n * sizeof(int32_t);
-    return bl_set_out(b, n, 0, type, rank, dim);
+    const bl_tensor *bias = bl_role_in(b, n, r->bias);
+    if (bias && bias->len != p->m.n)
+        return bl_op_fail(b, n, BLIND_INPUT, "a bias that is not one number a column");
+    return BLIND_OK;
 }
 
-/* One row of a product: sum[j] = sum over k of (a[k] - a_zero) * (b[k][j] - b_zero[j]). */
-static void product(const bl_matmul *m, const void *a, bool a_signed, int32_t a_zero, const void *b,
-                    bool b_signed, const int32_t *b_zero, int32_t *sum)
+/* Whether the input is left out or one number. */
+static bool is_one(const bl_build *b, const bl_node *n, int i)
+{
+    const bl_tensor *t = bl_role_in(b, n, i);
+    return !t || t->len == 1;
+}
+
+static bool is_packable(const bl_build *b, const bl_node *n, const bl_integer_roles *r)
+{
+    const bl_tensor *y = bl_in(b, n, r->b);
+    bool zeros = r->b_zero < 0 || !bl_has_in(n, r->b_zero) ||
+                 (bl_is_const(b, n, r->b_zero) && !bl_is_derived(b, n, r->b_zero));
+    return bl_is_const(b, n, r->b) && !bl_is_derived(b, n, r->b) && y->rank == 2 && y->len > 0 &&
+           zeros && is_one(b, n, r->a_zero) && is_one(b, n, r->a_scale) &&
+           is_one(b, n, r->y_scale) && is_one(b, n, r->y_zero);
+}
+
+blind_code bl_op_qproduct_infer(bl_build *b, bl_node *n)
+{
+    int64_t            dim[BL_ONNX_RANK];
+    int                rank;
+    bl_integer_params *p;
+    bl_integer_roles   r = roles_of(n);
+    BL_TRY(bl_params(b, n, sizeof *p, &p));
+    p->in = r;
+    BL_TRY(check_types(b, n, &r));
+    blind_dtype type = type_of(b, n, &r);
+    if (r.y_scale >= 0 && type != BLIND_U8 && type != BLIND_I8)
+        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "an output of type %s", blind_dtype_name(type));
+    if (!bl_product_of(bl_in(b, n, r.a), bl_in(b, n, r.b), &p->m, dim, &rank))
+        return bl_op_fail(b, n, BLIND_INPUT, "shapes that do not multiply");
+    BL_TRY(check_shapes(b, n, p));
+    p->rows = p->m.m;
+    for (int i = 0; i < p->m.batch_rank; i++)
+        p->rows *= p->m.batch[i];
+    p->bytes = is_packable(b, n, &r) ? bl_bytes_for(b->kernels->isa) : NULL;
+    n->raw = p->bytes ? 1u << r.b : 0;
+    if (!bl_mul(2 * sizeof(int32_t), p->m.n, &n->scratch))
+        return bl_op_fail(b, n, BLIND_LIMIT, "%zu columns", p->m.n);
+    BL_TRY(bl_set_out(b, n, 0, type, rank, dim));
+    const bl_tensor *more = bl_role_in(b, n, r.add);
+    return more && more->len != bl_out(b, n, 0)->len
+               ? bl_op_fail(b, n, BLIND_INPUT, "an addend of another shape")
+               : BLIND_OK;
+}
+
+/* Fusion.  ----------------------------------------------------------------------------------- */
+
+static bl_integer_params *fused_params(const bl_node *n)
+{
+    bool               mine = n->op->run == bl_op_qproduct_run && *n->domain == 'b';
+    bl_integer_params *p = mine ? n->params : NULL;
+    return p && p->bytes ? p : NULL;
+}
+
+bl_epilogue *bl_integer_epilogue(const bl_node *n)
+{
+    bl_integer_params *p = fused_params(n);
+    return p ? &p->epilogue : NULL;
+}
+
+bool bl_integer_add(bl_build *b, bl_node *n, int32_t other)
+{
+    bl_integer_params *p = fused_params(n);
+    const bl_tensor   *t = &b->graph->tensors[other];
+    if (!p || p->epilogue.act != BL_UNARY_NONE || t->dtype != BLIND_F32)
+        return false;
+    bool row = b->graph->values[other].constant && t->rank >= 1 && t->len == p->m.n &&
+               (size_t)t->dim[t->rank - 1] == p->m.n;
+    int at = row && n->in[p->in.bias] < 0 && n->in[p->in.add] < 0 ? p->in.bias : p->in.add;
+    if (n->in[at] >= 0 || (at == p->in.add && t->len != bl_out(b, n, 0)->len))
+        return false;
+    n->in[at] = other; /* eight inputs are there, absent ones as well */
+    b->graph->values[other].uses++;
+    n->inplace |= at == p->in.add ? 1u << at : 0;
+    return true;
+}
+
+/* Packing.  ---------------------------------------------------------------------------------- */
+
+blind_code bl_integer_zeros(bl_build *b, const bl_node *n, int i, size_t len, int32_t **out)
+{
+    const bl_tensor *t = bl_role_in(b, n, i);
+    *out = NULL;
+    if (!t)
+        return BLIND_OK;
+    *out = calloc(len + 1, sizeof **out);
+    if (!*out)
+        return bl_op_fail(b, n, BLIND_MEMORY, "no memory to pack weights");
+    for (size_t j = 0; j < len; j++)
+        (*out)[j] = (int32_t)bl_number_or_0(t, j);
+    return BLIND_OK;
+}
+
+static blind_code pack(bl_build *b, bl_node *n, bl_integer_params *p)
+{
+    const bl_tensor      *w = bl_in(b, n, p->in.b);
+    bl_auto_free int32_t *zeros = NULL;
+    bl_packed            *packed;
+    p->weights = bl_store_find(b, n, 0);
+    if (p->weights)
+        return BLIND_OK;
+    BL_TRY(bl_integer_zeros(b, n, p->in.b_zero, p->m.n, &zeros));
+    BL_TRY(bl_bytes_gemm_pack(p->bytes, w->data, w->dtype == BLIND_I8, zeros, p->m.k, p->m.n,
+                              p->m.b_row, p->m.b_col, &packed, b->err));
+    bl_store_unneeded(b, w);
+    return bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights);
+}
+
+static size_t scales_size(const bl_integer_params *p)
+{
+    return (p->m.n * sizeof(float) + 64) / 64 * 64;
+}
+
+blind_code bl_op_qproduct_prepare(bl_build *b, bl_node *n)
+{
+    bl_integer_params *p = n->params;
+    size_t             size;
+    if (!p->bytes)
+        return BLIND_OK;
+    BL_TRY(pack(b, n, p));
+    if (!bl_bytes_gemm_scratch(p->bytes, p->rows, p->m.k, p->m.n, &size) ||
+        !bl_add(size, scales_size(p), &n->scratch))
+        return bl_op_fail(b, n, BLIND_LIMIT, "rows of impossible size");
+    return BLIND_OK;
+}
+
+/* Running.  ---------------------------------------------------------------------------------- */
+
+/* What is done to sums of column j in row i: a_scale * b_scale / y_scale, as far as they are. */
+static float scale_of(const bl_exec *x, const bl_node *n, const bl_integer_roles *r, size_t i,
+                      size_t j)
+{
+    float scale = (float)bl_number_or_0(bl_arg(x, n, r->a_scale), i) *
+                  (float)bl_number_or_0(bl_arg(x, n, r->b_scale), j);
+    return r->y_scale < 0 ? scale : scale / (float)bl_number_or_0(bl_arg(x, n, r->y_scale), i);
+}
+
+/* One scale per column; true when one does for all. */
+static bool set_scales(const bl_exec *x, const bl_node *n, const bl_integer_params *p, float *scale)
+{
+    const bl_tensor *each = bl_arg(x, n, p->in.b_scale);
+    float            a = (float)bl_number_or_0(bl_arg(x, n, p->in.a_scale), 0);
+    scale[0] = scale_of(x, n, &p->in, 0, 0);
+    if (each->len == 1 || p->m.n == 0)
+        return true;
+    float y = p->in.y_scale < 0 ? 1 : (float)bl_number_or_0(bl_arg(x, n, p->in.y_scale), 0);
+    for (size_t j = 0; j < p->m.n && each->dtype == BLIND_F32; j++)
+        scale[j] = a * ((const float *)each->data)[j] / y;
+    for (size_t j = 0; j < p->m.n && each->dtype != BLIND_F32; j++)
+        scale[j] = scale_of(x, n, &p->in, 0, j);
+    return false;
+}
+
+static void set_finish(const bl_exec *x, const bl_node *n, const bl_integer_params *p, float *scale,
+                       bl_bytes_finish *f)
+{
+    const bl_integer_roles *r = &p->in;
+    const bl_tensor        *bias = bl_role_arg(x, n, r->bias), *more = bl_role_arg(x, n, r->add);
+    bool                    low = bl_result(x, n, 0)->dtype == BLIND_I8;
+    *f = (bl_bytes_finish){ .to = BL_BYTES_SUMS, .times = 1 };
+    if (r->a_scale < 0)
+        return;
+    f->scale = scale;
+    f->one_scale = set_scales(x, n, p, scale);
+    f->to = r->y_scale < 0 ? BL_BYTES_FLOATS : BL_BYTES_BYTES;
+    f->shift = bias ? bias->data : NULL;
+    f->add = more ? more->data : NULL;
+    f->act = p->epilogue.act;
+    f->a = p->epilogue.a;
+    f->b = p->epilogue.b;
+    f->zero = (int32_t)bl_number_or_0(bl_role_arg(x, n, r->y_zero), 0);
+    f->low = low ? INT8_MIN : 0;
+    f->high = low ? INT8_MAX : UINT8_MAX;
+}
+
+static void run_packed(const bl_exec *x, const bl_node *n, const bl_integer_params *p)
+{
+    const bl_tensor *a = bl_arg(x, n, p->in.a);
+    bl_bytes_gemm    g = { .rows = p->rows,
+                           .a = a->data,
+                           .a_signed = a->dtype == BLIND_I8,
+                           .a_zero = (int32_t)bl_number_or_0(bl_role_arg(x, n, p->in.a_zero), 0),
+                           .b = p->weights->packed,
+                           .k = p->m.k,
+                           .n = p->m.n,
+                           .out = bl_result(x, n, 0)->data,
+                           .scratch = (char *)x->scratch + scales_size(p) };
+    set_finish(x, n, p, x->scratch, &g.finish);
+    bl_bytes_gemm_run(p->bytes, x->kernels, &g, x->pool);
+}
+
+static int32_t byte_at(const void *data, bool is_signed, size_t i)
+{
+    return is_signed ? ((const int8_t *)data)[i] : ((const uint8_t *)data)[i];
+}
+
+/* One row: sum[j] = sum over k of (a[k] - a_zero) * (b[k][j] - b_zero[j]). */
+static void plain_row(const bl_matmul *m, const void *a, bool a_signed, int32_t a_zero,
+                      const void *b, bool b_signed, const int32_t *b_zero, int32_t *sum)
 {
     memset(sum, 0, m->n * sizeof *sum);
     for (size_t k = 0; k < m->k; k++) {
-        int32_t        v = byte_at(a, a_signed, k * m->a_col) - a_zero;
-        const int8_t  *i8 = (const int8_t *)b + k * m->b_row;
-        const uint8_t *u8 = (const uint8_t *)b + k * m->b_row;
-        for (size_t j = 0; j < m->n && b_signed; j++)
-            sum[j] = add(sum[j], v * (i8[j] - b_zero[j]));
-        for (size_t j = 0; j < m->n && !b_signed; j++)
-            sum[j] = add(sum[j], v * (u8[j] - b_zero[j]));
+        int32_t v = byte_at(a, a_signed, k * m->a_col) - a_zero;
+        for (size_t j = 0; j < m->n; j++)
+            sum[j] = add(sum[j], v * (byte_at(b, b_signed, k * m->b_row + j * m->b_col) - b_zero[j]));
     }
 }
 
@@ -125,150 +318,53 @@ static void batch_offsets(const bl_matmul *m, size_t z, size_t *a, size_t *b)
     }
 }
 
-static void store_row(const bl_exec *x, const bl_node *n, const roles *r, size_t row, size_t at,
-                      size_t len, const int32_t *sum)
+static void store_row(const bl_exec *x, const bl_node *n, const bl_integer_params *p, size_t row,
+                      size_t at, const int32_t *sum)
 {
-    bl_tensor *out = bl_result(x, n, 0);
-    if (r->y_zero < 0) {
-        memcpy((int32_t *)out->data + at, sum, len * sizeof *sum);
-        return;
+    const bl_integer_roles *r = &p->in;
+    const bl_tensor        *bias = bl_role_arg(x, n, r->bias);
+    bl_tensor              *out = bl_result(x, n, 0);
+    double                  zero = bl_number_or_0(bl_role_arg(x, n, r->y_zero), row);
+    for (size_t j = 0; j < p->m.n; j++) {
+        if (r->a_scale < 0) {
+            ((int32_t *)out->data)[at + j] = sum[j];
+            continue;
+        }
+        float v = (float)sum[j] * scale_of(x, n, r, row, j);
+        if (r->y_scale < 0)
+            ((float *)out->data)[at + j] = v + (float)bl_number_or_0(bias, j);
+        else
+            bl_tensor_set_number(out, at + j, nearbyint((double)v) + zero);
     }
-    float  a_scale = (float)number_at(bl_arg(x, n, r->a_scale), row);
-    float  y_scale = (float)number_at(bl_arg(x, n, r->y_scale), row);
-    double zero = number_at(bl_arg(x, n, r->y_zero), row);
-    for (size_t j = 0; j < len; j++) {
-        float b_scale = (float)number_at(bl_arg(x, n, r->b_scale), j);
-        requantize(out, at + j, sum[j], a_scale * b_scale / y_scale, zero);
+}
+
+static void run_plain(const bl_exec *x, const bl_node *n, const bl_integer_params *p)
+{
+    const bl_matmul *m = &p->m;
+    const bl_tensor *a = bl_arg(x, n, p->in.a), *b = bl_arg(x, n, p->in.b);
+    const bl_tensor *a_zero = bl_role_arg(x, n, p->in.a_zero);
+    int32_t         *zero = x->scratch, *sum = zero + m->n;
+    size_t           batches = bl_result(x, n, 0)->len ? bl_result(x, n, 0)->len / m->m / m->n : 0;
+    for (size_t j = 0; j < m->n; j++)
+        zero[j] = (int32_t)bl_number_or_0(bl_role_arg(x, n, p->in.b_zero), j);
+    for (size_t z = 0; z < batches; z++) {
+        size_t at_a, at_b;
+        batch_offsets(m, z, &at_a, &at_b);
+        for (size_t i = 0; i < m->m; i++) {
+            plain_row(m, (const char *)a->data + at_a + i * m->a_row, a->dtype == BLIND_I8,
+                      (int32_t)bl_number_or_0(a_zero, i), (const char *)b->data + at_b,
+                      b->dtype == BLIND_I8, zero, sum);
+            store_row(x, n, p, i, (z * m->m + i) * m->n, sum);
+        }
     }
 }
 
 blind_code bl_op_qproduct_run(const bl_exec *x, const bl_node *n)
 {
-    const product_params *p = n->params;
-    const bl_matmul      *m = &p->m;
-    const bl_tensor      *a = bl_arg(x, n, p->in->a), *b = bl_arg(x, n, p->in->b);
-    const bl_tensor      *a_zero = role_arg(x, n, p->in->a_zero),
-                    *b_zero = role_arg(x, n, p->in->b_zero);
-    int32_t *zero = x->scratch, *sum = zero + m->n;
-    size_t   batches = bl_result(x, n, 0)->len ? bl_result(x, n, 0)->len / m->m / m->n : 0;
-    for (size_t j = 0; j < m->n; j++)
-        zero[j] = (int32_t)number_at(b_zero, j);
-    for (size_t z = 0; z < batches; z++) {
-        size_t at_a, at_b;
-        batch_offsets(m, z, &at_a, &at_b);
-        for (size_t i = 0; i < m->m; i++) {
-            product(m, (const char *)a->data + at_a + i * m->a_row, a->dtype == BLIND_I8,
-                    (int32_t)number_at(a_zero, i), (const char *)b->data + at_b,
-                    b->dtype == BLIND_I8, zero, sum);
-            store_row(x, n, p->in, i, (z * m->m + i) * m->n, m->n, sum);
-        }
-    }
-    return BLIND_OK;
-}
-
-/* Convolutions.  ----------------------------------------------------------------------------- */
-
-typedef struct {
-    const roles *in;
-    bl_window    window;
-} conv_params;
-
-blind_code bl_op_qconv_infer(bl_build *b, bl_node *n)
-{
-    const roles     *r = n->n_in > 4 ? &linear_roles : &integer_roles;
-    const bl_tensor *x = bl_in(b, n, r->a), *w = bl_in(b, n, r->b);
-    blind_dtype      type = r->y_zero < 0 ? BLIND_I32 : bl_in(b, n, r->y_zero)->dtype;
-    const bl_tensor *bias = r->y_zero < 0 ? NULL : bl_in(b, n, 8);
-    int64_t          dim[BL_ONNX_RANK], groups = bl_attr_int(n, "group", 1);
-    conv_params     *p;
-    BL_TRY(bl_params(b, n, sizeof *p, &p));
-    p->in = r;
-    if (!is_byte(x) || !is_byte(w) || bl_is_float(type) || (bias && bias->dtype != BLIND_I32))
-        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "elements of types %s and %s",
-                          blind_dtype_name(x->dtype), blind_dtype_name(w->dtype));
-    if (x->rank < 3 || w->rank != x->rank || groups < 1 || x->dim[1] % groups ||
-        w->dim[0] % groups || w->dim[1] != x->dim[1] / groups)
-        return bl_op_fail(b, n, BLIND_INPUT, "weights that do not fit the input");
-    size_t channels = (size_t)w->dim[0];
-    if ((bias && bias->len != channels) || !fits(role_in(b, n, r->b_scale), channels) ||
-        !fits(role_in(b, n, r->b_zero), channels))
-        return bl_op_fail(b, n, BLIND_INPUT, "what is not one number for each channel");
-    BL_TRY(bl_window_of(b, n, w->dim + 2, &p->window, dim, NULL));
-    p->window.channels_out = channels;
-    p->window.groups = (size_t)groups;
-    n->scratch = p->window.out[0] * p->window.out[1] * p->window.out[2] * sizeof(int32_t);
-    dim[0] = x->dim[0];
-    dim[1] = w->dim[0];
-    return bl_set_out(b, n, 0, type, x->rank, dim);
-}
-
-/* Adds one tap of one input channel to a row of sums. */
-static void add_tap(const bl_window *w, const void *x, bool is_signed, int32_t zero, size_t tap,
-                    int32_t weight, int32_t *sum)
-{
-    ptrdiff_t from = (ptrdiff_t)(tap * w->dilation[2]) - (ptrdiff_t)w->pad[2];
-    for (size_t o = 0; o < w->out[2]; o++) {
-        ptrdiff_t at = from + (ptrdiff_t)(o * w->stride[2]);
-        if (at >= 0 && (size_t)at < w->in[2])
-            sum[o] = add(sum[o], weight * (byte_at(x, is_signed, (size_t)at) - zero));
-    }
-}
-
-/* The sums of one output channel of one image: x its first input channel, weights its own. */
-static void plane(const bl_window *w, const bl_tensor *in, size_t x, int32_t x_zero,
-                  const bl_tensor *weights, size_t at, int32_t w_zero, int32_t *sum)
-{
-    size_t channels = w->channels_in / w->groups, pixels = w->in[0] * w->in[1] * w->in[2];
-    memset(sum, 0, w->out[0] * w->out[1] * w->out[2] * sizeof *sum);
-    for (size_t c = 0; c < channels; c++, x += pixels)
-        for (size_t i = 0; i < w->kernel[0]; i++)
-            for (size_t j = 0; j < w->kernel[1]; j++)
-                for (size_t k = 0; k < w->kernel[2]; k++, at++) {
-                    int32_t v = byte_at(weights->data, weights->dtype == BLIND_I8, at) - w_zero;
-                    for (size_t o = 0; o < w->out[0] * w->out[1]; o++) {
-                        size_t z = o / w->out[1] * w->stride[0] + i * w->dilation[0] - w->pad[0];
-                        size_t y = o % w->out[1] * w->stride[1] + j * w->dilation[1] - w->pad[1];
-                        if (z < w->in[0] && y < w->in[1]) /* negative ones wrapped around */
-                            add_tap(w, (const char *)in->data + x + (z * w->in[1] + y) * w->in[2],
-                                    in->dtype == BLIND_I8, x_zero, k, v, sum + o * w->out[2]);
-                    }
-                }
-}
-
-static void store_plane(const bl_exec *x, const bl_node *n, const roles *r, size_t channel,
-                        size_t at, size_t len, const int32_t *sum)
-{
-    bl_tensor *out = bl_result(x, n, 0);
-    if (r->y_zero < 0) {
-        memcpy((int32_t *)out->data + at, sum, len * sizeof *sum);
-        return;
-    }
-    const bl_tensor *bias = bl_arg(x, n, 8);
-    int32_t          shift = bias ? ((const int32_t *)bias->data)[channel] : 0;
-    float            multiplier = (float)number_at(bl_arg(x, n, r->a_scale), 0) *
-                       (float)number_at(bl_arg(x, n, r->b_scale), channel) /
-                       (float)number_at(bl_arg(x, n, r->y_scale), 0);
-    double zero = number_at(bl_arg(x, n, r->y_zero), 0);
-    for (size_t i = 0; i < len; i++)
-        requantize(out, at + i, add(sum[i], shift), multiplier, zero);
-}
-
-blind_code bl_op_qconv_run(const bl_exec *x, const bl_node *n)
-{
-    const conv_params *p = n->params;
-    const bl_window   *w = &p->window;
-    const bl_tensor   *in = bl_arg(x, n, p->in->a), *weights = bl_arg(x, n, p->in->b);
-    const bl_tensor   *x_zero = role_arg(x, n, p->in->a_zero),
-                    *w_zero = role_arg(x, n, p->in->b_zero);
-    size_t pixels = w->out[0] * w->out[1] * w->out[2];
-    size_t image = w->channels_in * w->in[0] * w->in[1] * w->in[2];
-    size_t each = w->channels_out ? weights->len / w->channels_out : 0;
-    for (size_t z = 0; z < w->batch && pixels; z++)
-        for (size_t c = 0; c < w->channels_out; c++) {
-            size_t group = c / (w->channels_out / w->groups);
-            plane(w, in, z * image + group * (image / w->groups), (int32_t)number_at(x_zero, 0),
-                  weights, c * each, (int32_t)number_at(w_zero, c), x->scratch);
-            store_plane(x, n, p->in, c, (z * w->channels_out + c) * pixels, pixels, x->scratch);
-        }
+    const bl_integer_params *p = n->params;
+    if (p->bytes && p->weights)
+        run_packed(x, n, p);
+    else
+        run_plain(x, n, p);
     return BLIND_OK;
 }

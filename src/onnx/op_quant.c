@@ -1,5 +1,6 @@
 /* QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear: per tensor, per axis and per block,
  * over every type.  Source: ONNX operators of these names, opset 10 to 21. */
+#include "nn/bytes.h"
 #include "onnx/families.h"
 #include "onnx/number.h"
 
@@ -12,6 +13,7 @@ typedef struct {
     size_t block;    /* 0: no blocks */
     bool   per_axis; /* or per tensor */
     bool   saturate;
+    const bl_bytes *bytes;
 } scaling;
 
 static size_t scale_at(const scaling *p, size_t o, size_t a, size_t i)
@@ -41,6 +43,7 @@ static blind_code infer_scaling(bl_build *b, bl_node *n)
     p->saturate = bl_attr_int(n, "saturate", 1) != 0;
     p->outer = p->inner = 1;
     p->axis = x->len;
+    p->bytes = bl_bytes_for(b->kernels->isa);
     if (!bl_is_float(scale->dtype) || (zero && zero->len != scale->len))
         return bl_op_fail(b, n, BLIND_INPUT, "a scale that is no float, or another zero point");
     if (scale->len == 1 && scale->rank <= 1)
@@ -82,34 +85,32 @@ blind_code bl_op_quantize_infer(bl_build *b, bl_node *n)
     return bl_set_out(b, n, 0, (blind_dtype)to, x->rank, x->dim);
 }
 
-/* The common case: n elements of one scale.  out = x / scale + zero, rounded to even, cut. */
-#define QUANTIZE(name, type, low, high)                                                            \
-    static void name(type *out, const float *x, size_t n, float scale, float zero)                 \
-    {                                                                                              \
-        for (size_t i = 0; i < n; i++) {                                                           \
-            float v = rintf(x[i] / scale) + zero;                                                  \
-            v = v >= (low) ? v : (low); /* NaN too */                                              \
-            out[i] = (type)(int)(v <= (high) ? v : (high));                                        \
-        }                                                                                          \
-    }
-QUANTIZE(quantize_u8, uint8_t, 0.0f, 255.0f)
-QUANTIZE(quantize_i8, int8_t, -128.0f, 127.0f)
+/* Runs of elements that share a scale, where they lie side by side. */
+typedef struct {
+    size_t len, count, scales;
+} scale_runs;
 
-static bool quantize_fast(const scaling *p, const bl_tensor *in, const bl_tensor *scale,
-                          const bl_tensor *zero, bl_tensor *out)
+static scale_runs runs_of(const scaling *p, size_t len)
 {
-    bool u8 = out->dtype == BLIND_U8;
+    return p->per_axis ? (scale_runs){ p->inner, p->outer * p->axis, BL_MAX(p->axis, (size_t)1) }
+                       : (scale_runs){ len, 1, 1 };
+}
+
+static bool quantize_fast(const bl_exec *x, const bl_node *n)
+{
+    const scaling   *p = n->params;
+    const bl_tensor *in = bl_arg(x, n, 0), *scale = bl_arg(x, n, 1), *zero = bl_arg(x, n, 2);
+    bl_tensor       *out = bl_result(x, n, 0);
+    bool             u8 = out->dtype == BLIND_U8;
     if (in->dtype != BLIND_F32 || p->block || (!u8 && out->dtype != BLIND_I8))
         return false;
-    size_t run = p->per_axis ? p->inner : in->len, runs = p->per_axis ? p->outer * p->axis : 1;
-    for (size_t r = 0; r < runs; r++) {
-        size_t       at = p->per_axis ? r % p->axis : 0;
-        const float *x = (const float *)in->data + r * run;
-        float        s = (float)number_or(scale, at, 1), z = (float)number_or(zero, at, 0);
-        if (u8)
-            quantize_u8((uint8_t *)out->data + r * run, x, run, s, z);
-        else
-            quantize_i8((int8_t *)out->data + r * run, x, run, s, z);
+    scale_runs runs = runs_of(p, in->len);
+    for (size_t r = 0; r < runs.count; r++) {
+        size_t at = r % runs.scales;
+        bl_bytes_quantize(p->bytes, (char *)out->data + r * runs.len,
+                          (const float *)in->data + r * runs.len, runs.len,
+                          (float)number_or(scale, at, 1), (int32_t)number_or(zero, at, 0),
+                          u8 ? 0 : INT8_MIN, u8 ? UINT8_MAX : INT8_MAX, x->pool);
     }
     return true;
 }
@@ -155,8 +156,7 @@ static void scale_all(const bl_exec *x, const bl_node *n, bool quantize)
 
 blind_code bl_op_quantize_run(const bl_exec *x, const bl_node *n)
 {
-    if (!quantize_fast(n->params, bl_arg(x, n, 0), bl_arg(x, n, 1), bl_arg(x, n, 2),
-                       bl_result(x, n, 0)))
+    if (!quantize_fast(x, n))
         scale_all(x, n, true);
     return BLIND_OK;
 }
@@ -172,38 +172,28 @@ blind_code bl_op_dequantize_infer(bl_build *b, bl_node *n)
     return bl_set_out(b, n, 0, bl_in(b, n, 1)->dtype, x->rank, x->dim);
 }
 
-#define DEQUANTIZE(name, type)                                                                     \
-    static void name(float *out, const type *x, size_t n, float scale, int32_t zero)               \
-    {                                                                                              \
-        for (size_t i = 0; i < n; i++)                                                             \
-            out[i] = (float)((int32_t)x[i] - zero) * scale;                                        \
-    }
-DEQUANTIZE(dequantize_u8, uint8_t)
-DEQUANTIZE(dequantize_i8, int8_t)
-
-static bool dequantize_fast(const scaling *p, const bl_tensor *in, const bl_tensor *scale,
-                            const bl_tensor *zero, bl_tensor *out)
+static bool dequantize_fast(const bl_exec *x, const bl_node *n)
 {
-    bool u8 = in->dtype == BLIND_U8;
+    const scaling   *p = n->params;
+    const bl_tensor *in = bl_arg(x, n, 0), *scale = bl_arg(x, n, 1), *zero = bl_arg(x, n, 2);
+    bl_tensor       *out = bl_result(x, n, 0);
+    bool             u8 = in->dtype == BLIND_U8;
     if (out->dtype != BLIND_F32 || p->block || (!u8 && in->dtype != BLIND_I8))
         return false;
-    size_t run = p->per_axis ? p->inner : in->len, runs = p->per_axis ? p->outer * p->axis : 1;
-    for (size_t r = 0; r < runs; r++) {
-        size_t  at = p->per_axis ? r % p->axis : 0;
-        float  *to = (float *)out->data + r * run, s = (float)number_or(scale, at, 1);
-        int32_t z = (int32_t)number_or(zero, at, 0);
-        if (u8)
-            dequantize_u8(to, (const uint8_t *)in->data + r * run, run, s, z);
-        else
-            dequantize_i8(to, (const int8_t *)in->data + r * run, run, s, z);
+    scale_runs runs = runs_of(p, in->len);
+    for (size_t r = 0; r < runs.count; r++) {
+        size_t at = r % runs.scales;
+        bl_bytes_dequantize(p->bytes, (float *)out->data + r * runs.len,
+                            (const char *)in->data + r * runs.len, !u8, runs.len,
+                            (float)number_or(scale, at, 1), (int32_t)number_or(zero, at, 0),
+                            x->pool);
     }
     return true;
 }
 
 blind_code bl_op_dequantize_run(const bl_exec *x, const bl_node *n)
 {
-    if (!dequantize_fast(n->params, bl_arg(x, n, 0), bl_arg(x, n, 1), bl_arg(x, n, 2),
-                         bl_result(x, n, 0)))
+    if (!dequantize_fast(x, n))
         scale_all(x, n, false);
     return BLIND_OK;
 }
@@ -213,6 +203,9 @@ blind_code bl_op_dequantize_run(const bl_exec *x, const bl_node *n)
 blind_code bl_op_dynamic_quantize_infer(bl_build *b, bl_node *n)
 {
     const bl_tensor *x = bl_in(b, n, 0);
+    scaling         *p;
+    BL_TRY(bl_params(b, n, sizeof *p, &p));
+    p->bytes = bl_bytes_for(b->kernels->isa);
     if (x->dtype != BLIND_F32)
         return bl_op_fail(b, n, BLIND_INPUT, "elements of type %s", blind_dtype_name(x->dtype));
     BL_TRY(bl_set_out(b, n, 0, BLIND_U8, x->rank, x->dim));
@@ -222,18 +215,17 @@ blind_code bl_op_dynamic_quantize_infer(bl_build *b, bl_node *n)
 
 blind_code bl_op_dynamic_quantize_run(const bl_exec *x, const bl_node *n)
 {
+    const scaling   *p = n->params;
     const bl_tensor *in = bl_arg(x, n, 0);
-    const float     *from = in->data;
     bl_tensor       *scale_out = bl_result(x, n, 1), *zero_out = bl_result(x, n, 2);
-    float            low = 0, high = 0;
-    for (size_t i = 0; i < in->len; i++) {
-        low = from[i] < low ? from[i] : low;
-        high = from[i] > high ? from[i] : high;
-    }
+    float            low, high;
+    bl_bytes_range(p->bytes, in->data, in->len, &low, &high, x->pool);
     float scale = high > low ? (high - low) / 255.0f : 1;
     float zero = rintf(-low / scale);
     zero = zero > 255 ? 255 : zero > 0 ? zero : 0; /* NaN: infinities both sides */
-    quantize_u8(bl_result(x, n, 0)->data, from, in->len, scale, zero);
+    if (bl_result(x, n, 0))
+        bl_bytes_quantize(p->bytes, bl_result(x, n, 0)->data, in->data, in->len, scale,
+                          (int32_t)zero, 0, UINT8_MAX, x->pool);
     if (scale_out)
         memcpy(scale_out->data, &scale, sizeof scale);
     if (zero_out)

@@ -26,6 +26,11 @@
         "", #name, since, min, max, out, bl_op_##family##_infer, bl_op_##family##_prepare,         \
             bl_op_##family##_run, 0                                                                \
     }
+#define QUANTIZED(name, since, min, max, family)                                                   \
+    {                                                                                              \
+        "", #name, since, min, max, 1, bl_op_##family##_infer, bl_op_##family##_prepare,           \
+            bl_op_##family##_run, BL_OP_TYPED                                                      \
+    }
 #define FOLDED(name, since, min, max, flags, family)                                               \
     {                                                                                              \
         "", #name, since, min, max, 1, bl_op_##family##_infer, NULL, NULL, flags                   \
@@ -191,10 +196,10 @@ static const bl_op rows[] = {
     TYPED(QuantizeLinear, 10, 2, 3, 1, quantize),
     TYPED(DequantizeLinear, 10, 2, 3, 1, dequantize),
     ROW(DynamicQuantizeLinear, 11, 1, 1, 3, dynamic_quantize),
-    TYPED(MatMulInteger, 10, 2, 4, 1, qproduct),
-    TYPED(QLinearMatMul, 10, 8, 8, 1, qproduct),
-    TYPED(ConvInteger, 10, 2, 4, 1, qconv),
-    TYPED(QLinearConv, 10, 8, 9, 1, qconv),
+    QUANTIZED(MatMulInteger, 10, 2, 4, qproduct),
+    QUANTIZED(QLinearMatMul, 10, 8, 8, qproduct),
+    QUANTIZED(ConvInteger, 10, 2, 4, qconv),
+    QUANTIZED(QLinearConv, 10, 8, 9, qconv),
 
     ROW(StringNormalizer, 10, 1, 1, 1, normalizer),
     ROW(StringConcat, 20, 2, 2, 1, string_concat),
@@ -260,6 +265,10 @@ static const bl_op rows[] = {
     { "blind", "blind.LayerNorm", 1, 2, 3, 1, bl_op_layer_norm_infer, NULL, bl_op_layer_norm_run,
       0 },
     { "blind", "blind.Gate", 1, 2, 2, 1, bl_op_gate_infer, NULL, bl_op_gate_run, 0 },
+    { "blind", "blind.IntegerConv", 1, 4, 14, 1, bl_op_qconv_infer, bl_op_qconv_prepare,
+      bl_op_qconv_run, BL_OP_TYPED },
+    { "blind", "blind.IntegerProduct", 1, 4, 8, 1, bl_op_qproduct_infer, bl_op_qproduct_prepare,
+      bl_op_qproduct_run, BL_OP_TYPED },
 };
 
 static const size_t rows_len = BL_LEN(rows);
