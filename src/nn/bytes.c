@@ -143,9 +143,9 @@ static void pack_head(const bl_bytes *k, const bl_bytes_matrix *m, const bl_segm
 static void pack_panel(const bl_bytes *k, const bl_bytes_matrix *m, const bl_packed *p,
                        const bl_segments *ones, const uint8_t *one, size_t group, size_t panel)
 {
-    size_t   width = p->width, column = panel * width, cols = BL_MIN(width, m->n - column);
-    int32_t *to = (int32_t *)(void *)p->data + group * p->group_stride + panel * p->k * width;
-    int8_t  *line = (int8_t *)(to + BL_BYTES_HEAD * width);
+    size_t         width = p->width, column = panel * width, cols = BL_MIN(width, m->n - column);
+    int32_t       *to = (int32_t *)(void *)p->data + group * p->group_stride + panel * p->k * width;
+    int8_t        *line = (int8_t *)(to + BL_BYTES_HEAD * width);
     const uint8_t *b = (const uint8_t *)m->data + group * m->group + column * m->column;
     for (size_t s = 0; s < m->segments; s++)
         for (size_t i = 0; i < ones->steps; i++, line += 4 * width)
@@ -276,8 +276,8 @@ static void store_run(const bl_bytes_product *p, const bl_bytes_columns *c, cons
 {
     const bl_bytes_finish *f = &p->finish;
     size_t                 width = p->k->width, size = out_size(f), of_add = add_size(f);
-    size_t                 at = p->by_column ? column * p->out_row + row : row * p->out_row + column;
-    const char            *add = f->add ? (const char *)f->add + at * of_add : NULL;
+    size_t      at = p->by_column ? column * p->out_row + row : row * p->out_row + column;
+    const char *add = f->add ? (const char *)f->add + at * of_add : NULL;
     if (!p->by_column) {
         p->k->store(f, c, sums, width, row_sum, rows, cols, p->out + at * size, add, p->out_row);
         return;
@@ -310,7 +310,8 @@ static void activate(const bl_bytes_product *p, size_t begin, size_t end, size_t
     if (f->to != BL_BYTES_FLOATS || f->act == BL_UNARY_NONE || f->act == BL_UNARY_RELU)
         return;
     for (size_t r = begin; r < end; r++) {
-        float *row = (float *)(void *)p->out + (r / p->pitch * p->valid + r % p->pitch) * p->out_row;
+        float *row =
+            (float *)(void *)p->out + (r / p->pitch * p->valid + r % p->pitch) * p->out_row;
         if (r % p->pitch < p->valid)
             p->rest->unary(f->act, row + column, row + column, cols, f->a, f->b, NULL);
     }
@@ -319,12 +320,12 @@ static void activate(const bl_bytes_product *p, size_t begin, size_t end, size_t
 static void panel_by_block(const bl_bytes_product *p, size_t group, size_t panel, size_t begin,
                            size_t end, const int32_t *row_sum, bool last)
 {
-    const bl_bytes  *k = p->k;
-    const int32_t   *head = head_of(p, group, panel);
-    size_t           width = k->width, column = panel * width, cols = BL_MIN(p->b->n - column, width);
-    const uint8_t   *a = p->a + group * p->a_group;
-    const char      *ahead = last ? NULL : (const char *)head + bl_bytes_panel_size(p->b);
-    int32_t          sums[BL_BYTES_TILE] __attribute__((aligned(64)));
+    const bl_bytes *k = p->k;
+    const int32_t  *head = head_of(p, group, panel);
+    size_t         width = k->width, column = panel * width, cols = BL_MIN(p->b->n - column, width);
+    const uint8_t *a = p->a + group * p->a_group;
+    const char    *ahead = last ? NULL : (const char *)head + bl_bytes_panel_size(p->b);
+    int32_t        sums[BL_BYTES_TILE] __attribute__((aligned(64)));
     bl_bytes_columns c;
     set_columns(p, head, group * p->b->n + column, cols, &c);
     for (size_t row = begin; row < end; row += k->rows) {
@@ -364,8 +365,7 @@ static void product_part(void *arg, size_t index, int worker)
     if (p->k->end)
         p->k->end();
     size_t column = first * p->k->width;
-    activate(p, begin, end, group * p->b->n + column,
-             BL_MIN(p->b->n, last * p->k->width) - column);
+    activate(p, begin, end, group * p->b->n + column, BL_MIN(p->b->n, last * p->k->width) - column);
 }
 
 void bl_bytes_multiply(bl_bytes_product *p, bl_pool *pool)

@@ -40,10 +40,10 @@ typedef enum {
 typedef struct {
     bl_bytes_to    to;
     float          times;
-    const float   *scale; /* per column; or NULL: 1 */
+    const float   *scale;     /* per column; or NULL: 1 */
     bool           one_scale; /* a single one for all columns */
-    const int32_t *bias;  /* per column; or NULL */
-    const float   *shift; /* per column; or NULL */
+    const int32_t *bias;      /* per column; or NULL */
+    const float   *shift;     /* per column; or NULL */
     int32_t        zero, low, high;
     const void    *add; /* FLOATS: floats; BYTES: bytes; or NULL */
     bool           add_signed;

@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-#define WIDE                    0
+#define WIDE                   0
 #define DOT_OF_FOUR(sum, a, b) _mm256_dpbusd_avx_epi32(sum, a, b)
 #include "nn/bytes_vec.inc"
 

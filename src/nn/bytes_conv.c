@@ -65,8 +65,8 @@ static void set_offsets(const bl_window *w, const geometry *g, size_t *offset)
     for (size_t z = 0; z < w->kernel[0]; z++)
         for (size_t y = 0; y < w->kernel[1]; y++) {
             size_t down = y * w->dilation[1], phase = down % w->stride[1];
-            size_t at = z * w->dilation[0] * g->slice +
-                        (phase * g->high + down / w->stride[1]) * row;
+            size_t at =
+                z * w->dilation[0] * g->slice + (phase * g->high + down / w->stride[1]) * row;
             for (size_t x = 0; x < (g->merged ? 1 : w->kernel[2]); x++)
                 *offset++ = at + x * w->dilation[2] * g->channels;
         }

@@ -10,9 +10,9 @@
 #include "nn/bytes.h"
 #include "nn/internal.h"
 
-#define BL_BYTES_WIDTH 32 /* of a panel, at most */
-#define BL_BYTES_ROWS  32 /* of a tile, at most */
-#define BL_BYTES_HEAD  2  /* lines before a panel */
+#define BL_BYTES_WIDTH 32                                       /* of a panel, at most */
+#define BL_BYTES_ROWS  32                                       /* of a tile, at most */
+#define BL_BYTES_HEAD  2                                        /* lines before a panel */
 #define BL_BYTES_TILE  ((size_t)BL_BYTES_ROWS * BL_BYTES_WIDTH) /* sums */
 
 /* Where the products of one sum lie in the left factor: `count` segments of `len` bytes, each

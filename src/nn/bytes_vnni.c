@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-#define WIDE                    1
+#define WIDE                   1
 #define DOT_OF_FOUR(sum, a, b) _mm512_dpbusd_epi32(sum, a, b)
 #include "nn/bytes_vec.inc"
 

@@ -43,8 +43,8 @@
     X(random) X(bernoulli) X(multinomial) X(dropout)                                               \
     /* op_text.c, op_tfidf.c */                                                                    \
     X(normalizer) X(string_concat) X(string_split) X(regex) X(tfidf)                               \
-    /* op_fused.c */                                                                               \
-    X(gate)
+    /* op_fused.c, op_bytes.c */                                                                   \
+    X(gate) X(byte_max) X(byte_mean)
 /* clang-format on */
 
 #define X(name)                                                                                    \

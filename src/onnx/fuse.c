@@ -339,6 +339,8 @@ blind_code bl_plan_fuse(bl_build *b)
     bl_drop_unread(b->graph);
     BL_TRY(bl_fuse_integers(b));
     bl_drop_unread(b->graph);
+    BL_TRY(bl_plan_fold_rest(b));
+    bl_drop_unread(b->graph);
     for (size_t i = 0; i < b->graph->n_nodes; i++)
         if (!b->graph->nodes[i].dead && !b->graph->nodes[i].view)
             BL_TRY(fuse_node(b, i));

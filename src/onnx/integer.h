@@ -11,7 +11,7 @@
  * without either the sums. */
 typedef struct {
     int a, b, a_scale, a_zero, b_scale, b_zero, y_scale, y_zero;
-    int bias; /* floats per column, or integers where the output is bytes */
+    int bias; /* per column: floats, or integers that are added to sums */
     int add;  /* floats of the output's shape */
 } bl_integer_roles;
 
@@ -19,9 +19,10 @@ typedef struct {
     bl_integer_roles  in;
     bl_matmul         m; /* shapes and strides */
     size_t            rows;
-    const bl_bytes   *bytes;    /* how; NULL: plain loops over a matrix that is no constant */
-    const bl_weights *weights;  /* once prepared */
-    bl_epilogue       epilogue; /* of floats: act and its parameters */
+    const bl_bytes   *bytes;     /* how; NULL: plain loops over a matrix that is no constant */
+    const bl_weights *weights;   /* once prepared */
+    bl_epilogue       epilogue;  /* of floats: act and its parameters */
+    int32_t           low, high; /* of bytes */
 } bl_integer_params;
 
 /* A convolution.  Its output is sums, floats or bytes as of products; bytes may be added, which are
@@ -41,12 +42,24 @@ typedef struct {
     const bl_bytes   *bytes;   /* NULL: plain loops over weights or scales that are no constants */
     const bl_weights *weights; /* once prepared */
     bl_bytes_finish   finish;  /* but for add */
-    int32_t           low, high;       /* of the bytes that leave, within their type's */
+    int32_t           low, high;         /* of the bytes that leave, within their type's */
+    int32_t           mid_low, mid_high; /* before bytes are added */
     bool              x_last, out_last; /* channels last: fusion's choice, where all readers know */
 } bl_integer_conv;
 
 /* The node as such a convolution, made by fusion, of packed weights; or NULL. */
 bl_integer_conv *bl_integer_conv_of(const bl_node *n);
+
+/* Pools of bytes. */
+typedef struct {
+    bl_window window;
+    bool      last; /* channels, of input and output: fusion's choice */
+} bl_byte_pool;
+
+bl_byte_pool *bl_byte_pool_of(const bl_node *n); /* NULL: another node */
+
+/* Packed integers of a node, beside its packed floats. */
+#define BL_VARIANT_BYTES 2
 
 /* The node's epilogue where it is such a product of packed weights with floats to come; or NULL. */
 bl_epilogue *bl_integer_epilogue(const bl_node *n);

@@ -1,6 +1,5 @@
-/* Convolutions of 8-bit integers: ConvInteger, QLinearConv.  Constant weights are packed once; others
- * run plain loops, which say what is meant.
- * Source: ONNX operators of these names. */
+/* Convolutions of 8-bit integers: ConvInteger, QLinearConv.  Constant weights are packed once;
+ * others run plain loops, which say what is meant. Source: ONNX operators of these names. */
 #include "onnx/integer.h"
 #include "onnx/number.h"
 #include "onnx/window.h"
@@ -57,8 +56,8 @@ static blind_code check_types(bl_build *b, const bl_node *n, const bl_integer_co
 {
     const bl_integer_roles *r = &p->in;
     const bl_tensor        *x = bl_in(b, n, r->a), *w = bl_in(b, n, r->b);
-    const bl_tensor *zero = bl_role_in(b, n, r->a_zero), *bias = bl_role_in(b, n, r->bias);
-    bool             good = is_byte(x) && is_byte(w) && (!zero || zero->dtype == x->dtype);
+    const bl_tensor        *zero = bl_role_in(b, n, r->a_zero), *bias = bl_role_in(b, n, r->bias);
+    bool                    good = is_byte(x) && is_byte(w) && (!zero || zero->dtype == x->dtype);
     if (bias && bias->dtype != BLIND_I32)
         good = good && is_fused(n) && bias->dtype == BLIND_F32;
     if (r->y_scale >= 0 && type != BLIND_F32)
@@ -119,7 +118,7 @@ blind_code bl_op_qconv_infer(bl_build *b, bl_node *n)
     bl_integer_conv *p;
     BL_TRY(bl_params(b, n, sizeof *p, &p));
     p->in = n->n_in > 4 ? linear_roles : integer_roles;
-    const bl_tensor *x = bl_in(b, n, p->in.a), *w = bl_in(b, n, p->in.b);
+    const bl_tensor *x = bl_in(b, n, p->in.a), *w = bl_in(b, n, p->in.b), *zero;
     blind_dtype      type = type_of(b, n, &p->in);
     BL_TRY(check_types(b, n, p, type));
     BL_TRY(check_shapes(b, n, &p->in, groups));
@@ -128,6 +127,9 @@ blind_code bl_op_qconv_infer(bl_build *b, bl_node *n)
     p->window.groups = (size_t)groups;
     p->low = type == BLIND_I8 ? INT8_MIN : 0;
     p->high = type == BLIND_I8 ? INT8_MAX : UINT8_MAX;
+    zero = bl_role_in(b, n, p->in.y_zero);
+    p->mid_low = zero && zero->dtype == BLIND_I8 ? INT8_MIN : 0;
+    p->mid_high = zero && zero->dtype == BLIND_I8 ? INT8_MAX : UINT8_MAX;
     p->bytes = is_packable(b, n, &p->in) ? bl_bytes_for(b->kernels->isa) : NULL;
     n->raw = p->bytes ? 1u << p->in.b : 0;
     n->scratch = p->window.out[0] * p->window.out[1] * p->window.out[2] * sizeof(int32_t);
@@ -158,7 +160,7 @@ static blind_code set_channels(bl_build *b, const bl_node *n, bl_integer_conv *p
     float                  *scale = bl_arena_array(b->arena, channels + 1, sizeof *scale);
     float                  *shift = bl_arena_array(b->arena, channels + 1, sizeof *shift);
     int32_t                *whole = bl_arena_array(b->arena, channels + 1, sizeof *whole);
-    float y_scale = bl_has_in(n, r->y_scale) ? number_in(b, n, r->y_scale) : 1;
+    float                   y_scale = bl_has_in(n, r->y_scale) ? number_in(b, n, r->y_scale) : 1;
     if (!scale || !shift || !whole)
         return bl_op_fail(b, n, BLIND_MEMORY, "no memory for the plan");
     for (size_t c = 0; c < channels; c++) {
@@ -193,12 +195,11 @@ static blind_code set_finish(bl_build *b, const bl_node *n, bl_integer_conv *p)
     f->high = p->high;
     if (!is_fused(n) || !bl_has_in(n, BL_QCONV_ADD))
         return BLIND_OK;
-    bool  low = bl_has_in(n, p->in.y_zero) && bl_in(b, n, p->in.y_zero)->dtype == BLIND_I8;
     float end = number_in(b, n, BL_QCONV_END_SCALE);
     f->end_low = p->low;
     f->end_high = p->high;
-    f->low = low ? INT8_MIN : 0;
-    f->high = low ? INT8_MAX : UINT8_MAX;
+    f->low = p->mid_low;
+    f->high = p->mid_high;
     f->end_zero = (int32_t)number_in(b, n, BL_QCONV_END_ZERO);
     f->add_signed = bl_in(b, n, BL_QCONV_ADD)->dtype == BLIND_I8;
     f->add_zero = (int32_t)number_in(b, n, BL_QCONV_ADD_ZERO);
@@ -212,14 +213,14 @@ static blind_code pack(bl_build *b, bl_node *n, bl_integer_conv *p)
     const bl_tensor      *w = bl_in(b, n, p->in.b);
     bl_auto_free int32_t *zeros = NULL;
     bl_packed            *packed;
-    p->weights = bl_store_find(b, n, 0);
+    p->weights = bl_store_find(b, n, BL_VARIANT_BYTES);
     if (p->weights)
         return BLIND_OK;
     BL_TRY(bl_integer_zeros(b, n, p->in.b_zero, p->window.channels_out, &zeros));
     BL_TRY(bl_bytes_conv_pack(p->bytes, &p->window, w->data, w->dtype == BLIND_I8, zeros, &packed,
                               b->err));
     bl_store_unneeded(b, w);
-    return bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights);
+    return bl_store_keep(b, n, BL_VARIANT_BYTES, packed, NULL, 0, &p->weights);
 }
 
 blind_code bl_op_qconv_prepare(bl_build *b, bl_node *n)

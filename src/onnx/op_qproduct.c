@@ -1,5 +1,5 @@
-/* Products of 8-bit integers: MatMulInteger, QLinearMatMul, MatMulIntegerToFloat, and what fusion makes
- * of them.
+/* Products of 8-bit integers: MatMulInteger, QLinearMatMul, MatMulIntegerToFloat, and what fusion
+ * makes of them.
  *
  * Sums are exact in 32 bits.  A constant matrix is packed once; others run plain loops, which say
  * what is meant.
@@ -44,28 +44,35 @@ static const struct {
     { "MatMulInteger", { 0, 1, -1, 2, -1, 3, -1, -1, -1, -1 } },
     { "QLinearMatMul", { 0, 3, 1, 2, 4, 5, 6, 7, -1, -1 } },
     { "MatMulIntegerToFloat", { 0, 1, 2, 4, 3, 5, -1, -1, 6, -1 } },
-    { "blind.IntegerProduct", { 0, 1, 2, 4, 3, 5, -1, -1, 6, 7 } },
+    { "blind.IntegerProduct", { 0, 1, 2, 4, 3, 5, 8, 9, 6, 7 } },
 };
 
 static bl_integer_roles roles_of(const bl_node *n)
 {
+    bl_integer_roles r = operators[0].in;
     for (size_t i = 0; i < BL_LEN(operators); i++)
         if (strcmp(n->type, operators[i].type) == 0)
-            return operators[i].in;
-    return operators[0].in;
+            r = operators[i].in;
+    if (!bl_has_in(n, r.y_scale)) /* fusion's: floats */
+        r.y_scale = r.y_zero = -1;
+    return r;
 }
 
 static blind_dtype type_of(const bl_build *b, const bl_node *n, const bl_integer_roles *r)
 {
     const bl_tensor *zero = bl_role_in(b, n, r->y_zero);
-    return zero ? zero->dtype : r->y_scale >= 0 ? BLIND_U8 : r->a_scale >= 0 ? BLIND_F32 : BLIND_I32;
+    return zero              ? zero->dtype
+           : r->y_scale >= 0 ? BLIND_U8
+           : r->a_scale >= 0 ? BLIND_F32
+                             : BLIND_I32;
 }
 
 static blind_code check_types(bl_build *b, const bl_node *n, const bl_integer_roles *r)
 {
     const bl_tensor *x = bl_in(b, n, r->a), *y = bl_in(b, n, r->b);
     const bl_tensor *x_zero = bl_role_in(b, n, r->a_zero), *y_zero = bl_role_in(b, n, r->b_zero);
-    const int        floats[] = { r->bias, r->add, r->a_scale, r->b_scale, r->y_scale };
+    const bl_tensor *bias = bl_role_in(b, n, r->bias), *more = bl_role_in(b, n, r->add);
+    const int        floats[] = { r->a_scale, r->b_scale, r->y_scale };
     if (!is_byte(x) || !is_byte(y) || (x_zero && x_zero->dtype != x->dtype) ||
         (y_zero && y_zero->dtype != y->dtype))
         return bl_op_fail(b, n, BLIND_UNSUPPORTED,
@@ -73,18 +80,21 @@ static blind_code check_types(bl_build *b, const bl_node *n, const bl_integer_ro
                           blind_dtype_name(x->dtype), blind_dtype_name(y->dtype));
     for (size_t i = 0; i < BL_LEN(floats); i++) {
         const bl_tensor *t = bl_role_in(b, n, floats[i]);
-        if (t && (i < 2 ? t->dtype != BLIND_F32 : !bl_is_float(t->dtype)))
+        if (t && !bl_is_float(t->dtype))
             return bl_op_fail(b, n, BLIND_UNSUPPORTED, "input %d of type %s", floats[i],
                               blind_dtype_name(t->dtype));
     }
+    bool whole = bias && bias->dtype == BLIND_I32 && *n->domain == 'b';
+    if ((bias && !whole && bias->dtype != BLIND_F32) || (more && more->dtype != BLIND_F32))
+        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "a bias of another type");
     return BLIND_OK;
 }
 
 static blind_code check_shapes(bl_build *b, const bl_node *n, const bl_integer_params *p)
 {
     const bl_integer_roles *r = &p->in;
-    const int row[] = { r->a_scale, r->a_zero, r->y_scale, r->y_zero };
-    const int column[] = { r->b_scale, r->b_zero };
+    const int               row[] = { r->a_scale, r->a_zero, r->y_scale, r->y_zero };
+    const int               column[] = { r->b_scale, r->b_zero };
     for (size_t i = 0; i < BL_LEN(row); i++)
         if (!fits(bl_role_in(b, n, row[i]), p->m.m))
             return bl_op_fail(b, n, BLIND_UNSUPPORTED, "input %d is not one number a row", row[i]);
@@ -108,11 +118,30 @@ static bool is_one(const bl_build *b, const bl_node *n, int i)
 static bool is_packable(const bl_build *b, const bl_node *n, const bl_integer_roles *r)
 {
     const bl_tensor *y = bl_in(b, n, r->b);
-    bool zeros = r->b_zero < 0 || !bl_has_in(n, r->b_zero) ||
+    bool             zeros = r->b_zero < 0 || !bl_has_in(n, r->b_zero) ||
                  (bl_is_const(b, n, r->b_zero) && !bl_is_derived(b, n, r->b_zero));
     return bl_is_const(b, n, r->b) && !bl_is_derived(b, n, r->b) && y->rank == 2 && y->len > 0 &&
            zeros && is_one(b, n, r->a_zero) && is_one(b, n, r->a_scale) &&
            is_one(b, n, r->y_scale) && is_one(b, n, r->y_zero);
+}
+
+/* Shapes and strides; a Gemm that became a product may have turned its matrix. */
+static bool product_of(const bl_build *b, const bl_node *n, bl_integer_params *p, int64_t *dim,
+                       int *rank)
+{
+    bl_tensor w = *bl_in(b, n, p->in.b);
+    bool      turned = *n->domain == 'b' && bl_attr_int(n, "transB", 0) != 0 && w.rank == 2;
+    if (turned) {
+        w.dim[0] = bl_in(b, n, p->in.b)->dim[1];
+        w.dim[1] = bl_in(b, n, p->in.b)->dim[0];
+    }
+    if (!bl_product_of(bl_in(b, n, p->in.a), &w, &p->m, dim, rank))
+        return false;
+    if (turned) {
+        p->m.b_row = 1;
+        p->m.b_col = p->m.k;
+    }
+    return true;
 }
 
 blind_code bl_op_qproduct_infer(bl_build *b, bl_node *n)
@@ -127,9 +156,11 @@ blind_code bl_op_qproduct_infer(bl_build *b, bl_node *n)
     blind_dtype type = type_of(b, n, &r);
     if (r.y_scale >= 0 && type != BLIND_U8 && type != BLIND_I8)
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "an output of type %s", blind_dtype_name(type));
-    if (!bl_product_of(bl_in(b, n, r.a), bl_in(b, n, r.b), &p->m, dim, &rank))
+    if (!product_of(b, n, p, dim, &rank))
         return bl_op_fail(b, n, BLIND_INPUT, "shapes that do not multiply");
     BL_TRY(check_shapes(b, n, p));
+    p->low = type == BLIND_I8 ? INT8_MIN : 0;
+    p->high = type == BLIND_I8 ? INT8_MAX : UINT8_MAX;
     p->rows = p->m.m;
     for (int i = 0; i < p->m.batch_rank; i++)
         p->rows *= p->m.batch[i];
@@ -197,14 +228,14 @@ static blind_code pack(bl_build *b, bl_node *n, bl_integer_params *p)
     const bl_tensor      *w = bl_in(b, n, p->in.b);
     bl_auto_free int32_t *zeros = NULL;
     bl_packed            *packed;
-    p->weights = bl_store_find(b, n, 0);
+    p->weights = bl_store_find(b, n, BL_VARIANT_BYTES);
     if (p->weights)
         return BLIND_OK;
     BL_TRY(bl_integer_zeros(b, n, p->in.b_zero, p->m.n, &zeros));
     BL_TRY(bl_bytes_gemm_pack(p->bytes, w->data, w->dtype == BLIND_I8, zeros, p->m.k, p->m.n,
                               p->m.b_row, p->m.b_col, &packed, b->err));
     bl_store_unneeded(b, w);
-    return bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights);
+    return bl_store_keep(b, n, BL_VARIANT_BYTES, packed, NULL, 0, &p->weights);
 }
 
 static size_t scales_size(const bl_integer_params *p)
@@ -257,21 +288,21 @@ static void set_finish(const bl_exec *x, const bl_node *n, const bl_integer_para
 {
     const bl_integer_roles *r = &p->in;
     const bl_tensor        *bias = bl_role_arg(x, n, r->bias), *more = bl_role_arg(x, n, r->add);
-    bool                    low = bl_result(x, n, 0)->dtype == BLIND_I8;
     *f = (bl_bytes_finish){ .to = BL_BYTES_SUMS, .times = 1 };
     if (r->a_scale < 0)
         return;
     f->scale = scale;
     f->one_scale = set_scales(x, n, p, scale);
     f->to = r->y_scale < 0 ? BL_BYTES_FLOATS : BL_BYTES_BYTES;
-    f->shift = bias ? bias->data : NULL;
+    f->shift = bias && bias->dtype == BLIND_F32 ? bias->data : NULL;
+    f->bias = bias && bias->dtype == BLIND_I32 ? bias->data : NULL;
     f->add = more ? more->data : NULL;
     f->act = p->epilogue.act;
     f->a = p->epilogue.a;
     f->b = p->epilogue.b;
     f->zero = (int32_t)bl_number_or_0(bl_role_arg(x, n, r->y_zero), 0);
-    f->low = low ? INT8_MIN : 0;
-    f->high = low ? INT8_MAX : UINT8_MAX;
+    f->low = p->low;
+    f->high = p->high;
 }
 
 static void run_packed(const bl_exec *x, const bl_node *n, const bl_integer_params *p)
@@ -303,7 +334,8 @@ static void plain_row(const bl_matmul *m, const void *a, bool a_signed, int32_t 
     for (size_t k = 0; k < m->k; k++) {
         int32_t v = byte_at(a, a_signed, k * m->a_col) - a_zero;
         for (size_t j = 0; j < m->n; j++)
-            sum[j] = add(sum[j], v * (byte_at(b, b_signed, k * m->b_row + j * m->b_col) - b_zero[j]));
+            sum[j] =
+                add(sum[j], v * (byte_at(b, b_signed, k * m->b_row + j * m->b_col) - b_zero[j]));
     }
 }
 

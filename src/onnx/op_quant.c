@@ -9,10 +9,10 @@
 /* Which scale an element has: element (o, a, i) of [outer, axis, inner] has that of
  * (o, a / block, i) in [outer, blocks, inner] when there are blocks, that of a, or the only one. */
 typedef struct {
-    size_t outer, axis, inner;
-    size_t block;    /* 0: no blocks */
-    bool   per_axis; /* or per tensor */
-    bool   saturate;
+    size_t          outer, axis, inner;
+    size_t          block;    /* 0: no blocks */
+    bool            per_axis; /* or per tensor */
+    bool            saturate;
     const bl_bytes *bytes;
 } scaling;
 
@@ -183,10 +183,9 @@ static bool dequantize_fast(const bl_exec *x, const bl_node *n)
     scale_runs runs = runs_of(p, in->len);
     for (size_t r = 0; r < runs.count; r++) {
         size_t at = r % runs.scales;
-        bl_bytes_dequantize(p->bytes, (float *)out->data + r * runs.len,
-                            (const char *)in->data + r * runs.len, !u8, runs.len,
-                            (float)number_or(scale, at, 1), (int32_t)number_or(zero, at, 0),
-                            x->pool);
+        bl_bytes_dequantize(
+            p->bytes, (float *)out->data + r * runs.len, (const char *)in->data + r * runs.len, !u8,
+            runs.len, (float)number_or(scale, at, 1), (int32_t)number_or(zero, at, 0), x->pool);
     }
     return true;
 }

@@ -265,9 +265,13 @@ static const bl_op rows[] = {
     { "blind", "blind.LayerNorm", 1, 2, 3, 1, bl_op_layer_norm_infer, NULL, bl_op_layer_norm_run,
       0 },
     { "blind", "blind.Gate", 1, 2, 2, 1, bl_op_gate_infer, NULL, bl_op_gate_run, 0 },
+    { "blind", "blind.ByteMaxPool", 1, 1, 1, 1, bl_op_byte_max_infer, NULL, bl_op_byte_max_run,
+      BL_OP_TYPED },
+    { "blind", "blind.ByteMean", 1, 2, 3, 1, bl_op_byte_mean_infer, NULL, bl_op_byte_mean_run,
+      BL_OP_TYPED },
     { "blind", "blind.IntegerConv", 1, 4, 14, 1, bl_op_qconv_infer, bl_op_qconv_prepare,
       bl_op_qconv_run, BL_OP_TYPED },
-    { "blind", "blind.IntegerProduct", 1, 4, 8, 1, bl_op_qproduct_infer, bl_op_qproduct_prepare,
+    { "blind", "blind.IntegerProduct", 1, 4, 10, 1, bl_op_qproduct_infer, bl_op_qproduct_prepare,
       bl_op_qproduct_run, BL_OP_TYPED },
 };
 

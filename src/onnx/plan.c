@@ -116,6 +116,19 @@ static void forget_outputs(bl_build *b, const bl_node *n)
         }
 }
 
+/* Constants stay integers until fusion has seen who reads them: products may take them as they are.
+ */
+static bool waits_for_fusion(const bl_build *b, const bl_node *n)
+{
+    return !b->plain && n->op->run == bl_op_dequantize_run && bl_out(b, n, 0)->len > 1;
+}
+
+static bool can_fold(const bl_node *n)
+{
+    return !n->dead && !(n->op->flags & BL_OP_SHAPE_ONLY) && n->op->run &&
+           !(n->op->flags & BL_OP_NO_FOLD);
+}
+
 static blind_code infer_node(bl_build *b, size_t at)
 {
     bl_node *n = &b->graph->nodes[at];
@@ -138,8 +151,7 @@ static blind_code infer_node(bl_build *b, size_t at)
         n->wait = BL_WAIT_VALUE;
         return BLIND_OK;
     }
-    if (code == BLIND_OK && constant && !n->dead && !(n->op->flags & BL_OP_SHAPE_ONLY) &&
-        n->op->run && !(n->op->flags & BL_OP_NO_FOLD))
+    if (code == BLIND_OK && constant && can_fold(n) && !waits_for_fusion(b, n))
         code = fold_node(b, n, derived);
     return code == BLIND_OK ? bl_narrow_outputs(b, n, at) : code;
 }
@@ -150,6 +162,31 @@ blind_code bl_plan_fold(bl_build *b)
         if (!b->graph->nodes[i].dead)
             BL_TRY(infer_node(b, i));
     return bl_insert_casts(b);
+}
+
+blind_code bl_plan_fold_rest(bl_build *b)
+{
+    bl_graph          *g = b->graph;
+    bl_auto_free bool *fresh = calloc(g->n_values + 1, sizeof *fresh);
+    if (!fresh)
+        return blind_fail(b->err, BLIND_MEMORY, stage, "no memory for the plan");
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        bl_node *n = &g->nodes[i];
+        bool     derived, asked = false;
+        if (n->dead || n->wait != BL_WAIT_NOT)
+            continue;
+        for (int k = 0; k < n->n_in; k++)
+            asked = asked || (n->in[k] >= 0 && fresh[n->in[k]]);
+        bool constant = inputs_constant(b, n, &derived) && can_fold(n);
+        if (asked)
+            BL_TRY(n->op->infer(b, n));
+        if (constant && (asked || n->op->run == bl_op_dequantize_run))
+            BL_TRY(fold_node(b, n, derived));
+        for (int k = 0; k < n->n_out && n->dead; k++)
+            if (n->out[k] >= 0)
+                fresh[n->out[k]] = true;
+    }
+    return BLIND_OK;
 }
 
 /* The stages of a plan.  --------------------------------------------------------------------- */
@@ -311,6 +348,7 @@ static blind_code make(bl_onnx *m, bl_plan *plan, const bl_plan_for *what, blind
     bl_drop_unread(&plan->graph);
     plan->whole = is_whole(m, plan);
     if (!plan->whole) {
+        BL_TRY(bl_plan_fold_rest(&b)); /* what a later part reads has to be constant there */
         BL_TRY(bl_plan_split(&b, plan));
         bl_drop_unread(&plan->graph);
     }

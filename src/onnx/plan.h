@@ -106,6 +106,9 @@ size_t bl_plans_size(const bl_onnx *model);
 /* Infers and folds every node that can be: the whole graph, or while opening what is constant. */
 BLIND_MUST_USE blind_code bl_plan_fold(bl_build *b);
 
+/* Folds what waited for fusion, and what is constant then; asks anew about what reads it. */
+BLIND_MUST_USE blind_code bl_plan_fold_rest(bl_build *b);
+
 /* fuse.c: joins nodes; shapes are known. */
 BLIND_MUST_USE blind_code bl_plan_fuse(bl_build *b);
 

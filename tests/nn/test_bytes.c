@@ -37,8 +37,8 @@ static int32_t cut(float v, int32_t zero, int32_t low, int32_t high)
 static void finish(const bl_bytes_finish *f, uint32_t sum, size_t column, void *out, size_t at)
 {
     sum += f->bias ? (uint32_t)f->bias[column] : 0;
-    float v = (float)(int32_t)sum *
-              (f->times * (f->scale ? f->scale[f->one_scale ? 0 : column] : 1.0f));
+    float v =
+        (float)(int32_t)sum * (f->times * (f->scale ? f->scale[f->one_scale ? 0 : column] : 1.0f));
     v += f->shift ? f->shift[column] : 0.0f;
     if (f->to == BL_BYTES_SUMS) {
         ((uint32_t *)out)[at] = sum;
@@ -239,8 +239,11 @@ typedef struct {
 #define IMAGE(n, ci, co, g, h, wide, kh, kw, s, d, p)                                              \
     {                                                                                              \
         .batch = n, .channels_in = ci, .channels_out = co, .groups = g, .in = { 1, h, wide },      \
-        .kernel = { 1, kh, kw }, .stride = { 1, s, s }, .dilation = { 1, d, d },                   \
-        .pad = { 0, p, p }                                                                         \
+        .kernel = { 1, kh, kw }, .stride = { 1, s, s }, .dilation = { 1, d, d }, .pad = {          \
+            0,                                                                                     \
+            p,                                                                                     \
+            p                                                                                      \
+        }                                                                                          \
     }
 
 static const conv_case convs[] = {
@@ -302,11 +305,10 @@ static uint32_t plain_sum(const bl_bytes_conv *c, const uint8_t *w, bool w_signe
                     size_t  t = v->kernel[0] * v->kernel[1] * v->kernel[2];
                     int32_t y = number(w, w_signed, channel * each * t + i) - zero[channel];
                     if (inside)
-                        sum += (uint32_t)(y *
-                                          (number(c->x, c->x_signed,
-                                                  element(v, v->in, v->channels_in, c->x_last, n,
-                                                          group * each + ic, place)) -
-                                           c->x_zero));
+                        sum += (uint32_t)(y * (number(c->x, c->x_signed,
+                                                      element(v, v->in, v->channels_in, c->x_last,
+                                                              n, group * each + ic, place)) -
+                                               c->x_zero));
                 }
     return sum;
 }
@@ -400,10 +402,10 @@ TEST(floats_become_bytes_and_back)
 {
     static const size_t sizes[] = { 0, 1, 7, 8, 15, 16, 17, 1000, 70001 };
     for (size_t i = 0; i < BL_LEN(sizes); i++) {
-        size_t  len = sizes[i];
-        float  *x = test_floats(len, 4), *want = test_floats(len, 5), *got = test_floats(len, 5);
+        size_t   len = sizes[i];
+        float   *x = test_floats(len, 4), *want = test_floats(len, 5), *got = test_floats(len, 5);
         uint8_t *bytes = random_bytes(len, 1), *more = random_bytes(len, 1);
-        float   low, high, least, most;
+        float    low, high, least, most;
         for (size_t j = 0; j + 3 < len; j += 5) /* halves, what is too large, no number */
             x[j] = j % 3 ? (float)(j % 64) * 0.005f : j % 2 ? 1e30f : NAN;
         for (int sign = 0; sign < 2; sign++) {
