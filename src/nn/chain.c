@@ -16,6 +16,7 @@
 #define TILE_PIXELS 64  /* of the middle, about, between two products */
 #define PART_ROWS   12  /* of output that a part has at least: its first rows are made twice */
 #define LEAST_ROWS  4   /* of output for each thread, else parts are panels */
+#define PANEL_PARTS 3   /* for each thread */
 #define ALIAS       256 /* floats: rows such a multiple apart meet in the first cache */
 
 typedef struct {
@@ -26,7 +27,7 @@ typedef struct {
     size_t           width, height;             /* of the first one's output */
     size_t           rows, tile_rows, part_rows, row_parts;
     bool             by_panels;
-    size_t           ring_rows;
+    size_t           ring_rows, turned_len, panel_parts, pixel_parts;
     size_t           ring_len, middle_len, worker_len; /* floats */
 } job;
 
@@ -88,7 +89,9 @@ static void plan(job *j, const bl_micro *m, const bl_chain *c, int threads)
     size_t panel = j->ring_rows * j->width * m->width;
     j->ring_len = whole_lines(panel * (j->by_panels ? 1 : j->panels));
     j->middle_len = j->tile_rows * j->filter->out[2] * j->row_len;
-    j->worker_len = j->ring_len + (j->by_panels ? 0 : j->middle_len) + 4 * BL_TILE_LEN;
+    j->turned_len = whole_lines(j->tile_rows * j->filter->out[2]);
+    j->worker_len =
+        j->ring_len + (j->by_panels ? 0 : j->middle_len) + BL_TILE_LEN + m->width * j->turned_len;
 }
 
 size_t bl_chain_scratch(const bl_micro *m, const bl_chain *c, int threads)
@@ -117,16 +120,16 @@ static desk desk_of(const job *j, int worker)
 /* The first convolution.  --------------------------------------------------------------------- */
 
 static void expand_pixels(const job *j, const desk *d, size_t panel, const float *x, size_t pixels,
-                          float *to)
+                          bool first, float *to)
 {
     const bl_packed   *w = j->c->w[0];
     const bl_epilogue *e = &j->c->epilogue[0];
     size_t             width = j->m->width, plane = j->width * j->height;
     const float       *weights = w->data + panel * width * w->k;
     for (size_t k = 0; k < w->k; k += BL_K_BLOCK) {
-        const float *slice = weights + k * width;
+        const float *slice = weights + k * width; /* the same of the next panel is fetched */
         j->m->tile(d->sums, pixels, BL_MIN(w->k - k, (size_t)BL_K_BLOCK), x + k * plane, 1, plane,
-                   slice, slice, k > 0);
+                   slice, first ? slice + width * w->k : slice, k > 0);
     }
     bl_finish f = { .out = to,
                     .stride = width,
@@ -151,7 +154,7 @@ static void make_rows(const job *j, const desk *d, size_t image, size_t panel, s
     const float *x = j->c->x + image * j->first->channels_in * plane + y * j->width;
     size_t       strip = bl_even(pixels, j->m->rows);
     for (size_t at = 0; at < pixels; at += strip)
-        expand_pixels(j, d, panel, x + at, BL_MIN(strip, pixels - at), to + at * width);
+        expand_pixels(j, d, panel, x + at, BL_MIN(strip, pixels - at), at == 0, to + at * width);
 }
 
 /* The filters.  ------------------------------------------------------------------------------ */
@@ -212,19 +215,32 @@ static size_t filter_rows(const job *j, const desk *d, size_t image, size_t pane
 
 /* The last product.  ------------------------------------------------------------------------- */
 
-static void project_tile(const job *j, const desk *d, size_t image, size_t panel, size_t pixel,
-                         size_t pixels, const float *middle)
+/* `pixels` of the middle, the rows of one tile, for one panel: turned into columns of d->turned. */
+static void project_tile(const job *j, const desk *d, size_t panel, size_t pixels, bool first,
+                         const float *middle, float *turned)
 {
-    const bl_packed   *w = j->c->w[2];
-    const bl_epilogue *e = &j->c->epilogue[2];
-    size_t             width = j->m->width, channel = panel * width;
-    size_t channels = BL_MIN(width, w->n - channel), plane = bl_window_out_size(j->last);
-    size_t at = (image * w->n + channel) * plane + pixel;
+    const bl_packed *w = j->c->w[2];
+    size_t           width = j->m->width, channel = panel * width;
     for (size_t k = 0; k < w->k; k += BL_K_BLOCK) {
+        size_t       len = BL_MIN(w->k - k, (size_t)BL_K_BLOCK); /* what comes next is fetched */
         const float *slice = w->data + channel * w->k + k * width;
-        j->m->tile(d->sums, pixels, BL_MIN(w->k - k, (size_t)BL_K_BLOCK), middle + k, j->row_len, 1,
-                   slice, slice, k > 0);
+        j->m->tile(d->sums, pixels, len, middle + k, j->row_len, 1, slice,
+                   first ? slice + len * width : slice, k > 0);
     }
+    j->m->turn(turned, j->turned_len, d->sums, width, pixels, BL_MIN(width, w->n - channel));
+}
+
+/* `pixels` of the middle, of which the first is output pixel `pixel`, for one panel. */
+static void project(const job *j, const desk *d, size_t image, size_t panel, size_t pixel,
+                    size_t pixels, const float *middle)
+{
+    const bl_epilogue *e = &j->c->epilogue[2];
+    size_t             channel = panel * j->m->width, plane = bl_window_out_size(j->last);
+    size_t             n = j->c->w[2]->n, at = (image * n + channel) * plane + pixel;
+    size_t             strip = bl_even(pixels, j->m->rows);
+    for (size_t i = 0; i < pixels; i += strip)
+        project_tile(j, d, panel, BL_MIN(strip, pixels - i), i == 0, middle + i * j->row_len,
+                     d->turned + i);
     bl_finish f = { .out = j->c->out + at,
                     .add = e->add ? e->add + at : NULL,
                     .mul = e->mul ? e->mul + at : NULL,
@@ -233,18 +249,7 @@ static void project_tile(const job *j, const desk *d, size_t image, size_t panel
                     .act = e->act,
                     .a = e->a,
                     .b = e->b };
-    j->m->turn(d->turned, BL_MAX_WIDTH, d->sums, width, pixels, channels);
-    j->m->finish(&f, d->turned, BL_MAX_WIDTH, channels, pixels);
-}
-
-/* `pixels` of the middle, of which the first is output pixel `first`, for one panel. */
-static void project(const job *j, const desk *d, size_t image, size_t panel, size_t first,
-                    size_t pixels, const float *middle)
-{
-    size_t strip = bl_even(pixels, j->m->rows);
-    for (size_t at = 0; at < pixels; at += strip)
-        project_tile(j, d, image, panel, first + at, BL_MIN(strip, pixels - at),
-                     middle + at * j->row_len);
+    j->m->finish(&f, d->turned, j->turned_len, BL_MIN(j->m->width, n - channel), pixels);
 }
 
 /* Parts.  ------------------------------------------------------------------------------------ */
@@ -264,18 +269,26 @@ static void rows_part(void *arg, size_t index, int worker)
     }
 }
 
-static void panel_part(void *arg, size_t panel, int worker)
+/* Neighbouring panels, so that what is fetched ahead is for the same thread. */
+static void panels_part(void *arg, size_t index, int worker)
 {
     const job *j = arg;
     desk       d = desk_of(j, worker);
-    (void)filter_rows(j, &d, 0, panel, 0, j->rows, 0, d.middle);
+    size_t     panel, end;
+    bl_part(j->panels, j->panel_parts, index, 1, &panel, &end);
+    for (; panel < end; panel++)
+        (void)filter_rows(j, &d, 0, panel, 0, j->rows, 0, d.middle);
 }
 
-static void project_part(void *arg, size_t panel, int worker)
+static void project_part(void *arg, size_t index, int worker)
 {
     const job *j = arg;
     desk       d = desk_of(j, worker);
-    project(j, &d, 0, panel, 0, j->rows * j->filter->out[2], d.middle);
+    size_t     pixels = j->rows * j->filter->out[2], first, end;
+    bl_part(pixels, j->pixel_parts, index % j->pixel_parts, j->m->rows, &first, &end);
+    if (first < end)
+        project(j, &d, 0, index / j->pixel_parts, first, end - first,
+                d.middle + first * j->row_len);
 }
 
 void bl_chain_run(const bl_micro *m, const bl_chain *c, bl_pool *pool)
@@ -288,8 +301,11 @@ void bl_chain_run(const bl_micro *m, const bl_chain *c, bl_pool *pool)
         bl_pool_run(pool, rows_part, &j, j.filter->batch * j.row_parts);
         return;
     }
-    bl_pool_run(pool, panel_part, &j, j.panels);
-    bl_pool_run(pool, project_part, &j, bl_ceil(c->w[2]->n, m->width));
+    size_t threads = (size_t)bl_pool_threads(pool), last = bl_ceil(c->w[2]->n, m->width);
+    j.panel_parts = BL_MIN(j.panels, threads > 1 ? PANEL_PARTS * threads : 1);
+    j.pixel_parts = last % threads && last < 4 * threads ? threads : 1;
+    bl_pool_run(pool, panels_part, &j, j.panel_parts);
+    bl_pool_run(pool, project_part, &j, last * j.pixel_parts);
 }
 
 blind_code bl_chain_pack(const bl_micro *m, const bl_window *w, const float *weights,

@@ -10,8 +10,10 @@
 #include "nn/winograd.h"
 
 #define MAX_PANELS       4   /* of pixels, or tiles of them, in one part */
+#define MAX_TILES        10  /* of pixels in one part, where channels are in the lanes */
 #define MAX_CHANNELS     256 /* of output in one part, where sums must be kept between blocks of k */
 #define K_BLOCK          256   /* products summed at once */
+#define MAX_SUMS         100   /* tiles of them that are kept between blocks of k */
 #define SMALL            30000 /* products not worth a second thread */
 #define DEPTHWISE_PIXELS 4096  /* worth a part */
 #define FEW_PIXELS       400   /* of an image: channels go into the lanes */
@@ -39,6 +41,24 @@ static bool is_depthwise(const bl_window *w)
     return w->groups > 1 && w->groups == w->channels_in && w->groups == w->channels_out;
 }
 
+/* Where weights are more than pixels each is read by one thread, which packs all pixels. */
+static bool split_channels(conv_job *j, int threads)
+{
+    if (j->c->w->layout != BL_LAYOUT_COLUMNS || j->strips > MAX_TILES ||
+        j->channels_out < j->pixels || j->conv.window.batch * j->conv.window.groups != 1)
+        return false;
+    size_t parts = BL_MIN((size_t)threads, j->units);
+    if (threads > 1 && j->units >= 6 * parts)
+        parts *= 2;
+    if (!j->once)
+        parts = BL_MAX(parts, bl_ceil(j->units * j->strips, MAX_SUMS));
+    j->part_strips = j->strips;
+    j->pixel_parts = 1;
+    j->part_units = bl_ceil(j->units, parts);
+    j->channel_parts = bl_ceil(j->units, j->part_units);
+    return true;
+}
+
 static void split(conv_job *j, const bl_packed *packed, int threads)
 {
     const bl_micro *m = j->m;
@@ -47,6 +67,8 @@ static void split(conv_job *j, const bl_packed *packed, int threads)
     j->strips = bl_ceil(j->pixels, j->strip);
     j->unit = packed->width;
     j->units = bl_ceil(j->channels_out, j->unit);
+    if (split_channels(j, threads))
+        return;
     size_t images = j->conv.window.batch * j->conv.window.groups, wanted = 4 * (size_t)threads;
     j->part_units = j->units;
     if (!j->once)
@@ -89,7 +111,7 @@ static void plan(conv_job *j, const bl_micro *m, const bl_conv *c, const bl_pack
 size_t bl_conv_scratch(const bl_micro *m, const bl_window *w, const bl_packed *packed, int threads)
 {
     conv_job alone, together; /* small convolutions run on one thread */
-    bl_conv  c = { .window = *w };
+    bl_conv  c = { .window = *w, .w = packed };
     if (packed->layout == BL_LAYOUT_PATCHES)
         return bl_winograd_scratch(m, w, packed, threads);
     if (packed->layout == BL_LAYOUT_LINES)

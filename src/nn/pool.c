@@ -1,6 +1,8 @@
-/* The compute pool: parts of a job are claimed from one atomic ticket.
+/* The compute pool: parts of a job are claimed from atomic tickets, one for each worker.
  *
- * The ticket holds the job's number above the next unclaimed part.  A worker that was descheduled
+ * Each worker has a range of the parts, and takes from the others' when it is through: so the same
+ * parts of layer after layer fall to the same worker, in whose caches their data are.  A ticket
+ * holds the job's number above the next unclaimed part of its range.  A worker that was descheduled
  * through the end of a job finds another number when it comes back, so it can claim nothing with
  * what it remembers, and nobody ever waits for a worker that holds no part. */
 #include "nn/pool.h"
@@ -24,10 +26,15 @@ typedef struct {
     int       processor; /* that it is bound to; -1: none */
 } helper;
 
+typedef struct {
+    _Alignas(64) _Atomic uint64_t ticket; /* job number << 32 | next part of the range */
+} range;
+
 struct bl_pool {
     int     threads; /* the caller included */
     int     left;    /* the processor that no helper is bound to; -1: they are free */
     helper *helpers; /* threads - 1 */
+    range  *ranges;  /* one for each thread */
 
     /* The job.  Atomic because late workers may read it while the next one is being set. */
     _Atomic(bl_task *) task;
@@ -35,10 +42,9 @@ struct bl_pool {
     atomic_size_t      base;  /* index of part 0 */
     atomic_uint        parts; /* of this job */
 
-    _Alignas(64) _Atomic uint64_t ticket; /* job number << 32 | next part */
-    _Alignas(64) atomic_uint finished;    /* parts that have returned */
-    _Alignas(64) atomic_uint job;         /* job number, what idle workers wait on */
-    atomic_uint sleepers;                 /* workers in the kernel, or on their way */
+    _Alignas(64) atomic_uint finished; /* parts that have returned */
+    _Alignas(64) atomic_uint job;      /* job number, what idle workers wait on */
+    atomic_uint sleepers;              /* workers in the kernel, or on their way */
     atomic_bool caller_sleeps;
     atomic_bool stop;
 };
@@ -60,24 +66,37 @@ static void pause_briefly(void)
 #endif
 }
 
-/* Claims and does parts of the job `number` until none is left. */
-static void work(bl_pool *p, unsigned number, int worker)
+/* Claims and does parts of one range; false when the job is over. */
+static bool work_range(bl_pool *p, unsigned number, int at, int worker)
 {
-    uint64_t seen = atomic_load(&p->ticket);
+    _Atomic uint64_t *ticket = &p->ranges[at].ticket;
+    uint64_t          seen = atomic_load(ticket), threads = (uint64_t)p->threads;
     for (;;) {
         unsigned parts = atomic_load(&p->parts);
         bl_task *task = atomic_load(&p->task);
         void    *arg = atomic_load(&p->arg);
         size_t   base = atomic_load(&p->base);
-        if (seen >> 32 != number || (unsigned)seen >= parts)
-            return;
-        if (!atomic_compare_exchange_weak(&p->ticket, &seen, seen + 1))
+        uint64_t first = (uint64_t)parts * (unsigned)at / threads;
+        uint64_t end = (uint64_t)parts * ((unsigned)at + 1) / threads;
+        if (seen >> 32 != number)
+            return false;
+        if (first + (unsigned)seen >= end)
+            return true;
+        if (!atomic_compare_exchange_weak(ticket, &seen, seen + 1))
             continue;
-        task(arg, base + (unsigned)seen, worker);
+        task(arg, base + first + (unsigned)seen, worker);
         if (atomic_fetch_add(&p->finished, 1) + 1 == parts && atomic_load(&p->caller_sleeps))
             futex_wake(&p->finished, 1);
-        seen = atomic_load(&p->ticket);
+        seen = atomic_load(ticket);
     }
+}
+
+/* Claims and does parts of the job `number` until none is left. */
+static void work(bl_pool *p, unsigned number, int worker)
+{
+    for (int i = 0; i < p->threads; i++)
+        if (!work_range(p, number, (worker + i) % p->threads, worker))
+            return;
 }
 
 /* Returns the number of a job other than `last`. */
@@ -128,7 +147,8 @@ static void wait_finished(bl_pool *p, unsigned parts)
 static unsigned publish(bl_pool *p, unsigned wanted)
 {
     unsigned number = atomic_load(&p->job) + 1;
-    atomic_store(&p->ticket, (uint64_t)number << 32);
+    for (int i = 0; i < p->threads; i++)
+        atomic_store(&p->ranges[i].ticket, (uint64_t)number << 32);
     atomic_store(&p->job, number);
     if (atomic_load(&p->sleepers) > 0)
         futex_wake(&p->job, wanted > INT_MAX ? INT_MAX : (int)wanted);
@@ -138,7 +158,8 @@ static unsigned publish(bl_pool *p, unsigned wanted)
 static void run_parts(bl_pool *p, bl_task *task, void *arg, size_t base, unsigned parts)
 {
     /* No ticket is valid while the job changes: the number after the last one claims nothing. */
-    atomic_store(&p->ticket, (uint64_t)UINT32_MAX);
+    for (int i = 0; i < p->threads; i++)
+        atomic_store(&p->ranges[i].ticket, (uint64_t)UINT32_MAX);
     atomic_store(&p->task, task);
     atomic_store(&p->arg, arg);
     atomic_store(&p->base, base);
@@ -221,6 +242,7 @@ static void stop_helpers(bl_pool *p, int started)
 static void release(bl_pool *p)
 {
     free(p->helpers);
+    free(p->ranges);
     free(p);
 }
 
@@ -242,9 +264,12 @@ static bl_pool *pool_memory(int threads)
     p->threads = threads;
     p->left = -1;
     p->helpers = calloc((size_t)threads, sizeof *p->helpers);
-    if (p->helpers)
+    p->ranges = aligned_alloc(64, (size_t)threads * sizeof *p->ranges);
+    if (p->helpers && p->ranges) {
+        memset(p->ranges, 0, (size_t)threads * sizeof *p->ranges);
         return p;
-    free(p);
+    }
+    release(p);
     return NULL;
 }
 

@@ -24,7 +24,8 @@ BLIND_MUST_USE blind_code bl_pool_new(int threads, bl_pool **out, blind_error *e
 void bl_pool_free(bl_pool *pool);
 
 /* Calls task(arg, i, worker) for every i < count and returns when all have returned; what they
- * wrote is visible to the caller.  Parts are dealt in order of index to whoever is free.  pool may
+ * wrote is visible to the caller.  Each worker has a range of neighbouring parts, which it does in
+ * order of index, and then helps with the others'.  pool may
  * be NULL: the caller does everything.  Tasks must not call bl_pool_run on the same pool. */
 void bl_pool_run(bl_pool *pool, bl_task *task, void *arg, size_t count);
 

@@ -283,20 +283,36 @@ typedef struct {
     void             *out;
 } group_task;
 
+#define SUMS 8 /* side by side: one alone would wait for each addition */
+
+/* The sum of x[i] - mean or of its squares over `len` elements. */
+BL_INLINE double moment(blind_dtype dtype, const void *x, size_t from, size_t len, double mean,
+                        bool squared)
+{
+    double sum[SUMS] = { 0 }, total = 0;
+    size_t i = 0;
+    for (; i + SUMS <= len; i += SUMS)
+        for (size_t k = 0; k < SUMS; k++) {
+            double v = bl_get(dtype, x, from + i + k) - mean;
+            sum[k] += squared ? v * v : v;
+        }
+    for (; i < len; i++) {
+        double v = bl_get(dtype, x, from + i) - mean;
+        total += squared ? v * v : v;
+    }
+    for (size_t k = 0; k < SUMS; k++)
+        total += sum[k];
+    return total;
+}
+
 BL_INLINE void normalise(const group_task *t, blind_dtype dtype, size_t index)
 {
     const group_norm *p = t->p;
     size_t            channels = p->channels / p->groups, len = channels * p->inner;
     size_t            group = index % p->groups, from = index * len;
-    double            mean = 0, variance = 0;
-    for (size_t i = from; i < from + len; i++)
-        mean += bl_get(dtype, t->x, i);
-    mean /= (double)len;
-    for (size_t i = from; i < from + len; i++) {
-        double v = bl_get(dtype, t->x, i) - mean;
-        variance += v * v;
-    }
-    double inverse = 1 / sqrt(variance / (double)len + (double)p->eps);
+    double            mean = moment(dtype, t->x, from, len, 0, false) / (double)len;
+    double            variance = moment(dtype, t->x, from, len, mean, true);
+    double            inverse = 1 / sqrt(variance / (double)len + (double)p->eps);
     for (size_t c = 0; c < channels; c++) {
         size_t at = p->per_group ? group : group * channels + c;
         double scale = bl_get(dtype, t->scale, at) * inverse;
