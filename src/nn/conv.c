@@ -10,7 +10,7 @@
 #include "nn/winograd.h"
 
 #define MAX_PANELS       4   /* of pixels, or tiles of them, in one part */
-#define MAX_TILES        10  /* of pixels in one part, where channels are in the lanes */
+#define MAX_TILES        16  /* of pixels in one part, where channels are in the lanes */
 #define MAX_CHANNELS     256 /* of output in one part, where sums must be kept between blocks of k */
 #define K_BLOCK          256   /* products summed at once */
 #define MAX_SUMS         100   /* tiles of them that are kept between blocks of k */
@@ -28,35 +28,35 @@ typedef struct {
     size_t          part_strips, pixel_parts;
     size_t          unit, units; /* channels of one tile or panel, and how many there are */
     size_t          part_units, channel_parts;
-    size_t          block; /* input channels packed at once */
-    bool            flat;  /* one tap that meets every pixel */
-    bool            once;  /* all of them: a tile is finished as soon as it is summed */
+    size_t          block;      /* input channels packed at once */
+    bool            flat;       /* one tap that meets every pixel */
+    bool            once;       /* all of them: a tile is finished as soon as it is summed */
+    size_t          turned_len; /* floats: the pixels of a part */
     size_t          packed_size, sums_size, worker_size; /* bytes */
 } conv_job;
-
-#define TURNED 3 /* tiles' worth of memory that a turned tile takes */
 
 static bool is_depthwise(const bl_window *w)
 {
     return w->groups > 1 && w->groups == w->channels_in && w->groups == w->channels_out;
 }
 
-/* Where weights are more than pixels each is read by one thread, which packs all pixels. */
-static bool split_channels(conv_job *j, int threads)
+/* Channels in the lanes.  A panel of weights serves all strips of a part while the first cache has
+ * it.  Where weights are more than pixels each is read by one thread, which packs all pixels. */
+static void split_columns(conv_job *j, int threads)
 {
-    if (j->c->w->layout != BL_LAYOUT_COLUMNS || j->strips > MAX_TILES ||
-        j->channels_out < j->pixels || j->conv.window.batch * j->conv.window.groups != 1)
-        return false;
-    size_t parts = BL_MIN((size_t)threads, j->units);
-    if (threads > 1 && j->units >= 6 * parts)
-        parts *= 2;
+    size_t images = j->conv.window.batch * j->conv.window.groups;
+    size_t wanted = images < (size_t)threads ? bl_ceil((size_t)threads, images) : 1;
+    j->part_units = j->units;
+    if (2 * j->channels_out > 3 * j->pixels && j->units >= wanted) {
+        j->part_units =
+            bl_ceil(j->units, j->units >= 6 * wanted && wanted > 1 ? 2 * wanted : wanted);
+        wanted = 1;
+    }
+    j->part_strips = bl_even(j->strips, BL_MIN(bl_ceil(j->strips, wanted), (size_t)MAX_TILES));
     if (!j->once)
-        parts = BL_MAX(parts, bl_ceil(j->units * j->strips, MAX_SUMS));
-    j->part_strips = j->strips;
-    j->pixel_parts = 1;
-    j->part_units = bl_ceil(j->units, parts);
+        j->part_units = bl_even(j->part_units, BL_MAX(MAX_SUMS / j->part_strips, (size_t)1));
+    j->pixel_parts = bl_ceil(j->strips, j->part_strips);
     j->channel_parts = bl_ceil(j->units, j->part_units);
-    return true;
 }
 
 static void split(conv_job *j, const bl_packed *packed, int threads)
@@ -67,8 +67,10 @@ static void split(conv_job *j, const bl_packed *packed, int threads)
     j->strips = bl_ceil(j->pixels, j->strip);
     j->unit = packed->width;
     j->units = bl_ceil(j->channels_out, j->unit);
-    if (split_channels(j, threads))
+    if (!spread) {
+        split_columns(j, threads);
         return;
+    }
     size_t images = j->conv.window.batch * j->conv.window.groups, wanted = 4 * (size_t)threads;
     j->part_units = j->units;
     if (!j->once)
@@ -104,7 +106,10 @@ static void plan(conv_job *j, const bl_micro *m, const bl_conv *c, const bl_pack
     split(j, packed, threads);
     size_t strip = bl_ceil(j->block * j->taps * j->strip * sizeof(float), 64) * 64;
     j->packed_size = j->part_strips * (strip + 64);
-    j->sums_size = ((j->once ? 1 : j->part_units * j->part_strips) + TURNED) * BL_TILE_SIZE;
+    j->sums_size = (j->once ? 1 : j->part_units * j->part_strips) * BL_TILE_SIZE;
+    j->turned_len = bl_ceil(j->part_strips * j->strip, BL_MAX_WIDTH) * BL_MAX_WIDTH;
+    if (packed->layout == BL_LAYOUT_COLUMNS)
+        j->sums_size += j->unit * j->turned_len * sizeof(float);
     j->worker_size = j->packed_size + j->sums_size;
 }
 
@@ -157,43 +162,22 @@ typedef struct {
     float *packed, *sums, *turned;
 } part;
 
-/* Where one tile of one image goes. */
-typedef struct {
-    size_t channel, channels; /* of all groups, and how many of them */
-    size_t pixels;
-    size_t at; /* of the first element in out */
-} place;
-
-static place place_of(const conv_job *j, const part *p, size_t strip, size_t unit)
-{
-    size_t pixel = strip * j->strip;
-    place  o = { .channel = p->group * j->channels_out + unit * j->unit,
-                 .channels = BL_MIN(j->unit, j->channels_out - unit * j->unit),
-                 .pixels = BL_MIN(j->strip, j->pixels - pixel) };
-    o.at = p->image * j->conv.out_batch_stride + o.channel * j->pixels + pixel;
-    return o;
-}
-
-static void finish_part(const conv_job *j, const part *p, const float *sums, size_t strip,
-                        size_t unit)
+/* Applies the epilogue to sums [channel][pixel] of a unit, from pixel `pixel` on. */
+static void finish_unit(const conv_job *j, const part *p, size_t unit, size_t pixel, size_t pixels,
+                        const float *sums, size_t stride)
 {
     const bl_epilogue *e = &j->conv.epilogue;
-    place              o = place_of(j, p, strip, unit);
-    bl_finish          f = { .out = j->conv.out + o.at,
-                             .add = e->add ? e->add + o.at : NULL,
-                             .mul = e->mul ? e->mul + o.at : NULL,
+    size_t             channel = p->group * j->channels_out + unit * j->unit;
+    size_t             at = p->image * j->conv.out_batch_stride + channel * j->pixels + pixel;
+    bl_finish          f = { .out = j->conv.out + at,
+                             .add = e->add ? e->add + at : NULL,
+                             .mul = e->mul ? e->mul + at : NULL,
                              .stride = j->pixels,
-                             .row_bias = e->bias ? e->bias + o.channel : NULL,
+                             .row_bias = e->bias ? e->bias + channel : NULL,
                              .act = e->act,
                              .a = e->a,
                              .b = e->b };
-    size_t             stride = j->m->width;
-    if (j->c->w->layout != BL_LAYOUT_BROADCAST) {
-        stride = BL_MAX_WIDTH;
-        j->m->turn(p->turned, stride, sums, j->m->width, o.pixels, o.channels);
-        sums = p->turned;
-    }
-    j->m->finish(&f, sums, stride, o.channels, o.pixels);
+    j->m->finish(&f, sums, stride, BL_MIN(j->unit, j->channels_out - unit * j->unit), pixels);
 }
 
 /* What of a part's panels is multiplied after k rows of this one: the next panel's, or more of the
@@ -225,8 +209,25 @@ static void multiply_part(const conv_job *j, const part *p, size_t strip, size_t
     else
         j->m->tile(sums, BL_MIN(j->strip, j->pixels - strip * j->strip), k, pixels, 1, j->strip,
                    weights, s == 0 ? weights_after(j, p, unit, k0, k) : weights, k0 > 0);
-    if (k0 + k == w->k)
-        finish_part(j, p, sums, strip, unit);
+    if (k0 + k < w->k)
+        return;
+    size_t pixel = strip * j->strip, count = BL_MIN(j->strip, j->pixels - pixel);
+    if (w->layout == BL_LAYOUT_BROADCAST)
+        finish_unit(j, p, unit, pixel, count, sums, j->m->width);
+    else
+        j->m->turn(p->turned + s * j->strip, j->turned_len, sums, j->m->width, count,
+                   BL_MIN(j->unit, j->channels_out - unit * j->unit));
+}
+
+/* One unit of sums, over all strips of the part. */
+static void multiply_unit(const conv_job *j, const part *p, size_t unit, size_t k0, size_t k)
+{
+    size_t first = p->first_strip * j->strip;
+    for (size_t s = p->first_strip; s < p->last_strip; s++)
+        multiply_part(j, p, s, unit, k0, k);
+    if (k0 + k == j->c->w->k && j->c->w->layout == BL_LAYOUT_COLUMNS)
+        finish_unit(j, p, unit, first, BL_MIN(p->last_strip * j->strip, j->pixels) - first,
+                    p->turned, j->turned_len);
 }
 
 /* The strips of a part where the window is one tap that meets every pixel. */
@@ -271,8 +272,8 @@ static void conv_part(void *arg, size_t index, int worker)
                           .first_unit = channel_part * j->part_units,
                           .last_unit = BL_MIN((channel_part + 1) * j->part_units, j->units),
                           .packed = (float *)scratch,
-                          .sums = sums + TURNED * BL_TILE_LEN,
-                          .turned = sums };
+                          .sums = sums,
+                          .turned = sums + (j->once ? 1 : j->part_units * j->part_strips) * BL_TILE_LEN };
     size_t          begin = 0;
     do {
         size_t end = BL_MIN(begin + j->block, j->channels_in);
@@ -281,8 +282,7 @@ static void conv_part(void *arg, size_t index, int worker)
         for (size_t s = p.first_strip; s < p.last_strip && !j->flat; s++)
             pack_strip(j, &p, s, begin, end);
         for (size_t u = p.first_unit; u < p.last_unit; u++)
-            for (size_t s = p.first_strip; s < p.last_strip; s++)
-                multiply_part(j, &p, s, u, begin * j->taps, (end - begin) * j->taps);
+            multiply_unit(j, &p, u, begin * j->taps, (end - begin) * j->taps);
         begin = end;
     } while (begin < j->channels_in);
 }
