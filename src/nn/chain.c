@@ -119,17 +119,19 @@ static desk desk_of(const job *j, int worker)
 
 /* The first convolution.  --------------------------------------------------------------------- */
 
+/* The index-th of `count` strips of pixels. */
 static void expand_pixels(const job *j, const desk *d, size_t panel, const float *x, size_t pixels,
-                          bool first, float *to)
+                          size_t index, size_t count, float *to)
 {
     const bl_packed   *w = j->c->w[0];
     const bl_epilogue *e = &j->c->epilogue[0];
     size_t             width = j->m->width, plane = j->width * j->height;
     const float       *weights = w->data + panel * width * w->k;
     for (size_t k = 0; k < w->k; k += BL_K_BLOCK) {
-        const float *slice = weights + k * width; /* the same of the next panel is fetched */
-        j->m->tile(d->sums, pixels, BL_MIN(w->k - k, (size_t)BL_K_BLOCK), x + k * plane, 1, plane,
-                   slice, first ? slice + width * w->k : slice, k > 0);
+        size_t       len = BL_MIN(w->k - k, (size_t)BL_K_BLOCK);
+        const float *slice = weights + k * width, *ahead = slice + width * w->k;
+        unsigned     ease = bl_tile_ease(index, count, len * width, slice, &ahead);
+        j->m->tile(d->sums, pixels, len, x + k * plane, 1, plane, slice, ahead, ease + (k > 0));
     }
     bl_finish f = { .out = to,
                     .stride = width,
@@ -154,7 +156,8 @@ static void make_rows(const job *j, const desk *d, size_t image, size_t panel, s
     const float *x = j->c->x + image * j->first->channels_in * plane + y * j->width;
     size_t       strip = bl_even(pixels, j->m->rows);
     for (size_t at = 0; at < pixels; at += strip)
-        expand_pixels(j, d, panel, x + at, BL_MIN(strip, pixels - at), at == 0, to + at * width);
+        expand_pixels(j, d, panel, x + at, BL_MIN(strip, pixels - at), at / strip,
+                      bl_ceil(pixels, strip), to + at * width);
 }
 
 /* The filters.  ------------------------------------------------------------------------------ */
@@ -215,17 +218,18 @@ static size_t filter_rows(const job *j, const desk *d, size_t image, size_t pane
 
 /* The last product.  ------------------------------------------------------------------------- */
 
-/* `pixels` of the middle, the rows of one tile, for one panel: turned into columns of d->turned. */
-static void project_tile(const job *j, const desk *d, size_t panel, size_t pixels, bool first,
-                         const float *middle, float *turned)
+/* `pixels` of the middle, the rows of the index-th of `count` tiles, for one panel: turned into
+ * columns of `turned`. */
+static void project_tile(const job *j, const desk *d, size_t panel, size_t pixels, size_t index,
+                         size_t count, const float *middle, float *turned)
 {
     const bl_packed *w = j->c->w[2];
     size_t           width = j->m->width, channel = panel * width;
     for (size_t k = 0; k < w->k; k += BL_K_BLOCK) {
-        size_t       len = BL_MIN(w->k - k, (size_t)BL_K_BLOCK); /* what comes next is fetched */
-        const float *slice = w->data + channel * w->k + k * width;
-        j->m->tile(d->sums, pixels, len, middle + k, j->row_len, 1, slice,
-                   first ? slice + len * width : slice, k > 0);
+        size_t       len = BL_MIN(w->k - k, (size_t)BL_K_BLOCK);
+        const float *slice = w->data + channel * w->k + k * width, *ahead = slice + width * w->k;
+        unsigned     ease = bl_tile_ease(index, count, len * width, slice, &ahead);
+        j->m->tile(d->sums, pixels, len, middle + k, j->row_len, 1, slice, ahead, ease + (k > 0));
     }
     j->m->turn(turned, j->turned_len, d->sums, width, pixels, BL_MIN(width, w->n - channel));
 }
@@ -239,8 +243,8 @@ static void project(const job *j, const desk *d, size_t image, size_t panel, siz
     size_t             n = j->c->w[2]->n, at = (image * n + channel) * plane + pixel;
     size_t             strip = bl_even(pixels, j->m->rows);
     for (size_t i = 0; i < pixels; i += strip)
-        project_tile(j, d, panel, BL_MIN(strip, pixels - i), i == 0, middle + i * j->row_len,
-                     d->turned + i);
+        project_tile(j, d, panel, BL_MIN(strip, pixels - i), i / strip, bl_ceil(pixels, strip),
+                     middle + i * j->row_len, d->turned + i);
     bl_finish f = { .out = j->c->out + at,
                     .add = e->add ? e->add + at : NULL,
                     .mul = e->mul ? e->mul + at : NULL,

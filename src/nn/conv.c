@@ -206,9 +206,12 @@ static void multiply_part(const conv_job *j, const part *p, size_t strip, size_t
     if (w->layout == BL_LAYOUT_BROADCAST)
         j->m->tile(sums, BL_MIN(j->unit, j->channels_out - unit * j->unit), k, weights, 1, j->unit,
                    pixels, pixels, k0 > 0);
-    else
+    else {
+        const float *ahead = weights_after(j, p, unit, k0, k);
+        unsigned     ease = bl_tile_ease(s, strips, k * j->unit, weights, &ahead);
         j->m->tile(sums, BL_MIN(j->strip, j->pixels - strip * j->strip), k, pixels, 1, j->strip,
-                   weights, s == 0 ? weights_after(j, p, unit, k0, k) : weights, k0 > 0);
+                   weights, ahead, ease + (k0 > 0));
+    }
     if (k0 + k < w->k)
         return;
     size_t pixel = strip * j->strip, count = BL_MIN(j->strip, j->pixels - pixel);

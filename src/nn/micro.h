@@ -16,13 +16,28 @@
 
 /* sums[r][j] (+)= sum over k of a[r * a_row + k * a_col] * panel[k * width + j]
  *
- * sums   [rows][width], aligned to 64; added to when `more`, else set
+ * sums   [rows][width], aligned to 64; added to with BL_TILE_MORE, else set
  * rows   1..micro.rows
  * ahead  what is fetched into the second cache meanwhile, k * width floats of it: the panel that
  *        comes next, or `panel` itself
+ * how    BL_TILE_MORE, and n * BL_TILE_EASE: of what is ahead only its 2^n-th part is fetched
  * a_col  1, or a_row is 1 */
+enum { BL_TILE_MORE = 1, BL_TILE_EASE = 2 };
 typedef void bl_tile(float *sums, size_t rows, size_t k, const float *a, size_t a_row, size_t a_col,
-                     const float *panel, const float *ahead, bool more);
+                     const float *panel, const float *ahead, unsigned how);
+
+/* For the index-th of `count` tiles of the same panel: *ahead moves from what the tile after them
+ * all is of to the piece that is fetched with this one, or to `panel` where there is none left;
+ * returns the n of BL_TILE_EASE.  Fetched at once the panel would keep the first tile waiting. */
+static inline unsigned bl_tile_ease(size_t index, size_t count, size_t len, const float *panel,
+                                    const float **ahead)
+{
+    unsigned ease = 0;
+    while (ease < 4 && (size_t)2 << ease <= count)
+        ease++;
+    *ahead = index >> ease == 0 ? *ahead + index * (len >> ease) : panel;
+    return ease * BL_TILE_EASE;
+}
 
 /* Where finished sums go.  Row r, column j is element out[r * stride + j]. */
 typedef struct {
@@ -128,10 +143,10 @@ void bl_pack_piece(const bl_micro *m, float *to, size_t panel_stride, const bl_m
 
 /* fits  NULL, or what all floats of a packed matrix must pass for it to be splittable */
 typedef bool bl_fits(const float *x, size_t len);
-blind_code bl_gemm_pack(const bl_micro *m, const bl_matrix *b, bl_fits *fits, bl_packed **out,
-                        blind_error *err);
-size_t     bl_gemm_scratch(const bl_micro *m, const bl_packed *b, size_t rows, int threads);
-void       bl_gemm_run(const bl_micro *m, const bl_gemm *g, bl_pool *pool);
+blind_code   bl_gemm_pack(const bl_micro *m, const bl_matrix *b, bl_fits *fits, bl_packed **out,
+                          blind_error *err);
+size_t       bl_gemm_scratch(const bl_micro *m, const bl_packed *b, size_t rows, int threads);
+void         bl_gemm_run(const bl_micro *m, const bl_gemm *g, bl_pool *pool);
 
 size_t bl_matmul_scratch(const bl_micro *m, const bl_matmul *p, int threads);
 void   bl_matmul_run(const bl_micro *m, const bl_matmul *p, bl_pool *pool);

@@ -282,16 +282,18 @@ static void plain_panel(const job *j, const desk *d, size_t group, const float *
         }
 }
 
+/* `next`: whether the next unit's weights are fetched meanwhile. */
 static void multiply_panel(const job *j, const desk *d, const float *weights, size_t panel,
-                           size_t channels)
+                           size_t channels, bool next)
 {
     size_t k = j->channels_in, width = j->m->width;
     for (size_t i = 0; i < NUMBERS; i++) {
         const float *right = d->patches + (i * j->panels + panel) * k * width;
         for (size_t at = 0; at < k; at += BL_K_BLOCK) {
-            const float *slice = right + at * width;
+            const float *slice = right + at * width, *left = weights + (i * k + at) * j->unit;
             j->m->tile(d->sums + i * BL_TILE_LEN, channels, BL_MIN(k - at, (size_t)BL_K_BLOCK),
-                       weights + (i * k + at) * j->unit, 1, j->unit, slice, slice, at > 0);
+                       left, 1, j->unit, slice, next ? left + NUMBERS * k * j->unit : slice,
+                       BL_TILE_EASE + (at > 0));
         }
     }
     j->m->squares(d->out, d->sums, BL_TILE_LEN, channels);
@@ -310,7 +312,8 @@ static void multiply_unit(const job *j, const desk *d, size_t group, size_t stri
         if (is_marked(j, d, panel))
             plain_panel(j, d, group, weights, first, channels);
         else
-            multiply_panel(j, d, weights, panel, channels);
+            multiply_panel(j, d, weights, panel, channels,
+                           first + width >= j->total || panel + 1 == j->panels);
         finish_panel(j, d, group * j->channels_out + channel, channels, first);
     }
 }
