@@ -5,7 +5,9 @@
 #include "base/limits.h"
 #include "cli/commands.h"
 #include "cli/external.h"
+#include "cli/model_gguf.h"
 #include "crypto/hash.h"
+#include "llm/gguf.h"
 #include "onnx/inspect.h"
 #include "pipeline/archive.h"
 #include "pipeline/config.h"
@@ -18,7 +20,8 @@
 typedef struct {
     bl_mapping      file;
     uint8_t         sha256[32];
-    blind_span      model; /* the file, or the model within it */
+    char            hex[2 * 32 + 1]; /* the same */
+    blind_span      model;           /* the file, or the model within it */
     bl_onnx_summary summary;
     bool            supported;
     bl_external     external; /* weights beside the file */
@@ -153,13 +156,19 @@ static blind_code plan(const bl_args *args, shown *s, blind_tensor *inputs, blin
     return bl_args_has(args, "shape") ? code : BLIND_OK;
 }
 
-static blind_code open_all(const bl_args *args, shown *s, blind_tensor **inputs, blind_error *err)
+static blind_code open_file(const char *path, shown *s, blind_error *err)
 {
-    bl_onnx_options options = { .isa = bl_isa_best(), .files = { bl_external_file, &s->external } };
-    BL_TRY(bl_external_open(bl_args_operand(args, 0), &s->external, err));
-    BL_TRY(bl_file_map(bl_args_operand(args, 0), &s->file, err));
+    BL_TRY(bl_external_open(path, &s->external, err));
+    BL_TRY(bl_file_map(path, &s->file, err));
     if (bl_sha256(s->file.bytes, s->sha256) != BLIND_OK)
         return blind_fail(err, BLIND_FAILED, "model.hash", "cannot hash the file");
+    bl_hex_encode(bl_span(s->sha256, sizeof s->sha256), s->hex);
+    return BLIND_OK;
+}
+
+static blind_code open_onnx(const bl_args *args, shown *s, blind_tensor **inputs, blind_error *err)
+{
+    bl_onnx_options options = { .isa = bl_isa_best(), .files = { bl_external_file, &s->external } };
     BL_TRY(find_model(s, err));
     BL_TRY(bl_onnx_inspect(s->model, &options.files, &s->summary, err));
     *inputs = bl_arena_array(&s->arena, s->summary.n_inputs + 1, sizeof **inputs);
@@ -210,11 +219,9 @@ static void print_plan(const bl_args *args, const shown *s, const blind_tensor *
 static void print_text(const bl_args *args, const shown *s, const blind_tensor *inputs)
 {
     const bl_onnx_summary *m = &s->summary;
-    char                   hex[2 * sizeof s->sha256 + 1];
-    bl_hex_encode(bl_span(s->sha256, sizeof s->sha256), hex);
     printf("%s: %.1f MB%s\nSHA-256    %s\n", bl_args_operand(args, 0),
            (double)s->file.bytes.size / MB, bl_pipeline_is(s->file.bytes) ? ", a pipeline" : "",
-           hex);
+           s->hex);
     for (size_t i = 0; i < m->n_imports; i++)
         printf("opset      %s%s%lld\n", m->imports[i].domain, *m->imports[i].domain ? " " : "",
                (long long)m->imports[i].version);
@@ -265,11 +272,9 @@ static json_t *json_operators(const bl_onnx_summary *m)
 static json_t *json_of(const shown *s)
 {
     const bl_onnx_summary *m = &s->summary;
-    char                   hex[2 * sizeof s->sha256 + 1];
-    bl_hex_encode(bl_span(s->sha256, sizeof s->sha256), hex);
     return json_pack(
         "{s:i,s:s,s:I,s:b,s:o,s:o,s:o,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "version", 1, "sha256",
-        hex, "size", (json_int_t)s->file.bytes.size, "supported", s->supported, "inputs",
+        s->hex, "size", (json_int_t)s->file.bytes.size, "supported", s->supported, "inputs",
         json_ports(m->inputs, m->n_inputs), "outputs", json_ports(m->outputs, m->n_outputs),
         "operators", json_operators(m), "nodes", (json_int_t)m->nodes, "parameters",
         (json_int_t)m->parameters, "parameter_bytes", (json_int_t)m->parameter_size, "plan",
@@ -277,20 +282,29 @@ static json_t *json_of(const shown *s)
         "constant_bytes", (json_int_t)s->cost.constants, "run_bytes", (json_int_t)s->cost.run);
 }
 
+static blind_code show_onnx(bl_args *args, shown *s, blind_error *err)
+{
+    blind_tensor *inputs = NULL;
+    BL_TRY(open_onnx(args, s, &inputs, err));
+    if (args->json)
+        BL_TRY(bl_args_print_json(args, json_of(s), err));
+    else
+        print_text(args, s, inputs);
+    return s->supported ? BLIND_OK
+                        : blind_fail(err, BLIND_UNSUPPORTED, "model.show",
+                                     "the model needs operators that are not supported");
+}
+
 static blind_code run(bl_args *args, blind_error *err)
 {
-    shown         s = { .external = { .folder = -1 } };
-    blind_tensor *inputs = NULL;
-    blind_code    code = open_all(args, &s, &inputs, err);
+    shown       s = { .external = { .folder = -1 } };
+    const char *path = bl_args_operand(args, 0);
+    blind_code  code = open_file(path, &s, err);
+    if (code == BLIND_OK)
+        code = bl_gguf_is(s.file.bytes) ? bl_show_gguf(args, path, s.file.bytes, s.hex, err)
+                                        : show_onnx(args, &s, err);
     if (code != BLIND_OK)
-        code = blind_fail_in(err, code, "'%s'", bl_args_operand(args, 0));
-    else if (args->json)
-        code = bl_args_print_json(args, json_of(&s), err);
-    else
-        print_text(args, &s, inputs);
-    if (code == BLIND_OK && !s.supported)
-        code = blind_fail(err, BLIND_UNSUPPORTED, "model.show",
-                          "the model needs operators that are not supported");
+        code = blind_fail_in(err, code, "'%s'", path);
     shown_done(&s);
     return code;
 }
@@ -308,14 +322,18 @@ static const bl_option options[] = {
 const bl_command bl_command_model_show = {
     .name = "model show",
     .summary = "print what a model asks for and what it costs, without running it",
-    .about = "Prints inputs, outputs, operators and parameters of an ONNX model or of the one in a "
-             "packed pipeline, and the plan that would run: nodes after fusion, memory of weights "
-             "and of a run. Without --shape, what a shape leaves open is taken as 1 in front and 8 "
-             "elsewhere.",
+    .about =
+        "Prints inputs, outputs, operators and parameters of an ONNX model or of the one in a "
+        "packed pipeline, and the plan that would run: nodes after fusion, memory of weights "
+        "and of a run. Without --shape, what a shape leaves open is taken as 1 in front and 8 "
+        "elsewhere. Of a GGUF file: layers, heads, context, tokenizer, types of weights and all "
+        "metadata.",
     .operands = { { .arg = "FILE", .kind = BL_FILE, .help = "the model" } },
     .options = options,
     .examples = "blind model show examples/digits/model.onnx\n"
+                "blind model show chat.gguf --json\n"
                 "blind model show bert.onnx --shape input_ids=1,128 --shape attention_mask=1,128",
-    .exits = "3  the model needs operators that are not supported; they are marked",
+    .exits =
+        "3  the model needs what is not supported; operators are marked, the message says the rest",
     .run = run,
 };

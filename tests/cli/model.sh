@@ -50,6 +50,12 @@ run "$BLIND" pipeline pack "$scratch/folder/pipeline.toml" --output "$scratch/th
 [[ $status == 1 && $err == *'line 6 column'* && ! -e $scratch/three.tar ]] || fail "an unknown step: $status $err"
 
 tiny=$SOURCE/fuzz/corpus/gguf/bpe
+run "$BLIND" model show "$SOURCE/fuzz/corpus/gguf/llama"
+[[ $status == 3 && $out == *'layers     1 of width 32'*'Q4_0'*'llama.block_count = 1'* && $err == *'cannot run'*tokenizer* ]] ||
+    fail "model show of a GGUF without a tokenizer: $status $out $err"
+run "$BLIND" model show "$SOURCE/fuzz/corpus/gguf/bpe" --json
+[[ $status == 3 && $out == *'"supported":false'*'"tokenizer.ggml.tokens":{"array":"text","length":9}'* ]] ||
+    fail "model show --json of a GGUF: $status $out $err"
 ids=$(printf 'ab<|end|>c 12' | "$BLIND" model tokenize "$tiny" --add-special)
 [[ $ids == '5 4 5 2 3 8' ]] || fail "model tokenize: $ids"
 ids=$(printf 'a<|end|>' | "$BLIND" model tokenize "$tiny" --special text --json)
