@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# What the run.sh of every example does, with a server of its own on the simulated TEE:
+# What the run.sh of every example does, with servers of its own on the simulated TEE:
 #
 #     source ../lib.sh
-#     example xray SAMPLE...    packs the pipeline, serves it, makes the policy, and asks from the shell and from Python
-#     refused labels.txt        serves the same model with that file's lines reversed: the policy refuses it
+#     example SAMPLE...         packs the pipeline, serves it, makes the policy, and asks from the shell and from Python
+#     refused FILE SAMPLE       serves the same model with the lines of FILE reversed: the policy refuses it
 #
 # BLIND     the program; without it, ./dev example NAME builds it and comes back
 # PYTHON    an interpreter that can import blind; without the package the Python client is left out
-# CLIENTS   "sh py": which clients ask
+# CLIENTS   which clients ask: "sh py"
 set -euo pipefail
 export LC_ALL=C.UTF-8
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,8 +16,10 @@ name=${here##*/}
 BLIND=$(realpath "$BLIND")
 export BLIND
 : "${PYTHON:=python3}" "${CLIENTS:=sh py}"
-work=$(mktemp -d)
+declare -A word=([sh]='the shell' [py]=Python) command=([sh]=./client.sh [py]='python3 client.py')
+asking=() # the clients that can
 started=()
+work=$(mktemp -d)
 cd "$here"
 
 bold='' dim='' red='' plain=''
@@ -32,7 +34,7 @@ stop() {
 }
 trap stop EXIT
 
-give_up() {
+give_up() { # MESSAGE [FILE]
     printf '%s%s: %s%s\n' "$red" "$name" "$1" "$plain" >&2
     [[ ! -s ${2:-} ]] || cat "$2" >&2
     exit 1
@@ -45,7 +47,6 @@ show() {
     local words=$*
     words=${words//"$BLIND"/blind}
     words=${words//"$work/"/}
-    words=${words//"$PYTHON"/python3}
     printf '  %s$ %s%s\n' "$dim" "$words" "$plain"
 }
 
@@ -70,10 +71,8 @@ serve() {
     give_up 'the server did not say its port' "$1/log"
 }
 
-# The program of a client, and what asks it.
-clients() {
+find_clients() {
     local client
-    asking=()
     for client in $CLIENTS; do
         if [[ $client == py ]] && ! "$PYTHON" -c 'import numpy, blind' 2>/dev/null; then
             printf '\nThe Python client is left out: %s has no numpy or no blind (pip install ./python).\n' "$PYTHON"
@@ -81,61 +80,57 @@ clients() {
             asking+=("$client")
         fi
     done
+    ((${#asking[@]})) || give_up 'no client can ask'
 }
 
 # ask CLIENT ARGUMENT...
 ask() {
-    local client=$1
-    shift
-    if [[ $client == py ]]; then
-        "$PYTHON" client.py "$url" "$work/policy.toml" "$@"
-    else
-        ./client.sh "$url" "$work/policy.toml" "$@"
-    fi
+    case $1 in
+    py) "$PYTHON" client.py "$url" "$work/policy.toml" "${@:2}" ;;
+    sh) ./client.sh "$url" "$work/policy.toml" "${@:2}" ;;
+    esac
 }
 
 ask_and_show() {
-    if [[ $1 == py ]]; then show python3 client.py "$url" policy.toml "${@:2}"; else show ./client.sh "$url" policy.toml "${@:2}"; fi
+    show "${command[$1]}" "$url" policy.toml "${@:2}"
     ask "$@" >"$work/said" 2>&1 || give_up "exit status $?" "$work/said"
     sed 's/^/    /' "$work/said"
 }
 
 example() {
     local client
-    title "1. Model, steps and labels become one file; a policy names it, and the program that shall run it"
+    title '1. Model, steps and labels become one file; the policy names it, and the program that shall run it'
     try "$BLIND" pipeline pack pipeline.toml --output "$work/$name.tar"
     try "$BLIND" policy create --tee sim --binary "$BLIND" --model "$name=$work/$name.tar" --out "$work/policy.toml"
     title '2. A server, inside the (simulated) TEE'
     show "$BLIND" serve --tee sim --listen 127.0.0.1:0 --model "$name=$name.tar"
-    mkdir "$work/honest"
-    cp "$work/$name.tar" "$work/honest"
-    serve "$work/honest"
+    serve "$work"
     honest=$url
     printf '    listening on %s\n' "$url"
-    clients
-    for client in ${asking[@]+"${asking[@]}"}; do
-        title "3. Files go in as they are, after the verdict: client.$client"
+    find_clients
+    for client in "${asking[@]}"; do
+        title "3. Files go in as they are, after the verdict: from ${word[$client]}"
         ask_and_show "$client" "$@"
         ask_and_show "$client" --heldout heldout.tar
     done
 }
 
-# refused FILE: what a server with the lines of FILE reversed hears from the clients
 refused() {
     local client status
-    title "4. The same weights, but the lines of $1 reversed: another model"
+    title "4. The same weights, but the lines of $1 are reversed: another model"
     mkdir "$work/other"
-    cp -r ./*.toml ./*.onnx "$work/other"
-    for client in ./*.txt ./*.npy; do [[ ! -e $client ]] || cp "$client" "$work/other"; done
+    find . -maxdepth 1 -type f \( -name '*.toml' -o -name '*.onnx' -o -name '*.txt' -o -name '*.npy' \) -exec cp {} "$work/other" \;
     tac "$1" >"$work/other/$1"
     "$BLIND" pipeline pack "$work/other/pipeline.toml" --output "$work/other/$name.tar" >"$work/said" 2>&1 ||
         give_up 'cannot pack the other model' "$work/said"
     serve "$work/other"
-    for client in ${asking[@]+"${asking[@]}"}; do
+    for client in "${asking[@]}"; do
         status=0
-        ask "$client" "${2:-samples/none}" >"$work/said" 2>"$work/error" || status=$?
+        show "${command[$client]}" "$url" policy.toml "$2"
+        ask "$client" "$2" >"$work/said" 2>"$work/error" || status=$?
         [[ $status == 11 && ! -s $work/said && $(<"$work/error") == *InvalidEnclaveCode* ]] ||
             give_up "client.$client: expected InvalidEnclaveCode, exit status 11; found exit status $status" "$work/error"
-        sed "s/^/    client.$client: /" "$work/error"
+        sed 's/^/    /' "$work/error"
+        printf '    refused, as it should be: exit status %s\n' "$status"
     done
 }
