@@ -165,10 +165,10 @@ static void flatten(bl_window *w)
  * few. */
 static size_t strip_of(const job *j, size_t each, size_t threads)
 {
-    size_t pairs = bl_ceil(j->total, 2 * LANES), most = STRIP_BYTES / each;
-    most = BL_MAX((most > 2 * j->reach ? most - j->reach : j->reach) / (2 * LANES), (size_t)1);
     /* Where there are more weights than pixels, each is better read once: units are dealt out. */
     bool   heavy = j->steps * j->units * UNIT > j->blocks * j->total;
+    size_t pairs = bl_ceil(j->total, 2 * LANES), most = STRIP_BYTES / each * (heavy ? 3 : 1);
+    most = BL_MAX((most > 2 * j->reach ? most - j->reach : j->reach) / (2 * LANES), (size_t)1);
     size_t strips = bl_ceil(pairs, most);
     if (threads > 1 && !heavy) {
         size_t least = BL_MAX(bl_ceil(j->reach, 2 * LANES), (size_t)LEAST_PAIRS);

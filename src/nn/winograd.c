@@ -19,7 +19,7 @@
 #define LEAST       16                /* channels in and out, for the transforms to be worth it */
 
 /* What measures faster than six products of bf16 parts. */
-#define DEEP        128
+#define DEEP        ((size_t)80 * 160) /* channels in times channels out */
 #define MANY_PIXELS 300
 
 typedef struct {
@@ -71,7 +71,7 @@ bool bl_winograd_suits(const bl_micro *m, const bl_window *w)
 bool bl_winograd_beats_tiles(const bl_micro *m, const bl_window *w)
 {
     size_t in = w->channels_in / w->groups, out = w->channels_out / w->groups;
-    return bl_winograd_suits(m, w) && in >= DEEP && out >= DEEP &&
+    return bl_winograd_suits(m, w) && in * out >= DEEP &&
            w->batch * bl_window_out_size(w) >= MANY_PIXELS;
 }
 

@@ -1,7 +1,9 @@
 /* What products and convolutions take in: what they read without a copy, and what they do before
  * they store. */
 #include "onnx/fuse.h"
+
 #include "onnx/integer.h"
+#include <math.h>
 
 bool bl_is_type(const bl_node *n, const char *type)
 {
@@ -92,7 +94,7 @@ static blind_code fuse_norm(bl_build *b, size_t at)
 {
     bl_node        *n = &b->graph->nodes[at], *maker = bl_sole_maker(b, n->in[0]);
     bl_conv_params *p = conv_of(b, maker);
-    if (!p || p->norm || p->epilogue.act != BL_UNARY_NONE || p->add_in >= 0 ||
+    if (!p || p->norm || p->factor != 0 || p->epilogue.act != BL_UNARY_NONE || p->add_in >= 0 ||
         bl_attr_int(n, "training_mode", 0) || !norm_is_constant(b, n) ||
         bl_is_derived(b, maker, 1) || (bl_has_in(maker, 2) && !bl_is_const(b, maker, 2)))
         return BLIND_OK;
@@ -220,6 +222,26 @@ static void fuse_operands(bl_build *b, bl_node *n)
     }
 }
 
+/* A scale after a convolution goes into its weights. */
+static bool fuse_factor(bl_build *b, size_t at)
+{
+    double   factor;
+    int32_t  x;
+    bl_node *n = &b->graph->nodes[at];
+    if (bl_out(b, n, 0)->dtype != BLIND_F32 || !bl_is_scaling(b, n, &x, &factor))
+        return false;
+    bl_node        *maker = bl_sole_maker(b, x);
+    bl_conv_params *p = conv_of(b, maker);
+    if (!p || p->factor != 0 || p->epilogue.act != BL_UNARY_NONE || p->add_in >= 0 ||
+        !isfinite(factor) || bl_is_derived(b, maker, 1) ||
+        (bl_has_in(maker, 2) && (!bl_is_const(b, maker, 2) || bl_is_derived(b, maker, 2))) ||
+        bl_out(b, n, 0)->rank != bl_out(b, maker, 0)->rank)
+        return false;
+    p->factor = factor;
+    absorb(b, at, maker);
+    return true;
+}
+
 /* A scale after such a product. */
 static bool fuse_scale(bl_build *b, size_t at)
 {
@@ -327,7 +349,7 @@ static blind_code fuse_node(bl_build *b, size_t at)
     if (bl_is_type(n, "Add"))
         (void)fuse_add(b, at);
     else if (bl_is_type(n, "Mul") || bl_is_type(n, "Div"))
-        (void)fuse_scale(b, at);
+        (void)(fuse_factor(b, at) || fuse_scale(b, at));
     else if (n->op->run == bl_op_unary_run || n->op->run == bl_op_clip_run)
         (void)fuse_activation(b, at);
     return BLIND_OK;

@@ -9,6 +9,7 @@ typedef struct {
     bl_epilogue       epilogue; /* act and its parameters; pointers are set by each run */
     int               add_in;   /* the input added before act, shaped as the output; -1: none */
     const bl_node    *norm;     /* BatchNormalization folded into the weights; or NULL */
+    double            factor;   /* folded into them too; 0: none */
     const bl_weights *weights;  /* NULL: plain loops over weights that are no constants */
     const bl_node    *filter;   /* of a chain: the convolution of one filter per channel before */
     const bl_node    *first;    /* and the one before that, or NULL; input 0 is of the first one */

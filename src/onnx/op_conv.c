@@ -61,6 +61,18 @@ static void fold_norm(const bl_build *b, const bl_node *n, const bl_node *norm, 
     }
 }
 
+/* Weights and bias times p->factor. */
+static void fold_factor(const bl_build *b, const bl_node *n, const bl_conv_params *p, float *w,
+                        size_t len, float *bias, size_t channels)
+{
+    for (size_t i = 0; i < len; i++)
+        w[i] = (float)((double)w[i] * p->factor);
+    for (size_t c = 0; c < channels; c++) {
+        double shift = p->norm ? (double)bias[c] : bl_has_in(n, 2) ? (double)number(b, n, 2, c) : 0;
+        bias[c] = (float)(shift * p->factor);
+    }
+}
+
 static blind_code pack(bl_build *b, const bl_node *n, bl_conv_params *p, bool chain)
 {
     const bl_tensor    *w = bl_in(b, n, 1);
@@ -69,12 +81,13 @@ static blind_code pack(bl_build *b, const bl_node *n, bl_conv_params *p, bool ch
     float              *copy = NULL;
     bl_packed          *packed;
     size_t              channels = p->window.channels_out;
-    int                 variant = (p->norm ? 1 : 0) + (chain ? 2 : 0);
+    bool                folded = p->norm || p->factor != 0;
+    int                 variant = (p->norm ? 1 : 0) + (chain ? 2 : 0) + (p->factor != 0 ? 4 : 0);
     p->weights = bl_store_find(b, n, variant);
     if (p->weights)
         return BLIND_OK;
     bl_store_needed(b, w);
-    if (p->norm || (uintptr_t)data % sizeof(float) != 0) {
+    if (folded || (uintptr_t)data % sizeof(float) != 0) {
         copy = bl_stage(b, bl_tensor_size(w));
         bias = calloc(channels + 1, sizeof *bias);
         if (!copy || !bias)
@@ -84,10 +97,12 @@ static blind_code pack(bl_build *b, const bl_node *n, bl_conv_params *p, bool ch
     }
     if (p->norm)
         fold_norm(b, n, p->norm, copy, bias, channels, w->len / channels);
+    if (p->factor != 0)
+        fold_factor(b, n, p, copy, w->len, bias, channels);
     BL_TRY((chain ? b->kernels->chain_pack : b->kernels->conv_pack)(&p->window, data, &packed,
                                                                     b->err));
     bl_store_unneeded(b, w);
-    return bl_store_keep(b, n, variant, packed, p->norm ? bias : NULL, channels, &p->weights);
+    return bl_store_keep(b, n, variant, packed, folded ? bias : NULL, channels, &p->weights);
 }
 
 /* Chains.  ----------------------------------------------------------------------------------- */

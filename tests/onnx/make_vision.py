@@ -506,6 +506,20 @@ def chain(label, steps, shape, residual):
     CASES.append((label, model.SerializeToString(), given, {"o0": answer(model, given, "onnxruntime")[0]}))
 
 
+def scaled(label, op, factor, biased):
+    """A scale after a convolution, a sum and an activation."""
+    given = {"i0": f32(2, 40, 7, 6)}
+    constants = [numpy_helper.from_array(v, k) for k, v in
+                 (("w", f32(40, 40, 1, 1)), ("b", f32(40)), ("k", np.array(factor, np.float32)))]
+    nodes = [helper.make_node("Conv", ["i0", "w", "b"] if biased else ["i0", "w"], ["c"]),
+             helper.make_node(op, ["c", "k"], ["s"]), helper.make_node("Add", ["i0", "s"], ["sum"]),
+             helper.make_node("Relu", ["sum"], ["o0"])]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("i0", 1, [2, 40, 7, 6])],
+                              [helper.make_empty_tensor_value_info("o0")], constants if biased else constants[::2])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    CASES.append((label, model.SerializeToString(), given, {"o0": answer(model, given, "onnxruntime")[0]}))
+
+
 def chains():
     chain("bottleneck", [(36, 1, 1, 1, "Clip"), (36, 3, 1, 36, "Clip"), (6, 1, 1, 1, None)], (1, 6, 14, 15), True)
     chain("bottleneck stride 2", [(20, 1, 1, 1, "Relu"), (20, 5, 2, 20, "HardSwish"), (9, 1, 1, 1, "Relu")],
@@ -513,6 +527,8 @@ def chains():
     chain("separable", [(34, 3, 2, 34, "Relu"), (40, 1, 1, 1, "Relu")], (1, 34, 20, 21), False)
     chain("two in a row", [(12, 1, 1, 1, "Relu"), (12, 3, 1, 12, "Relu"), (12, 1, 1, 1, None), (12, 3, 1, 12, None),
                            (6, 1, 1, 1, None)], (1, 6, 9, 9), True)
+    scaled("a scaled convolution", "Mul", 0.17, True)
+    scaled("a divided convolution", "Div", 4, False)
     x64, w64 = RNG.standard_normal((2, 4, 9, 8)), RNG.standard_normal((6, 2, 3, 3))
     case("conv_f64", "Conv", [x64, w64, RNG.standard_normal(6)], (1, 2), group=2, pads=[1, 0, 2, 1], strides=[1, 2])
 
