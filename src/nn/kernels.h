@@ -26,8 +26,8 @@ struct bl_kernels {
     /* Packs b, a matrix of k rows and n columns at element (i, j) b[i * row_stride + j *
      * col_stride]: row-major weights have { n, 1 }, transposed ones { 1, k }.  b are floats at any
      * address, and not needed afterwards. Errors  MEMORY, LIMIT (a size that overflows) */
-    blind_code (*gemm_pack)(const void *b, size_t k, size_t n, size_t row_stride,
-                            size_t col_stride, bl_packed **out, blind_error *err);
+    blind_code (*gemm_pack)(const void *b, size_t k, size_t n, size_t row_stride, size_t col_stride,
+                            bl_packed **out, blind_error *err);
     size_t (*gemm_scratch)(const bl_packed *b, size_t rows, int threads); /* bytes, may be 0 */
     /* Sums of k products: relative to sum |a||b| within 2e-7 * sqrt(k), at most 1e-5. */
     void (*gemm)(const bl_gemm *g, bl_pool *pool);
@@ -91,7 +91,7 @@ struct bl_kernels {
     /* Bounds against scalar (which uses libm): exact for RELU, CLIP, LEAKY_RELU, HARD_*, AFFINE (up
      * to one fused rounding), SQRT, RECIPROCAL, ABS, NEG, FLOOR, CEIL, ROUND, SIGN; 4 ulp for EXP,
      * ERF, TANH, SIGMOID, LOG, ELU, SOFTPLUS; for SILU and GELU_* 4 ulp or 1e-6 absolute.  NaN
-     * gives NaN. */
+     * gives NaN.  math.inc has the bounds against double precision. */
     void (*unary)(bl_unary op, float *out, const float *x, size_t len, float a, float b,
                   bl_pool *pool);
     /* out = tanh(a) * sigmoid(b), the gate of a WaveNet; out may be a or b. */

@@ -86,6 +86,70 @@ TEST(functions_keep_their_bounds)
     free(x), free(want), free(got);
 }
 
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+/* Against double precision, in units in the last place of the exact result: what math.inc states.
+ * Arguments from the smallest size on, `low` where the result would be subnormal. */
+static const struct {
+    const char *name;
+    bl_unary    op;
+    double (*exact)(double);
+    float low, high, ulp;
+} exact_functions[] = {
+    { "exp", BL_UNARY_EXP, exp, -87, 88.7f, 1.1f },
+    { "erf", BL_UNARY_ERF, erf, -6, 6, 2.5f },
+    { "tanh", BL_UNARY_TANH, tanh, -20, 20, 1.5f },
+    { "sigmoid", BL_UNARY_SIGMOID, sigmoid, -87, 90, 3.0f },
+    { "log", BL_UNARY_LOG, log, 1.2e-38f, 3e38f, 1.0f },
+};
+
+/* Bits of the floats between 2^-24, or `low`, and `high`, so that each size counts alike. */
+static void sweep(float *x, size_t len, float low, float high)
+{
+    uint32_t first, last, bits;
+    float    least = low > 0 ? low : 0x1p-24f;
+    memcpy(&first, &least, sizeof first);
+    memcpy(&last, &high, sizeof last);
+    for (size_t i = 0; i < len; i++) {
+        bits = first + (uint32_t)((double)(last - first) * (double)i / (double)(len - 1));
+        memcpy(&x[i], &bits, sizeof bits);
+        if (low < 0 && i % 2 != 0)
+            x[i] = -fminf(x[i], -low);
+    }
+}
+
+TEST(functions_are_as_exact_as_stated)
+{
+    const size_t len = 1u << 22;
+    float       *x = test_floats(len, 1), *got = test_floats(len, 2);
+    for (size_t f = 0; f < BL_LEN(exact_functions); f++) {
+        sweep(x, len, exact_functions[f].low, exact_functions[f].high);
+        EACH_ISA(k)
+        {
+            double worst = 0;
+            float  at = 0;
+            k->unary(exact_functions[f].op, got, x, len, 0, 0, NULL);
+            for (size_t i = 0; i < len; i++) {
+                double want = exact_functions[f].exact((double)x[i]);
+                float  size = fabsf((float)want);
+                double step = (double)nextafterf(size, INFINITY) - (double)size;
+                double off = fabs((double)got[i] - want) / step;
+                if (!(off <= worst)) {
+                    worst = off;
+                    at = x[i];
+                }
+            }
+            print_message("%s on %s: %.2f ulp at %.9g\n", exact_functions[f].name,
+                          bl_isa_name(k->isa), worst, (double)at);
+            CHECK(worst <= (double)exact_functions[f].ulp);
+        }
+    }
+    free(x), free(got);
+}
+
 /* Zeros, infinities, NaN, the largest and the smallest: what scalar gives, where that is stated. */
 TEST(functions_meet_special_numbers)
 {
@@ -329,7 +393,7 @@ TEST(gather_takes_rows)
     test_scalar()->gather_rows(NULL, table, 6, NULL, 0, NULL);
 }
 
-TESTS(RUN(functions_keep_their_bounds), RUN(functions_meet_special_numbers),
-      RUN(unary_and_gate_agree_at_every_length), RUN(binary_agrees_for_every_pattern),
-      RUN(rows_agree_at_every_width), RUN(inner_axes_agree), RUN(reductions_agree),
-      RUN(copy_moves_every_view), RUN(gather_takes_rows))
+TESTS(RUN(functions_keep_their_bounds), RUN(functions_are_as_exact_as_stated),
+      RUN(functions_meet_special_numbers), RUN(unary_and_gate_agree_at_every_length),
+      RUN(binary_agrees_for_every_pattern), RUN(rows_agree_at_every_width), RUN(inner_axes_agree),
+      RUN(reductions_agree), RUN(copy_moves_every_view), RUN(gather_takes_rows))

@@ -3,7 +3,7 @@
  * coefficients would be mostly empty. */
 #include "onnx/ml/ml.h"
 
-enum { FEW_TARGETS = 8, MANY_ROWS = 32 };
+enum { FEW_TARGETS = 8, MANY_ROWS = 32, BLOCK = 512 };
 
 typedef struct {
     bool              classifier, two; /* one score becomes two */
@@ -13,6 +13,7 @@ typedef struct {
     const float      *bias;         /* or NULL */
     const float      *coefficients; /* [targets][features] */
     bool              across;       /* rows in the lanes */
+    bool              blocks;       /* and so to the end */
     const bl_weights *weights;
     /* In the scratch: after the features as floats, scores, the same across, the product's. */
     size_t scores_at, across_at, gemm_at;
@@ -105,6 +106,8 @@ blind_code bl_ml_linear_prepare(bl_build *b, bl_node *n)
                           p->features);
     bool convert = bl_in(b, n, 0)->dtype != BLIND_F32;
     p->across = p->targets <= FEW_TARGETS && p->rows >= MANY_ROWS;
+    p->blocks = p->across && p->post != BL_POST_PROBIT && p->post != BL_POST_SOFTMAX_ZERO &&
+                (p->two ? p->post == BL_POST_LOGISTIC : p->targets > 1);
     bl_matmul m = across_of(p);
     if (!p->across)
         BL_TRY(pack(b, n, p));
@@ -122,31 +125,139 @@ blind_code bl_ml_linear_prepare(bl_build *b, bl_node *n)
     return BLIND_OK;
 }
 
-/* Scores of all rows, row by row. */
-static void multiply(const bl_exec *x, const linear_params *p, const float *in, float *z)
+/* Scores of all rows, by target and without what is added to them; `z` where there is one target.
+ */
+static float *multiply_across(const bl_exec *x, const linear_params *p, const float *in, float *z)
 {
     char     *scratch = x->scratch;
     bl_matmul m = across_of(p);
-    bl_gemm   g = { .rows = p->rows,
-                    .a = in,
-                    .a_stride = p->features,
-                    .out = z,
-                    .out_stride = p->targets,
-                    .epilogue = { .bias = p->bias },
-                    .scratch = scratch + p->gemm_at };
-    if (!p->across) {
-        g.b = p->weights->packed;
-        x->kernels->gemm(&g, x->pool);
-        return;
-    }
     m.b = in;
     m.out = p->targets == 1 ? z : (float *)(void *)(scratch + p->across_at);
     m.scratch = scratch + p->gemm_at;
     x->kernels->matmul(&m, x->pool);
+    return m.out;
+}
+
+/* Scores of all rows, row by row. */
+static void multiply(const bl_exec *x, const linear_params *p, const float *in, float *z)
+{
+    if (!p->across) {
+        bl_gemm g = { .rows = p->rows,
+                      .a = in,
+                      .a_stride = p->features,
+                      .b = p->weights->packed,
+                      .out = z,
+                      .out_stride = p->targets,
+                      .epilogue = { .bias = p->bias },
+                      .scratch = (char *)x->scratch + p->gemm_at };
+        x->kernels->gemm(&g, x->pool);
+        return;
+    }
+    const float *scores = multiply_across(x, p, in, z);
     for (size_t t = 0; t < p->targets; t++) {
         float bias = p->bias ? p->bias[t] : 0;
         for (size_t row = 0; row < p->rows; row++)
-            z[row * p->targets + t] = m.out[t * p->rows + row] + bias;
+            z[row * p->targets + t] = scores[t * p->rows + row] + bias;
+    }
+}
+
+/* Many rows of few scores: what is done to them is done to a score of all rows of a block at once.
+ */
+typedef struct {
+    const bl_exec       *x;
+    const linear_params *p;
+    float               *scores; /* [targets][rows] */
+    bl_tensor           *y;      /* labels; or NULL */
+    float               *z;      /* [rows][targets], or [rows][2] of two; or NULL */
+} block_job;
+
+/* Scores of a block by target; two of one. */
+typedef struct {
+    size_t   len, width;
+    float   *s[FEW_TARGETS];
+    float    pair[2][BLOCK], top[BLOCK];
+    uint32_t best[BLOCK];
+} block;
+
+static void find_best(const linear_params *p, block *b)
+{
+    for (size_t i = 0; i < b->len; i++) {
+        b->best[i] = p->two && b->s[0][i] > 0;
+        b->top[i] = b->s[0][i];
+    }
+    for (size_t t = 1; t < p->targets; t++) {
+        const float *restrict s = b->s[t];
+        for (size_t i = 0; i < b->len; i++) {
+            b->best[i] = s[i] > b->top[i] ? (uint32_t)t : b->best[i];
+            b->top[i] = s[i] > b->top[i] ? s[i] : b->top[i];
+        }
+    }
+}
+
+static void transform_block(const bl_kernels *k, const linear_params *p, block *b)
+{
+    float *sum = b->pair[0];
+    if (p->post == BL_POST_LOGISTIC)
+        for (size_t t = 0; t < b->width; t++)
+            k->unary(BL_UNARY_SIGMOID, b->s[t], b->s[t], b->len, 0, 0, NULL);
+    if (p->post != BL_POST_SOFTMAX)
+        return;
+    memset(sum, 0, sizeof b->pair[0]);
+    for (size_t t = 0; t < b->width; t++) {
+        float *restrict s = b->s[t];
+        for (size_t i = 0; i < b->len; i++)
+            s[i] -= b->top[i];
+        k->unary(BL_UNARY_EXP, s, s, b->len, 0, 0, NULL);
+        for (size_t i = 0; i < b->len; i++)
+            sum[i] += s[i];
+    }
+    for (size_t t = 0; t < b->width; t++) {
+        float *restrict s = b->s[t];
+        for (size_t i = 0; i < b->len; i++)
+            s[i] /= sum[i];
+    }
+}
+
+static void split_scores(block *b)
+{
+    for (size_t i = 0; i < b->len; i++) {
+        b->pair[0][i] = -b->s[0][i];
+        b->pair[1][i] = b->s[0][i];
+    }
+    b->s[0] = b->pair[0];
+    b->s[1] = b->pair[1];
+}
+
+static void finish_block(void *arg, size_t index, int worker)
+{
+    (void)worker;
+    const block_job     *j = arg;
+    const linear_params *p = j->p;
+    size_t               first = index * BLOCK;
+    block b = { .len = BL_MIN(p->rows - first, (size_t)BLOCK), .width = p->two ? 2 : p->targets };
+    for (size_t t = 0; t < p->targets; t++) {
+        float bias = p->bias ? p->bias[t] : 0, *restrict s = j->scores + t * p->rows + first;
+        b.s[t] = s;
+        for (size_t i = 0; i < b.len; i++)
+            s[i] += bias;
+    }
+    if (j->y) {
+        find_best(p, &b);
+        for (size_t i = 0; i < b.len; i++)
+            bl_label_put(&p->labels, j->y, first + i, b.best[i]);
+    } else if (p->post == BL_POST_SOFTMAX) {
+        find_best(p, &b);
+    }
+    if (!j->z)
+        return;
+    if (p->two)
+        split_scores(&b);
+    transform_block(j->x->kernels, p, &b);
+    for (size_t t = 0; t < b.width; t++) {
+        const float *restrict s = b.s[t];
+        float *restrict z = j->z + first * b.width + t;
+        for (size_t i = 0; i < b.len; i++)
+            z[i * b.width] = s[i];
     }
 }
 
@@ -189,7 +300,14 @@ blind_code bl_ml_linear_run(const bl_exec *x, const bl_node *n)
     char                *scratch = x->scratch;
     float               *apart = (float *)(void *)(scratch + p->scores_at);
     float               *z = scores && !p->two ? scores->data : apart;
-    multiply(x, p, bl_table_floats(in, 0, in->len, x->scratch), z);
+    const float         *from = bl_table_floats(in, 0, in->len, x->scratch);
+    if (p->blocks) {
+        block_job j = { x, p, multiply_across(x, p, from, z), p->classifier ? y : NULL,
+                        scores ? scores->data : NULL };
+        bl_pool_run(x->pool, finish_block, &j, (p->rows + BLOCK - 1) / BLOCK);
+        return BLIND_OK;
+    }
+    multiply(x, p, from, z);
     if (p->classifier)
         finish(p, z, y, p->two && scores ? scores->data : NULL);
     if (scores)

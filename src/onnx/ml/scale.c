@@ -4,6 +4,8 @@
 #include <float.h>
 #include <math.h>
 
+enum { PART = 1 << 15 }; /* elements worth a thread */
+
 /* Columns of the last axis, at least one. */
 static size_t columns_of(const bl_tensor *x)
 {
@@ -54,15 +56,54 @@ blind_code bl_ml_scaler_infer(bl_build *b, bl_node *n)
     return bl_set_out(b, n, 0, BLIND_F32, x->rank, x->dim);
 }
 
+/* Rows of a table, a part at a time. */
+typedef struct {
+    const void      *params;
+    const bl_tensor *in;
+    float           *out;
+    size_t           columns, each, len; /* elements of a part, and in all */
+} table_job;
+
+/* The elements of part `index` as floats: where they lie, or converted in their place. */
+static const float *part_of(const table_job *j, size_t index, float **out, size_t *len)
+{
+    size_t first = index * j->each;
+    *out = j->out + first;
+    *len = BL_MIN(j->len - first, j->each);
+    return bl_table_floats(j->in, first, *len, *out);
+}
+
+static void each_part(const bl_exec *x, const bl_node *n, size_t columns, bl_task *task)
+{
+    const bl_tensor *in = bl_arg(x, n, 0);
+    size_t           rows = PART / columns + 1;
+    table_job        j = { .params = n->params,
+                           .in = in,
+                           .out = bl_result(x, n, 0)->data,
+                           .columns = columns,
+                           .each = rows * columns,
+                           .len = in->len };
+    bl_pool_run(x->pool, task, &j, (in->len + j.each - 1) / j.each);
+}
+
+static void scale_part(void *arg, size_t index, int worker)
+{
+    (void)worker;
+    const table_job     *j = arg;
+    const scaler_params *p = j->params;
+    const float *restrict offset = p->offset, *restrict scale = p->scale;
+    size_t       len, columns = j->columns;
+    float       *out;
+    const float *from = part_of(j, index, &out, &len);
+    for (size_t i = 0; i < len; i += columns)
+        for (size_t c = 0; c < columns; c++)
+            out[i + c] = (from[i + c] - offset[c]) * scale[c];
+}
+
 blind_code bl_ml_scaler_run(const bl_exec *x, const bl_node *n)
 {
     const scaler_params *p = n->params;
-    const bl_tensor     *in = bl_arg(x, n, 0);
-    float               *out = bl_result(x, n, 0)->data;
-    const float         *from = bl_table_floats(in, 0, in->len, out);
-    for (size_t i = 0; i < in->len; i += p->columns)
-        for (size_t c = 0; c < p->columns; c++)
-            out[i + c] = (from[i + c] - p->offset[c]) * p->scale[c];
+    each_part(x, n, p->columns, scale_part);
     return BLIND_OK;
 }
 
@@ -106,17 +147,25 @@ static float norm_of(norm which, const float *x, size_t len)
 }
 
 /* A norm of 0 leaves the row as it is. */
+static void norm_part(void *arg, size_t index, int worker)
+{
+    (void)worker;
+    const table_job         *j = arg;
+    const normalizer_params *p = j->params;
+    size_t                   len, columns = j->columns;
+    float                   *out;
+    const float             *from = part_of(j, index, &out, &len);
+    for (size_t i = 0; i < len; i += columns) {
+        float by = norm_of(p->norm, from + i, columns);
+        for (size_t c = 0; c < columns; c++)
+            out[i + c] = by == 0 ? from[i + c] : from[i + c] / by;
+    }
+}
+
 blind_code bl_ml_normalizer_run(const bl_exec *x, const bl_node *n)
 {
     const normalizer_params *p = n->params;
-    const bl_tensor         *in = bl_arg(x, n, 0);
-    float                   *out = bl_result(x, n, 0)->data;
-    const float             *from = bl_table_floats(in, 0, in->len, out);
-    for (size_t i = 0; i < in->len; i += p->columns) {
-        float by = norm_of(p->norm, from + i, p->columns);
-        for (size_t c = 0; c < p->columns; c++)
-            out[i + c] = by == 0 ? from[i + c] : from[i + c] / by;
-    }
+    each_part(x, n, p->columns, norm_part);
     return BLIND_OK;
 }
 
