@@ -116,8 +116,6 @@ static inline __attribute__((always_inline)) void next_pair(bl_amx_ahead *s, con
     split_pair(s->to, parts, _mm512_maskz_loadu_epi32(one, u), _mm512_maskz_loadu_epi32(two, v));
     split_pair(s->to + TILE, parts, _mm512_maskz_loadu_epi32(one, u + (one ? 16 : 0)),
                _mm512_maskz_loadu_epi32(two, v + (two ? 16 : 0)));
-    for (int line = 0; line < 4; line++, s->far += 64)
-        _mm_prefetch(s->far, _MM_HINT_T1);
     size_t taken = BL_MIN(s->k, (size_t)2);
     s->from += taken * BL_AMX_COLS;
     s->k -= taken;
@@ -127,11 +125,16 @@ static inline __attribute__((always_inline)) void next_pair(bl_amx_ahead *s, con
         s->to += (size_t)(2 * parts - 1) * TILE;
 }
 
-void bl_amx_ahead_split(bl_amx_ahead *s, uint16_t *to, const float *panel, size_t k,
-                        const float *far, size_t places)
+void bl_amx_ahead_fetch(bl_amx_ahead *s, const void *far, size_t size, size_t places)
+{
+    s->far = far;
+    s->lines = bl_ceil(size, 64);
+    s->each_line = bl_ceil(s->lines, BL_MAX(places, (size_t)1));
+}
+
+void bl_amx_ahead_split(bl_amx_ahead *s, uint16_t *to, const float *panel, size_t k, size_t places)
 {
     s->from = panel;
-    s->far = (const char *)(far ? far : panel);
     s->to = to;
     s->k = k;
     s->pairs = bl_ceil(k, BL_AMX_STEP) * (BL_AMX_STEP / 2);
@@ -182,7 +185,7 @@ void bl_amx_finish_sums(bl_amx_ahead *s)
 void bl_amx_split_panel(uint16_t *to, int parts, const float *panel, size_t k)
 {
     bl_amx_ahead all = { 0 };
-    bl_amx_ahead_split(&all, to, panel, k, NULL, 1);
+    bl_amx_ahead_split(&all, to, panel, k, 1);
     bl_amx_finish_ahead(&all, parts);
 }
 
@@ -211,6 +214,8 @@ void bl_amx_split_panel(uint16_t *to, int parts, const float *panel, size_t k)
         }                                                                                          \
         for (size_t n = BL_MIN(each, s.pairs); n > 0; n--)                                         \
             next_pair(&s, parts);                                                                  \
+        for (size_t n = BL_MIN(each_line, s.lines); n > 0; n--, s.lines--, s.far += 64)            \
+            _mm_prefetch(s.far, _MM_HINT_T1);                                                      \
         for (size_t n = BL_MIN(each_row, s.rows); n > 0; n--)                                      \
             next_row(&s);                                                                          \
     } while (0)
@@ -265,7 +270,7 @@ static void store_sums(float *sums, size_t rows, bool more)
         const int    parts = count;                                                                \
         const bool   two = both;                                                                   \
         bl_amx_ahead s = ahead ? *ahead : (bl_amx_ahead){ 0 };                                     \
-        const size_t each = s.each, each_row = s.each_row;                                         \
+        const size_t each = s.each, each_row = s.each_row, each_line = s.each_line;                \
         _tile_zero(0);                                                                             \
         _tile_zero(1);                                                                             \
         _tile_zero(2);                                                                             \

@@ -16,11 +16,10 @@
 
 #include "nn/micro.h"
 
-#define BL_AMX_ROWS    32 /* of a strip */
-#define BL_AMX_COLS    32 /* of a panel: the width of AVX-512's panels */
-#define BL_AMX_STEP    32 /* products that two tiles take at once */
-#define BL_AMX_SUMS    ((size_t)BL_AMX_ROWS * BL_AMX_COLS)
-#define BL_AMX_K_BLOCK 192 /* products summed at once: longer sums lose more to rounding */
+#define BL_AMX_ROWS 32 /* of a strip */
+#define BL_AMX_COLS 32 /* of a panel: the width of AVX-512's panels */
+#define BL_AMX_STEP 32 /* products that two tiles take at once */
+#define BL_AMX_SUMS ((size_t)BL_AMX_ROWS * BL_AMX_COLS)
 
 /* bf16 numbers of one strip or panel of k products. */
 static inline size_t bl_amx_len(size_t k, int parts)
@@ -31,6 +30,12 @@ static inline size_t bl_amx_len(size_t k, int parts)
 static inline int bl_amx_parts(bl_precision precision)
 {
     return precision == BL_PRECISION_HIGHEST ? 3 : precision == BL_PRECISION_HIGH ? 2 : 1;
+}
+
+/* Products summed at once: longer sums lose more to rounding, where it can be seen. */
+static inline size_t bl_amx_k_block(int parts)
+{
+    return parts == 3 ? 768 : 768;
 }
 
 /* Every thread brackets its tile products with these; between them no other code may use tiles. */
@@ -49,16 +54,20 @@ void bl_amx_split_panel(uint16_t *to, int parts, const float *panel, size_t k);
 bool bl_amx_splittable(const float *x, size_t len);
 
 /* What is done while tiles are multiplied, a little at a time, since the vector units are idle
- * then: a panel that comes next is split, and the sums of the product before go through its
- * epilogue. */
+ * then: a panel that comes next is split, what comes after it is fetched, and the sums of the
+ * product before go through its epilogue. */
 typedef struct {
     /* The panel. */
     const float *from; /* [k][32], the next pair of rows */
-    const char  *far;  /* as many bytes that are fetched into the second cache */
     uint16_t    *to;
     size_t       k;     /* products left */
     size_t       pairs; /* the same with the zeros that fill the last step */
     size_t       each;  /* pairs that are split at one place of the loop */
+
+    /* What is fetched into the second cache. */
+    const char *far;
+    size_t      lines;     /* of 64 bytes, left */
+    size_t      each_line; /* at one place of the loop */
 
     /* The sums. */
     float          *sums;       /* [rows left][32] */
@@ -69,10 +78,10 @@ typedef struct {
     size_t          each_row;   /* rows at one place of the loop */
 } bl_amx_ahead;
 
-/* far     what will be split after it, as long; or NULL
- * places  where to split that will come: steps of bl_amx_tile times bl_amx_places(parts) */
+/* places  where to split that will come: steps of bl_amx_tile times bl_amx_places(parts) */
 void bl_amx_ahead_split(bl_amx_ahead *ahead, uint16_t *to, const float *panel, size_t k,
-                        const float *far, size_t places);
+                        size_t places);
+void bl_amx_ahead_fetch(bl_amx_ahead *ahead, const void *far, size_t size, size_t places);
 /* Does what is left: of the panel, of the sums. */
 void bl_amx_finish_ahead(bl_amx_ahead *ahead, int parts);
 void bl_amx_finish_sums(bl_amx_ahead *ahead);

@@ -6,13 +6,10 @@
 
 #define SCORES ((size_t)96 * 1024 / sizeof(float)) /* of a block, about */
 
-typedef void softmax_rows(float *out, const float *x, size_t rows, size_t width, bool log,
-                          bl_pool *pool);
-
 typedef struct {
     const bl_micro     *m;
     const bl_attention *a;
-    softmax_rows       *softmax;
+    bl_softmax         *softmax;
     size_t              block, blocks; /* of queries */
     size_t              scores_size, panel_size, worker_size;
 } attention_job;
@@ -37,9 +34,10 @@ size_t bl_attention_scratch(const bl_micro *m, const bl_attention *a, int thread
 }
 
 typedef struct {
-    size_t       rows; /* queries */
-    const float *q, *k, *v, *mask;
-    float       *out, *scores, *panel, *sums;
+    size_t         rows; /* queries */
+    const float   *q, *k, *v, *mask;
+    const uint8_t *choice;
+    float         *out, *scores, *panel, *sums;
 } part;
 
 /* left [rows, depth] times the packed panel, through `f` to its columns. */
@@ -85,6 +83,17 @@ static void add_mask(const attention_job *j, const part *p)
     }
 }
 
+static void choose(const attention_job *j, const part *p)
+{
+    const bl_attention *a = j->a;
+    for (size_t row = 0; row < p->rows; row++) {
+        float         *scores = p->scores + row * a->k_len;
+        const uint8_t *choice = p->choice + row * a->mask_row;
+        for (size_t i = 0; i < a->k_len; i++)
+            scores[i] = (choice[i * a->mask_col] != 0) == a->chosen ? scores[i] : a->otherwise;
+    }
+}
+
 static void mix(const attention_job *j, const part *p)
 {
     const bl_attention *a = j->a;
@@ -113,17 +122,19 @@ static void attention_part(void *arg, size_t index, int worker)
                                .scores = (float *)scratch,
                                .panel = (float *)(scratch + j->scores_size) };
     p.sums = (float *)((char *)p.panel + bl_ceil(j->panel_size, 64) * 64);
-    if (a->mask)
-        p.mask = a->mask + batch * a->mask_batch + head * a->mask_head + row * a->mask_row;
+    size_t masked = batch * a->mask_batch + head * a->mask_head + row * a->mask_row;
+    p.mask = a->mask ? a->mask + masked : NULL;
+    p.choice = a->choice ? a->choice + masked : NULL;
     score(j, &p);
     if (a->mask)
         add_mask(j, &p);
+    if (a->choice)
+        choose(j, &p);
     j->softmax(p.scores, p.scores, p.rows, a->k_len, false, NULL);
     mix(j, &p);
 }
 
-void bl_attention_run(const bl_micro *m, const bl_attention *a, softmax_rows *softmax,
-                      bl_pool *pool)
+void bl_attention_run(const bl_micro *m, const bl_attention *a, bl_softmax *softmax, bl_pool *pool)
 {
     attention_job j;
     if (a->batch * a->heads * a->q_len == 0)

@@ -1,5 +1,6 @@
 /* The kernels for AVX-512: tiles of 14 rows and 32 columns.  With AMX products take its tiles, at
  * each precision, and everything else stays. */
+#include "nn/attention_amx.h"
 #include "nn/chain.h"
 #include "nn/conv_amx.h"
 #include "nn/conv_lines.h"
@@ -45,6 +46,14 @@
     {                                                                                              \
         bl_amx_gemm_run(&micro, bl_amx_parts(PRECISION), g, pool);                                 \
     }                                                                                              \
+    static size_t attention_scratch_##name(const bl_attention *a, int threads)                     \
+    {                                                                                              \
+        return bl_attention_amx_scratch(&micro, bl_amx_parts(PRECISION), a, threads);              \
+    }                                                                                              \
+    static void attention_##name(const bl_attention *a, bl_pool *pool)                             \
+    {                                                                                              \
+        bl_attention_amx_run(&micro, bl_amx_parts(PRECISION), a, softmax, pool);                   \
+    }                                                                                              \
     static blind_code conv_pack_##name(const bl_window *window, const float *w, bl_packed **out,   \
                                        blind_error *err)                                           \
     {                                                                                              \
@@ -85,8 +94,8 @@ AMX(medium, BL_PRECISION_MEDIUM)
                     .gemm = gemm_##name,                                                           \
                     .matmul_scratch = matmul_scratch,                                              \
                     .matmul = matmul,                                                              \
-                    .attention_scratch = attention_scratch,                                        \
-                    .attention = attention,                                                        \
+                    .attention_scratch = attention_scratch_##name,                                 \
+                    .attention = attention_##name,                                                 \
                     .conv_pack = conv_pack_##name,                                                 \
                     .conv_scratch = conv_scratch_##name,                                           \
                     .conv = conv_##name,                                                           \

@@ -151,11 +151,10 @@ void         bl_gemm_run(const bl_micro *m, const bl_gemm *g, bl_pool *pool);
 size_t bl_matmul_scratch(const bl_micro *m, const bl_matmul *p, int threads);
 void   bl_matmul_run(const bl_micro *m, const bl_matmul *p, bl_pool *pool);
 
-size_t bl_attention_scratch(const bl_micro *m, const bl_attention *a, int threads);
-void   bl_attention_run(const bl_micro *m, const bl_attention *a,
-                        void (*softmax)(float *out, const float *x, size_t rows, size_t width,
-                                      bool log, bl_pool *pool),
+typedef void bl_softmax(float *out, const float *x, size_t rows, size_t width, bool log,
                         bl_pool *pool);
+size_t       bl_attention_scratch(const bl_micro *m, const bl_attention *a, int threads);
+void bl_attention_run(const bl_micro *m, const bl_attention *a, bl_softmax *softmax, bl_pool *pool);
 
 #define BL_MAX_CELL_ROWS 6
 /* Recurrent cells.  Panels hold the gates of `lanes` units side by side, [k][gates][lanes]. */

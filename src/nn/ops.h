@@ -107,21 +107,25 @@ typedef struct {
 
 /* Scaled dot-product attention, for each batch b and head h:
  *     out = softmax(scale * q k^T + mask) v
+ * or softmax(choice == chosen ? scale * q k^T : otherwise) v,
  * over rows q[.., q_len, head_size], k, v[.., k_len, ..].  The strides take [b, s, h, d] as well as
  * [b, h, s, d], so that no transpose is needed; the last axis of q, k, v, out is adjacent, of mask
  * too unless mask_col is 0.  A row whose scores are all -inf gives NaN, as softmax does. */
 typedef struct {
-    size_t       batch, heads, q_len, k_len, head_size, value_size;
-    float        scale;
-    const float *q, *k, *v;
-    size_t       q_batch, q_head, q_row;
-    size_t       k_batch, k_head, k_row;
-    size_t       v_batch, v_head, v_row;
-    const float *mask; /* added to the scaled scores; or NULL */
-    size_t       mask_batch, mask_head, mask_row, mask_col;
-    float       *out;
-    size_t       out_batch, out_head, out_row;
-    void        *scratch; /* attention_scratch() bytes, aligned to 64 */
+    size_t         batch, heads, q_len, k_len, head_size, value_size;
+    float          scale;
+    const float   *q, *k, *v;
+    size_t         q_batch, q_head, q_row;
+    size_t         k_batch, k_head, k_row;
+    size_t         v_batch, v_head, v_row;
+    const float   *mask;   /* added to the scaled scores; or NULL */
+    const uint8_t *choice; /* zero or not, in the strides of a mask; or NULL */
+    bool           chosen;
+    float          otherwise;
+    size_t         mask_batch, mask_head, mask_row, mask_col;
+    float         *out;
+    size_t         out_batch, out_head, out_row;
+    void          *scratch; /* attention_scratch() bytes, aligned to 64 */
 } bl_attention;
 
 /* Windows over up to three spatial axes, aligned right: an image has in = { 1, h, w }, a signal

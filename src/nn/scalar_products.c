@@ -103,7 +103,7 @@ static size_t attention_scratch(const bl_attention *a, int threads)
 
 /* Scores of one query against every key; returns the largest. */
 static double scores(const bl_attention *p, const float *q, const float *k, const float *mask,
-                     double *score)
+                     const uint8_t *choice, double *score)
 {
     double top = -INFINITY;
     for (size_t j = 0; j < p->k_len; j++) {
@@ -111,6 +111,8 @@ static double scores(const bl_attention *p, const float *q, const float *k, cons
         for (size_t d = 0; d < p->head_size; d++)
             sum += (double)q[d] * (double)k[j * p->k_row + d];
         score[j] = sum * p->scale + (mask ? mask[j * p->mask_col] : 0);
+        if (choice && (choice[j * p->mask_col] != 0) != p->chosen)
+            score[j] = p->otherwise;
         top = fmax(top, score[j]);
     }
     return top;
@@ -134,12 +136,12 @@ static void attention_row(void *arg, size_t index, int worker)
     const bl_attention *p = arg;
     size_t              row = index % p->q_len, head = index / p->q_len % p->heads;
     size_t              batch = index / p->q_len / p->heads;
-    double      *score = (double *)((char *)p->scratch + attention_scratch(p, 1) * (size_t)worker);
-    const float *mask = p->mask;
-    if (mask)
-        mask += batch * p->mask_batch + head * p->mask_head + row * p->mask_row;
-    double top = scores(p, p->q + batch * p->q_batch + head * p->q_head + row * p->q_row,
-                        p->k + batch * p->k_batch + head * p->k_head, mask, score);
+    double *score = (double *)((char *)p->scratch + attention_scratch(p, 1) * (size_t)worker);
+    size_t  masked = batch * p->mask_batch + head * p->mask_head + row * p->mask_row;
+    double  top =
+        scores(p, p->q + batch * p->q_batch + head * p->q_head + row * p->q_row,
+               p->k + batch * p->k_batch + head * p->k_head, p->mask ? p->mask + masked : NULL,
+               p->choice ? p->choice + masked : NULL, score);
     attend(p, p->v + batch * p->v_batch + head * p->v_head, top, score,
            p->out + batch * p->out_batch + head * p->out_head + row * p->out_row);
 }

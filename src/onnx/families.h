@@ -44,7 +44,7 @@
     /* op_text.c, op_tfidf.c */                                                                    \
     X(normalizer) X(string_concat) X(string_split) X(regex) X(tfidf)                               \
     /* op_fused.c, op_bytes.c */                                                                   \
-    X(gate) X(byte_max) X(byte_mean)
+    X(gate) X(attention) X(byte_max) X(byte_mean)
 /* clang-format on */
 
 #define X(name)                                                                                    \
@@ -55,7 +55,7 @@ BL_OP_FUNCTIONS(X)
 
 bl_op_infer bl_op_shape_infer, bl_op_size_infer, bl_op_constant_infer; /* folded when inferred */
 bl_op_infer bl_op_dft_prepare, bl_op_stft_prepare, bl_op_conv_transpose_prepare;
-bl_op_infer bl_op_deform_conv_prepare;
+bl_op_infer bl_op_deform_conv_prepare, bl_op_attention_prepare;
 bl_op_infer bl_op_qproduct_prepare, bl_op_qconv_prepare; /* integer.h */
 bl_op_infer bl_op_control_infer; /* see control.h */
 bl_op_infer bl_op_matmul_prepare, bl_op_gemm_prepare, bl_op_conv_prepare, bl_op_einsum_prepare;

@@ -261,6 +261,14 @@ static bool fuse_scale(bl_build *b, size_t at)
     return true;
 }
 
+/* Attention writes what a Transpose would. */
+static void fuse_turn(bl_build *b, size_t at)
+{
+    bl_node *n = &b->graph->nodes[at], *maker = bl_sole_maker(b, n->in[0]);
+    if (bl_attention_turn(b, maker, n))
+        absorb(b, at, maker);
+}
+
 /* Zero pads before a convolution.  ----------------------------------------------------------- */
 
 static void fuse_pad(bl_build *b, bl_node *n)
@@ -340,8 +348,12 @@ static blind_code fuse_chain(bl_build *b, bl_node *n)
 static blind_code fuse_node(bl_build *b, size_t at)
 {
     bl_node *n = &b->graph->nodes[at];
-    if (n->op->run == bl_op_matmul_run)
+    if (n->op->run == bl_op_matmul_run) {
         fuse_operands(b, n);
+        return bl_fuse_attention(b, n);
+    }
+    if (n->op->run == bl_op_transpose_run)
+        fuse_turn(b, at);
     if (n->op->run == bl_op_conv_run)
         fuse_pad(b, n);
     if (n->op->run == bl_op_batch_norm_run)

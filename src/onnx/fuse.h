@@ -3,6 +3,7 @@
  * patterns.c  ten small nodes that spell one operator (LayerNorm, GELU, ...)
  * fuse.c      what a product or convolution does before it stores: bias, residual, activation;
  *             and what it can read without a copy: transposes, scales, pads
+ * fuse_attention.c  two products with a softmax between
  *
  * A fused node takes the place of the last node it replaces, so that all it reads stands before. */
 #ifndef BL_ONNX_FUSE_H
@@ -27,5 +28,10 @@ void bl_drop_unread(bl_graph *g);
 BLIND_MUST_USE blind_code bl_fuse_patterns(bl_build *b);
 /* integers.c: products of integers and the scales around them. */
 BLIND_MUST_USE blind_code bl_fuse_integers(bl_build *b);
+
+/* Makes the product n the last of an attention, where it is; its operands have been read through. */
+BLIND_MUST_USE blind_code bl_fuse_attention(bl_build *b, bl_node *n);
+/* Writes what n makes in the order of a Transpose that reads it; false when it cannot. */
+bool bl_attention_turn(const bl_build *b, bl_node *n, const bl_node *transpose);
 
 #endif

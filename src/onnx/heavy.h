@@ -35,6 +35,13 @@ typedef struct {
     int               c_in;
 } bl_product_params;
 
+/* blind.Attention, over inputs q, k, v and mask. */
+typedef struct {
+    bl_attention a;       /* shapes and strides; pointers are set by each run */
+    int32_t      mask;    /* the value; -1: none */
+    bool         chooses; /* it is a choice, not added */
+} bl_attention_params;
+
 /* Shapes and strides of a matrix product of x and y, whatever their types; `dim` and `rank` are the
  * output's.  False when they do not multiply. */
 bool bl_product_of(const bl_tensor *x, const bl_tensor *y, bl_matmul *m, int64_t *dim, int *rank);

@@ -264,6 +264,8 @@ static const bl_op rows[] = {
     { "blind", "blind.Silu", 1, 1, 1, 1, bl_op_unary_infer, NULL, bl_op_unary_run, 0 },
     { "blind", "blind.LayerNorm", 1, 2, 3, 1, bl_op_layer_norm_infer, NULL, bl_op_layer_norm_run,
       0 },
+    { "blind", "blind.Attention", 1, 3, 4, 1, bl_op_attention_infer, bl_op_attention_prepare,
+      bl_op_attention_run, 0 },
     { "blind", "blind.Gate", 1, 2, 2, 1, bl_op_gate_infer, NULL, bl_op_gate_run, 0 },
     { "blind", "blind.ByteMaxPool", 1, 1, 1, 1, bl_op_byte_max_infer, NULL, bl_op_byte_max_run,
       BL_OP_TYPED },

@@ -32,26 +32,74 @@ static int32_t other_operand(const bl_node *n, int32_t v)
     return n->in[0] == v ? n->in[1] : n->in[1] == v ? n->in[0] : -1;
 }
 
-/* GELU: x * 0.5 * (1 + erf(x / sqrt(2))).  ---------------------------------------------------- */
+/* GELU: x * 0.5 * (1 + erf(x / sqrt(2))), or with tanh(sqrt(2 / pi) (x + 0.044715 x^3)).  -------
+ */
 
-/* Whether v is 1 + erf(x / sqrt(2)); *x is found. */
-static bool is_gelu_gate(const bl_build *b, int32_t v, int32_t *x)
+/* The operand of a sole `type` of `v` and the number one; -1 where it is none. */
+static int32_t one_more_than(const bl_build *b, int32_t v, const char *type)
 {
-    const bl_node *add = bl_sole_maker(b, v), *erf_node, *scale;
-    double         one = 0, factor;
+    const bl_node *add = bl_sole_maker(b, v), *inner;
+    double         one = 0;
     if (!add || !bl_is_type(add, "Add"))
-        return false;
+        return -1;
     int side = bl_const_number(b, add, 1, &one) ? 0 : bl_const_number(b, add, 0, &one) ? 1 : -1;
-    if (side < 0 || one != 1)
-        return false;
-    erf_node = bl_sole_maker(b, add->in[side]);
-    if (!erf_node || !bl_is_type(erf_node, "Erf"))
-        return false;
-    scale = bl_sole_maker(b, erf_node->in[0]);
-    return scale && bl_is_scaling(b, scale, x, &factor) && near(factor, 0.70710678);
+    inner = side < 0 || one != 1 ? NULL : bl_sole_maker(b, add->in[side]);
+    return inner && bl_is_type(inner, type) ? inner->in[0] : -1;
 }
 
-static bool match_gelu(const bl_build *b, const bl_node *n, int32_t *x)
+/* Whether v is the number `factor` times something; *of is found. */
+static bool is_times(const bl_build *b, int32_t v, double factor, int32_t *of)
+{
+    const bl_node *n = bl_sole_maker(b, v);
+    double         found;
+    return n && bl_is_scaling(b, n, of, &found) && near(found, factor);
+}
+
+/* Whether v is x^3; *x is found. */
+static bool is_cube(const bl_build *b, int32_t v, int32_t *x)
+{
+    const bl_node *n = bl_sole_maker(b, v), *square;
+    double         three = 0;
+    if (!n)
+        return false;
+    *x = n->in[0];
+    if (bl_is_type(n, "Pow"))
+        return bl_const_number(b, n, 1, &three) && three == 3;
+    for (int side = 0; side < 2 && bl_is_type(n, "Mul"); side++) {
+        square = bl_sole_maker(b, n->in[side]);
+        *x = n->in[1 - side];
+        if (square && bl_is_type(square, "Mul") && square->in[0] == *x && square->in[1] == *x)
+            return true;
+    }
+    return false;
+}
+
+/* Whether v is x + 0.044715 x^3; *x is found. */
+static bool is_bent(const bl_build *b, int32_t v, int32_t *x)
+{
+    const bl_node *add = bl_sole_maker(b, v);
+    int32_t        cube;
+    for (int side = 0; add && bl_is_type(add, "Add") && side < 2; side++)
+        if (is_times(b, add->in[side], 0.044715, &cube) && is_cube(b, cube, x) &&
+            add->in[1 - side] == *x)
+            return true;
+    return false;
+}
+
+/* Whether v is 1 + erf(...) or 1 + tanh(...) of a GELU; *x is found. */
+static bool is_gelu_gate(const bl_build *b, int32_t v, int32_t *x, const char **type)
+{
+    int32_t inner = one_more_than(b, v, "Erf"), bent;
+    *type = "blind.Gelu";
+    if (inner >= 0)
+        return is_times(b, inner, 0.70710678, x);
+    *type = "blind.GeluTanh";
+    inner = one_more_than(b, v, "Tanh");
+    return inner >= 0 && is_times(b, inner, 0.79788456, &bent) && is_bent(b, bent, x);
+}
+
+/* *type is the operator that n ends. */
+static bool match_gelu(const bl_build *b, const bl_node *n, int32_t *x, const char **type)
 {
     double  factor;
     int32_t inner;
@@ -61,13 +109,15 @@ static bool match_gelu(const bl_build *b, const bl_node *n, int32_t *x)
         const bl_node *m = bl_sole_maker(b, inner);
         if (factor != 0.5 || !m || !bl_is_type(m, "Mul"))
             return false;
-        return (is_gelu_gate(b, m->in[1], x) && m->in[0] == *x) ||
-               (is_gelu_gate(b, m->in[0], x) && m->in[1] == *x);
+        return (is_gelu_gate(b, m->in[1], x, type) && m->in[0] == *x) ||
+               (is_gelu_gate(b, m->in[0], x, type) && m->in[1] == *x);
     }
-    for (int side = 0; side < 2; side++) { /* (x * 0.5) * gate */
-        const bl_node *half = bl_sole_maker(b, n->in[side]);
-        if (half && bl_is_scaling(b, half, &inner, &factor) && factor == 0.5 &&
-            is_gelu_gate(b, n->in[1 - side], x) && *x == inner)
+    for (int side = 0; side < 2; side++) { /* (x * 0.5) * gate, x * (gate * 0.5) */
+        if (is_times(b, n->in[side], 0.5, &inner) && is_gelu_gate(b, n->in[1 - side], x, type) &&
+            *x == inner)
+            return true;
+        if (is_times(b, n->in[side], 0.5, &inner) && is_gelu_gate(b, inner, x, type) &&
+            *x == n->in[1 - side])
             return true;
     }
     return false;
@@ -199,13 +249,14 @@ static blind_code try_sigmoid(bl_build *b, bl_node *n)
 blind_code bl_fuse_patterns(bl_build *b)
 {
     for (size_t i = 0; i < b->graph->n_nodes; i++) {
-        bl_node   *n = &b->graph->nodes[i];
-        int32_t    x;
-        norm_match norm;
+        bl_node    *n = &b->graph->nodes[i];
+        int32_t     x;
+        norm_match  norm;
+        const char *gelu;
         if (n->dead || n->view || n->out[0] < 0 || bl_out(b, n, 0)->dtype != BLIND_F32)
             continue;
-        if (match_gelu(b, n, &x))
-            BL_TRY(become(b, n, "blind.Gelu", 1, &x));
+        if (match_gelu(b, n, &x, &gelu))
+            BL_TRY(become(b, n, gelu, 1, &x));
         else if (match_layer_norm(b, n, &norm))
             BL_TRY(make_layer_norm(b, n, &norm));
         else if (bl_is_type(n, "Mul"))

@@ -14,6 +14,13 @@
         for (const bl_kernels *k = bl_kernels_for((bl_isa)isa_##k, BL_PRECISION_HIGHEST); k;       \
              k = NULL)
 
+/* The same, at every precision. */
+#define EACH_KERNELS(k)                                                                            \
+    for (int at_##k = BL_PRECISION_COUNT; at_##k < BL_ISA_COUNT * BL_PRECISION_COUNT; at_##k++)    \
+        for (const bl_kernels *k = bl_kernels_for((bl_isa)(at_##k / BL_PRECISION_COUNT),           \
+                                                  (bl_precision)(at_##k % BL_PRECISION_COUNT));    \
+             k; k = NULL)
+
 static inline const bl_kernels *test_scalar(void)
 {
     return bl_kernels_for(BL_ISA_SCALAR, BL_PRECISION_HIGHEST);
