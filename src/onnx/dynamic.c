@@ -416,6 +416,8 @@ static blind_code infer_and_run(bl_onnx_run *run, bl_frame *f, bl_build *b, bl_n
     if (code == BL_LATER)
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "input %d depends on what cannot be known",
                           b->later);
+    if (code == BLIND_OK && !n->dead && n->op->run)
+        code = bl_node_check_work(b, n);
     if (code != BLIND_OK)
         return code;
     BL_TRY(make_outputs(run, f, n, b->err));

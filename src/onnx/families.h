@@ -60,6 +60,9 @@ bl_op_infer bl_op_qproduct_prepare, bl_op_qconv_prepare; /* integer.h */
 bl_op_infer bl_op_control_infer; /* see control.h */
 bl_op_infer bl_op_matmul_prepare, bl_op_gemm_prepare, bl_op_conv_prepare, bl_op_einsum_prepare;
 
+/* Multiply-adds of an Einsum whose shapes are known. */
+double bl_einsum_work(const bl_build *b, const bl_node *n);
+
 /* op_rnn.c: RNN, GRU, LSTM. */
 extern const bl_op  bl_rnn_rows[];
 extern const size_t bl_rnn_rows_len;

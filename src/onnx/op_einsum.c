@@ -222,6 +222,16 @@ blind_code bl_op_einsum_infer(bl_build *b, bl_node *n)
     return BLIND_OK;
 }
 
+double bl_einsum_work(const bl_build *b, const bl_node *n)
+{
+    const einsum *p = n->params;
+    double        work = 1;
+    (void)b;
+    for (int i = 0; p && i < p->n_loop; i++)
+        work *= (double)p->size[p->loop[i]];
+    return work;
+}
+
 blind_code bl_op_einsum_prepare(bl_build *b, bl_node *n)
 {
     einsum *p = n->params;

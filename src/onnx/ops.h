@@ -22,6 +22,7 @@ typedef struct {
     const bl_kernels *kernels;
     bl_pool          *pool;
     size_t            folded;  /* bytes of constants computed so far */
+    double            work;    /* operations that took */
     bool              plain;   /* no fusion */
     bool              opening; /* input shapes are not known: only constants are folded */
     int               later;   /* the input that bl_need_value asked for in vain */

@@ -63,7 +63,8 @@ static blind_code run_now(bl_build *b, bl_node *n)
     return n->op->run(&x, n);
 }
 
-/* Computes a node of constants, unless its outputs are too large to keep. */
+/* Computes a node of constants, unless its outputs are too large to keep or that takes too long:
+ * then it is left to the run, which can be cancelled. */
 static blind_code fold_node(bl_build *b, bl_node *n, bool derived)
 {
     size_t total = 0;
@@ -74,9 +75,12 @@ static blind_code fold_node(bl_build *b, bl_node *n, bool derived)
     for (int i = 0; i < n->n_out; i++)
         if (n->out[i] >= 0)
             total += bl_tensor_size(bl_out(b, n, i));
-    if (total > BL_MAX_FOLDED - BL_MIN(b->folded, BL_MAX_FOLDED))
+    double work = bl_node_work(b, n);
+    if (total > BL_MAX_FOLDED - BL_MIN(b->folded, BL_MAX_FOLDED) ||
+        b->work + work > (double)BL_MAX_FOLDED_WORK)
         return BLIND_OK;
     b->folded += total;
+    b->work += work;
     for (int i = 0; i < n->n_out; i++) {
         if (n->out[i] < 0)
             continue;
@@ -151,6 +155,8 @@ static blind_code infer_node(bl_build *b, size_t at)
         n->wait = BL_WAIT_VALUE;
         return BLIND_OK;
     }
+    if (code == BLIND_OK && !n->dead && n->op->run)
+        code = bl_node_check_work(b, n);
     if (code == BLIND_OK && constant && can_fold(n) && !waits_for_fusion(b, n))
         code = fold_node(b, n, derived);
     return code == BLIND_OK ? bl_narrow_outputs(b, n, at) : code;

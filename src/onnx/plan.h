@@ -109,6 +109,10 @@ BLIND_MUST_USE blind_code bl_plan_fold(bl_build *b);
 /* Folds what waited for fusion, and what is constant then; asks anew about what reads it. */
 BLIND_MUST_USE blind_code bl_plan_fold_rest(bl_build *b);
 
+/* work.c: operations of a node whose shapes are known; fails with LIMIT past the bound of one. */
+double                    bl_node_work(const bl_build *b, const bl_node *n);
+BLIND_MUST_USE blind_code bl_node_check_work(const bl_build *b, const bl_node *n);
+
 /* fuse.c: joins nodes; shapes are known. */
 BLIND_MUST_USE blind_code bl_plan_fuse(bl_build *b);
 
