@@ -66,6 +66,10 @@ bl_epilogue *bl_integer_epilogue(const bl_node *n);
 /* Adds value `other` to what such a product makes; false when it cannot. */
 bool bl_integer_add(bl_build *b, bl_node *n, int32_t other);
 
+/* Scale and zero point by which bytes take in all of x and 0, as DynamicQuantizeLinear has them. */
+void bl_dynamic_grid(const bl_bytes *k, const float *x, size_t len, float *scale, int32_t *zero,
+                     bl_pool *pool);
+
 /* A number of a tensor of one number or of one per row or column; 0 where it is left out. */
 double bl_number_or_0(const bl_tensor *t, size_t i);
 

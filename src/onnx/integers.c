@@ -411,19 +411,33 @@ static bool same_grid(const bl_build *b, const bl_node *x, const bl_node *y)
            number(b, p.zero, 0) == number(b, q.zero, 0);
 }
 
+/* Two nodes that quantise one value alike. */
+static bool same_work(const bl_build *b, const bl_node *x, const bl_node *y)
+{
+    if (x->n_out != y->n_out)
+        return false;
+    for (int i = 0; i < y->n_out; i++)
+        if (y->out[i] >= 0 && (x->out[i] < 0 || b->graph->values[y->out[i]].is_output))
+            return false;
+    if (bl_is_type(x, "DynamicQuantizeLinear"))
+        return bl_is_type(y, "DynamicQuantizeLinear") && x->in[0] == y->in[0];
+    return same_grid(b, x, y);
+}
+
+/* Later nodes of the same work vanish: their readers read what `at` makes. */
 static void join_quantized(bl_build *b, size_t at)
 {
     bl_graph *g = b->graph;
-    int32_t   v = g->nodes[at].out[0];
+    int32_t  *out = g->nodes[at].out;
     for (size_t i = at + 1; i < g->n_nodes; i++) {
         bl_node *n = &g->nodes[i];
-        if (n->dead || n->n_out != 1 || n->out[0] < 0 || !same_grid(b, &g->nodes[at], n) ||
-            g->values[n->out[0]].is_output)
+        if (n->dead || !same_work(b, &g->nodes[at], n))
             continue;
         for (size_t k = i + 1; k < g->n_nodes; k++)
             for (int j = 0; j < g->nodes[k].n_in; j++)
-                if (g->nodes[k].in[j] == n->out[0])
-                    g->nodes[k].in[j] = v;
+                for (int o = 0; o < n->n_out; o++)
+                    if (g->nodes[k].in[j] >= 0 && g->nodes[k].in[j] == n->out[o])
+                        g->nodes[k].in[j] = out[o];
         n->dead = true;
     }
 }
@@ -533,7 +547,9 @@ blind_code bl_fuse_integers(bl_build *b)
 {
     bl_graph *g = b->graph;
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (!g->nodes[i].dead && bl_is_type(&g->nodes[i], "QuantizeLinear"))
+        if (!g->nodes[i].dead && g->nodes[i].out[0] >= 0 &&
+            (bl_is_type(&g->nodes[i], "QuantizeLinear") ||
+             bl_is_type(&g->nodes[i], "DynamicQuantizeLinear")))
             join_quantized(b, i);
     bl_drop_unread(g);
     for (size_t i = 0; i < g->n_nodes; i++)

@@ -1,5 +1,5 @@
-/* Products of 8-bit integers: MatMulInteger, QLinearMatMul, MatMulIntegerToFloat, and what fusion
- * makes of them.
+/* Products of 8-bit integers: MatMulInteger, QLinearMatMul, MatMulIntegerToFloat,
+ * DynamicQuantizeMatMul, QGemm, and what fusion makes of them.
  *
  * Sums are exact in 32 bits.  A constant matrix is packed once; others run plain loops, which say
  * what is meant.
@@ -44,6 +44,8 @@ static const struct {
     { "MatMulInteger", { 0, 1, -1, 2, -1, 3, -1, -1, -1, -1 } },
     { "QLinearMatMul", { 0, 3, 1, 2, 4, 5, 6, 7, -1, -1 } },
     { "MatMulIntegerToFloat", { 0, 1, 2, 4, 3, 5, -1, -1, 6, -1 } },
+    { "DynamicQuantizeMatMul", { 0, 1, -1, -1, 2, 3, -1, -1, 4, -1 } },
+    { "QGemm", { 0, 3, 1, 2, 4, 5, 7, 8, 6, -1 } },
     { "blind.IntegerProduct", { 0, 1, 2, 4, 3, 5, 8, 9, 6, 7 } },
 };
 
@@ -53,9 +55,21 @@ static bl_integer_roles roles_of(const bl_node *n)
     for (size_t i = 0; i < BL_LEN(operators); i++)
         if (strcmp(n->type, operators[i].type) == 0)
             r = operators[i].in;
-    if (!bl_has_in(n, r.y_scale)) /* fusion's: floats */
+    if (r.y_scale >= 0 && !bl_has_in(n, r.y_scale)) /* floats */
         r.y_scale = r.y_zero = -1;
     return r;
+}
+
+/* Its left factor is floats, which it quantises by their range. */
+static bool is_dynamic(const bl_node *n)
+{
+    return strcmp(n->type, "DynamicQuantizeMatMul") == 0;
+}
+
+/* Takes a turned matrix, and integers as a bias. */
+static bool is_gemm(const bl_node *n)
+{
+    return *n->domain == 'b' || strcmp(n->type, "QGemm") == 0;
 }
 
 static blind_dtype type_of(const bl_build *b, const bl_node *n, const bl_integer_roles *r)
@@ -63,7 +77,7 @@ static blind_dtype type_of(const bl_build *b, const bl_node *n, const bl_integer
     const bl_tensor *zero = bl_role_in(b, n, r->y_zero);
     return zero              ? zero->dtype
            : r->y_scale >= 0 ? BLIND_U8
-           : r->a_scale >= 0 ? BLIND_F32
+           : r->b_scale >= 0 ? BLIND_F32
                              : BLIND_I32;
 }
 
@@ -73,7 +87,8 @@ static blind_code check_types(bl_build *b, const bl_node *n, const bl_integer_ro
     const bl_tensor *x_zero = bl_role_in(b, n, r->a_zero), *y_zero = bl_role_in(b, n, r->b_zero);
     const bl_tensor *bias = bl_role_in(b, n, r->bias), *more = bl_role_in(b, n, r->add);
     const int        floats[] = { r->a_scale, r->b_scale, r->y_scale };
-    if (!is_byte(x) || !is_byte(y) || (x_zero && x_zero->dtype != x->dtype) ||
+    bool             left = is_dynamic(n) ? x->dtype == BLIND_F32 : is_byte(x);
+    if (!left || !is_byte(y) || (x_zero && x_zero->dtype != x->dtype) ||
         (y_zero && y_zero->dtype != y->dtype))
         return bl_op_fail(b, n, BLIND_UNSUPPORTED,
                           "elements of types %s and %s, or zero points of others",
@@ -84,7 +99,7 @@ static blind_code check_types(bl_build *b, const bl_node *n, const bl_integer_ro
             return bl_op_fail(b, n, BLIND_UNSUPPORTED, "input %d of type %s", floats[i],
                               blind_dtype_name(t->dtype));
     }
-    bool whole = bias && bias->dtype == BLIND_I32 && *n->domain == 'b';
+    bool whole = bias && bias->dtype == BLIND_I32 && is_gemm(n);
     if ((bias && !whole && bias->dtype != BLIND_F32) || (more && more->dtype != BLIND_F32))
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "a bias of another type");
     return BLIND_OK;
@@ -130,7 +145,7 @@ static bool product_of(const bl_build *b, const bl_node *n, bl_integer_params *p
                        int *rank)
 {
     bl_tensor w = *bl_in(b, n, p->in.b);
-    bool      turned = *n->domain == 'b' && bl_attr_int(n, "transB", 0) != 0 && w.rank == 2;
+    bool      turned = is_gemm(n) && bl_attr_int(n, "transB", 0) != 0 && w.rank == 2;
     if (turned) {
         w.dim[0] = bl_in(b, n, p->in.b)->dim[1];
         w.dim[1] = bl_in(b, n, p->in.b)->dim[0];
@@ -165,6 +180,10 @@ blind_code bl_op_qproduct_infer(bl_build *b, bl_node *n)
     for (int i = 0; i < p->m.batch_rank; i++)
         p->rows *= p->m.batch[i];
     p->bytes = is_packable(b, n, &r) ? bl_bytes_for(b->kernels->isa) : NULL;
+    if (is_gemm(n) && bl_attr_int(n, "transA", 0))
+        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "a turned left factor");
+    if (is_dynamic(n) && !p->bytes)
+        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "weights that are no constant matrix");
     n->raw = p->bytes ? 1u << r.b : 0;
     if (!bl_mul(2 * sizeof(int32_t), p->m.n, &n->scratch))
         return bl_op_fail(b, n, BLIND_LIMIT, "%zu columns", p->m.n);
@@ -251,7 +270,8 @@ blind_code bl_op_qproduct_prepare(bl_build *b, bl_node *n)
         return BLIND_OK;
     BL_TRY(pack(b, n, p));
     if (!bl_bytes_gemm_scratch(p->bytes, p->rows, p->m.k, p->m.n, &size) ||
-        !bl_add(size, scales_size(p), &n->scratch))
+        !bl_add(size, scales_size(p) + 64, &n->scratch) ||
+        (is_dynamic(n) && !bl_add(n->scratch, bl_in(b, n, p->in.a)->len, &n->scratch)))
         return bl_op_fail(b, n, BLIND_LIMIT, "rows of impossible size");
     return BLIND_OK;
 }
@@ -263,36 +283,61 @@ static float scale_of(const bl_exec *x, const bl_node *n, const bl_integer_roles
                       size_t j)
 {
     float scale = (float)bl_number_or_0(bl_arg(x, n, r->a_scale), i) *
-                  (float)bl_number_or_0(bl_arg(x, n, r->b_scale), j);
+                  (float)bl_number_or_0(bl_arg(x, n, r->b_scale), j) *
+                  (is_gemm(n) ? bl_attr_float(n, "alpha", 1) : 1);
     return r->y_scale < 0 ? scale : scale / (float)bl_number_or_0(bl_arg(x, n, r->y_scale), i);
 }
 
-/* One scale per column; true when one does for all. */
-static bool set_scales(const bl_exec *x, const bl_node *n, const bl_integer_params *p, float *scale)
+/* The left factor as bytes. */
+typedef struct {
+    const void *data;
+    bool        is_signed;
+    float       scale;
+    int32_t     zero;
+} left_factor;
+
+static left_factor left_of(const bl_exec *x, const bl_node *n, const bl_integer_params *p,
+                           void *room)
 {
-    const bl_tensor *each = bl_arg(x, n, p->in.b_scale);
-    float            a = (float)bl_number_or_0(bl_arg(x, n, p->in.a_scale), 0);
-    scale[0] = scale_of(x, n, &p->in, 0, 0);
-    if (each->len == 1 || p->m.n == 0)
-        return true;
-    float y = p->in.y_scale < 0 ? 1 : (float)bl_number_or_0(bl_arg(x, n, p->in.y_scale), 0);
-    for (size_t j = 0; j < p->m.n && each->dtype == BLIND_F32; j++)
-        scale[j] = a * ((const float *)each->data)[j] / y;
-    for (size_t j = 0; j < p->m.n && each->dtype != BLIND_F32; j++)
-        scale[j] = scale_of(x, n, &p->in, 0, j);
-    return false;
+    const bl_tensor *a = bl_arg(x, n, p->in.a);
+    left_factor      left = { .data = a->data, .is_signed = a->dtype == BLIND_I8 };
+    if (!is_dynamic(n)) {
+        left.zero = (int32_t)bl_number_or_0(bl_role_arg(x, n, p->in.a_zero), 0);
+        left.scale = (float)bl_number_or_0(bl_role_arg(x, n, p->in.a_scale), 0);
+        left.scale *= is_gemm(n) ? bl_attr_float(n, "alpha", 1) : 1;
+        return left;
+    }
+    bl_dynamic_grid(p->bytes, a->data, a->len, &left.scale, &left.zero, x->pool);
+    bl_bytes_quantize(p->bytes, room, a->data, a->len, left.scale, left.zero, 0, UINT8_MAX,
+                      x->pool);
+    left.data = room;
+    return left;
 }
 
-static void set_finish(const bl_exec *x, const bl_node *n, const bl_integer_params *p, float *scale,
-                       bl_bytes_finish *f)
+/* One scale per column; true when one does for all. */
+static bool set_scales(const bl_exec *x, const bl_node *n, const bl_integer_params *p, float a,
+                       float *scale)
+{
+    const bl_tensor *each = bl_arg(x, n, p->in.b_scale);
+    float  y = p->in.y_scale < 0 ? 1 : (float)bl_number_or_0(bl_arg(x, n, p->in.y_scale), 0);
+    size_t len = each->len == 1 ? 1 : p->m.n;
+    for (size_t j = 0; j < len && each->dtype == BLIND_F32; j++)
+        scale[j] = a * ((const float *)each->data)[j] / y;
+    for (size_t j = 0; j < len && each->dtype != BLIND_F32; j++)
+        scale[j] = a * (float)bl_number_or_0(each, j) / y;
+    return len == 1;
+}
+
+static void set_finish(const bl_exec *x, const bl_node *n, const bl_integer_params *p, float a,
+                       float *scale, bl_bytes_finish *f)
 {
     const bl_integer_roles *r = &p->in;
     const bl_tensor        *bias = bl_role_arg(x, n, r->bias), *more = bl_role_arg(x, n, r->add);
     *f = (bl_bytes_finish){ .to = BL_BYTES_SUMS, .times = 1 };
-    if (r->a_scale < 0)
+    if (r->b_scale < 0)
         return;
     f->scale = scale;
-    f->one_scale = set_scales(x, n, p, scale);
+    f->one_scale = set_scales(x, n, p, a, scale);
     f->to = r->y_scale < 0 ? BL_BYTES_FLOATS : BL_BYTES_BYTES;
     f->shift = bias && bias->dtype == BLIND_F32 ? bias->data : NULL;
     f->bias = bias && bias->dtype == BLIND_I32 ? bias->data : NULL;
@@ -307,17 +352,20 @@ static void set_finish(const bl_exec *x, const bl_node *n, const bl_integer_para
 
 static void run_packed(const bl_exec *x, const bl_node *n, const bl_integer_params *p)
 {
-    const bl_tensor *a = bl_arg(x, n, p->in.a);
-    bl_bytes_gemm    g = { .rows = p->rows,
-                           .a = a->data,
-                           .a_signed = a->dtype == BLIND_I8,
-                           .a_zero = (int32_t)bl_number_or_0(bl_role_arg(x, n, p->in.a_zero), 0),
-                           .b = p->weights->packed,
-                           .k = p->m.k,
-                           .n = p->m.n,
-                           .out = bl_result(x, n, 0)->data,
-                           .scratch = (char *)x->scratch + scales_size(p) };
-    set_finish(x, n, p, x->scratch, &g.finish);
+    size_t        room = scales_size(p), size = 0;
+    bool          fits = bl_bytes_gemm_scratch(p->bytes, p->rows, p->m.k, p->m.n, &size);
+    char         *scratch = (char *)x->scratch + room;
+    left_factor   left = left_of(x, n, p, scratch + (fits ? (size + 63) / 64 * 64 : 0));
+    bl_bytes_gemm g = { .rows = p->rows,
+                        .a = left.data,
+                        .a_signed = left.is_signed,
+                        .a_zero = left.zero,
+                        .b = p->weights->packed,
+                        .k = p->m.k,
+                        .n = p->m.n,
+                        .out = bl_result(x, n, 0)->data,
+                        .scratch = scratch };
+    set_finish(x, n, p, left.scale, x->scratch, &g.finish);
     bl_bytes_gemm_run(p->bytes, x->kernels, &g, x->pool);
 }
 
@@ -358,13 +406,15 @@ static void store_row(const bl_exec *x, const bl_node *n, const bl_integer_param
     bl_tensor              *out = bl_result(x, n, 0);
     double                  zero = bl_number_or_0(bl_role_arg(x, n, r->y_zero), row);
     for (size_t j = 0; j < p->m.n; j++) {
-        if (r->a_scale < 0) {
+        if (r->b_scale < 0) {
             ((int32_t *)out->data)[at + j] = sum[j];
             continue;
         }
-        float v = (float)sum[j] * scale_of(x, n, r, row, j);
+        bool  whole = bias && bias->dtype == BLIND_I32;
+        float v = (float)(whole ? add(sum[j], (int32_t)bl_number_or_0(bias, j)) : sum[j]) *
+                  scale_of(x, n, r, row, j);
         if (r->y_scale < 0)
-            ((float *)out->data)[at + j] = v + (float)bl_number_or_0(bias, j);
+            ((float *)out->data)[at + j] = v + (whole ? 0 : (float)bl_number_or_0(bias, j));
         else
             bl_tensor_set_number(out, at + j, nearbyint((double)v) + zero);
     }

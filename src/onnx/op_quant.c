@@ -1,7 +1,6 @@
 /* QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear: per tensor, per axis and per block,
  * over every type.  Source: ONNX operators of these names, opset 10 to 21. */
-#include "nn/bytes.h"
-#include "onnx/families.h"
+#include "onnx/integer.h"
 #include "onnx/number.h"
 
 #include <math.h>
@@ -212,19 +211,28 @@ blind_code bl_op_dynamic_quantize_infer(bl_build *b, bl_node *n)
     return bl_set_out(b, n, 2, BLIND_U8, 0, NULL);
 }
 
+void bl_dynamic_grid(const bl_bytes *k, const float *x, size_t len, float *scale, int32_t *zero,
+                     bl_pool *pool)
+{
+    float low, high;
+    bl_bytes_range(k, x, len, &low, &high, pool);
+    *scale = high > low ? (high - low) / 255.0f : 1;
+    float at = rintf(-low / *scale);
+    *zero = (int32_t)(at > 255 ? 255 : at > 0 ? at : 0); /* NaN: infinities both sides */
+}
+
 blind_code bl_op_dynamic_quantize_run(const bl_exec *x, const bl_node *n)
 {
     const scaling   *p = n->params;
     const bl_tensor *in = bl_arg(x, n, 0);
-    bl_tensor       *scale_out = bl_result(x, n, 1), *zero_out = bl_result(x, n, 2);
-    float            low, high;
-    bl_bytes_range(p->bytes, in->data, in->len, &low, &high, x->pool);
-    float scale = high > low ? (high - low) / 255.0f : 1;
-    float zero = rintf(-low / scale);
-    zero = zero > 255 ? 255 : zero > 0 ? zero : 0; /* NaN: infinities both sides */
-    if (bl_result(x, n, 0))
-        bl_bytes_quantize(p->bytes, bl_result(x, n, 0)->data, in->data, in->len, scale,
-                          (int32_t)zero, 0, UINT8_MAX, x->pool);
+    bl_tensor       *out = bl_result(x, n, 0), *scale_out = bl_result(x, n, 1),
+              *zero_out = bl_result(x, n, 2);
+    float   scale;
+    int32_t zero;
+    bl_dynamic_grid(p->bytes, in->data, in->len, &scale, &zero, x->pool);
+    if (out)
+        bl_bytes_quantize(p->bytes, out->data, in->data, in->len, scale, zero, 0, UINT8_MAX,
+                          x->pool);
     if (scale_out)
         memcpy(scale_out->data, &scale, sizeof scale);
     if (zero_out)

@@ -115,6 +115,8 @@ def each(name, op, inputs, constant, opset=13, domain="", **attrs):
     g = Graph(opset, **({"com_microsoft": 1} if domain else {}))
     if domain:
         attrs["domain"] = domain
+    if "opset_" in attrs:
+        attrs["opset"] = attrs.pop("opset_")
     names = [v if v is None or i in constant else g.input(v) for i, v in enumerate(inputs)]
     return g, g.add(op, *names, **attrs), name
 
@@ -299,6 +301,47 @@ def qdq():
     g.case("weights_in_blocks", y, by="reference")  # ONNX Runtime makes bytes of the other factor
 
 
+# The domain com.microsoft.  ---------------------------------------------------------------------
+
+def microsoft():
+    def ms(name, op, inputs, constant=range(1, 20), **attrs):
+        single(name, op, inputs, constant, domain="com.microsoft", **attrs)
+
+    zero = {np.uint8: one(100, np.uint8), np.int8: one(-4, np.int8)}
+    for make, kind in ((u8, np.uint8), (i8, np.int8)):
+        x, z, name = make(2, 6, 5, 7), zero[kind], kind.__name__
+        for op in ("QLinearAdd", "QLinearMul"):
+            for shape in ((2, 6, 5, 7), (6, 1, 1), (1,), (5, 1)):
+                ms("qdq_%s_%s_%d" % (op, name, len(shape)), op,
+                   [x, one(0.02), z, make(*shape), one(0.03), z, one(0.06), z], (1, 2, 4, 5, 6, 7))
+        ms("qdq_leaky_%s" % name, "QLinearLeakyRelu", [x, one(0.02), z, one(0.03), z], alpha=0.2)
+        ms("qdq_sigmoid_%s" % name, "QLinearSigmoid", [x, one(0.02), z, one(0.004), z])
+        for axis, opset in ((-1, 13), (1, 13), (2, 12)):
+            ms("qdq_softmax_%s_%d_%d" % (name, axis, opset), "QLinearSoftmax",
+               [x, one(0.02), z, one(0.004), one(0 if kind == np.uint8 else -128, kind)], axis=axis,
+               opset_=opset)
+        ms("qdq_mean_%s" % name, "QLinearGlobalAveragePool", [x, one(0.02), z, one(0.01), z], channels_last=0)
+        ms("qdq_mean_last_%s" % name, "QLinearGlobalAveragePool", [x, one(0.02), z, one(0.01), z], channels_last=1)
+        ms("qdq_average_%s" % name, "QLinearAveragePool", [x, one(0.02), z, one(0.015), z], kernel_shape=[3, 2],
+           strides=[2, 1], pads=[1, 0, 1, 1], count_include_pad=1)
+        ms("qdq_concat_%s" % name, "QLinearConcat",
+           [one(0.03), z, x, one(0.02), z, make(2, 3, 5, 7), one(0.04), z], (0, 1, 3, 4, 6, 7), axis=1)
+        if kind == np.int8:
+            continue
+        for per in (1, 33):
+            b, by, bz = i8(70, 33), scales(per), np.zeros(per, np.int8)
+            ms("tofloat_%d" % per, "MatMulIntegerToFloat", [u8(2, 5, 70), b, one(0.02), by, one(100, np.uint8), bz, f32(33)])
+            ms("tofloat_%d_open" % per, "MatMulIntegerToFloat", [u8(2, 5, 70), b, one(0.02), by, one(100, np.uint8), bz], ())
+            ms("dynamicmatmul_%d" % per, "DynamicQuantizeMatMul", [f32(2, 5, 70), b, by, bz, f32(33)])
+            ms("dynamicmatmul_%d_bare" % per, "DynamicQuantizeMatMul", [f32(5, 70), b, by])
+        turned = i8(33, 70)
+        for y in ([], [one(0.7), one(120, np.uint8)]):
+            ms("qgemm_%d" % len(y), "QGemm", [u8(5, 70), one(0.02), one(100, np.uint8), i8(70, 33), one(0.01), one(0, np.int8),
+                                              i32(33)] + y, alpha=1.0, transA=0, transB=0)
+            ms("qgemm_%d_turned" % len(y), "QGemm", [u8(5, 70), one(0.02), one(100, np.uint8), turned, scales(33),
+                                                     np.zeros(33, np.int8), i32(33)] + y, alpha=1.0, transA=0, transB=1)
+
+
 # What must not be.  -----------------------------------------------------------------------------
 
 def hostile():
@@ -339,6 +382,26 @@ def hostile():
         for free in (range(1, 20), ()):
             no(code, "QLinearMatMul's input %d as %s, %d fixed" % (at, v.shape, len(free)), "QLinearMatMul",
                linear[:at] + [v] + linear[at + 1:], free)
+    ms = dict(domain="com.microsoft")
+    add = [a, one(0.1), one(3, np.uint8), u8(3, 8), one(0.1), one(3, np.uint8), one(0.1), one(3, np.uint8)]
+    for at, v, code in ((3, u8(3, 7), "INPUT"), (1, scales(3), "UNSUPPORTED"), (2, u8(2), "UNSUPPORTED"), (6, scales(2), "UNSUPPORTED"),
+                        (7, f32(), "UNSUPPORTED"), (0, f32(3, 8), "UNSUPPORTED"), (1, one(np.nan), "ANY"), (6, one(0), "ANY"), (6, one(np.inf), "ANY")):
+        no(code, "QLinearAdd's input %d as %s of %s" % (at, v.shape, v.dtype), "QLinearAdd", add[:at] + [v] + add[at + 1:],
+           (), **ms)
+    four = [u8(1, 2, 4, 4), one(0.1), one(3, np.uint8), one(0.1), one(3, np.uint8)]
+    no("INPUT", "QLinearSoftmax of another axis", "QLinearSoftmax", four, axis=7, opset_=13, **ms)
+    no("INPUT", "QLinearAveragePool of another kernel", "QLinearAveragePool", four, kernel_shape=[2], **ms)
+    no("UNSUPPORTED", "QLinearSigmoid of two scales", "QLinearSigmoid", four[:1] + [scales(2)] + four[2:], **ms)
+    joined = [one(0.1), one(3, np.uint8), u8(2, 3), one(0.1), one(3, np.uint8), u8(3, 3), one(0.1), one(3, np.uint8)]
+    no("INPUT", "QLinearConcat of other shapes", "QLinearConcat", joined, axis=1, **ms)
+    no("INPUT", "QLinearConcat without a zero point", "QLinearConcat", joined[:7], axis=0, **ms)
+    no("INPUT", "QLinearConcat of another axis", "QLinearConcat", joined, axis=2, **ms)
+    no("INPUT", "DynamicQuantizeMatMul of another bias", "DynamicQuantizeMatMul", [f32(3, 8), b, one(0.1), None, f32(4)], **ms)
+    no("UNSUPPORTED", "DynamicQuantizeMatMul of bytes", "DynamicQuantizeMatMul", [a, b, one(0.1)], **ms)
+    no("UNSUPPORTED", "DynamicQuantizeMatMul of two variables", "DynamicQuantizeMatMul", [f32(3, 8), b, one(0.1)], (), **ms)
+    no("UNSUPPORTED", "QGemm with its left factor turned", "QGemm",
+       [u8(8, 3), one(0.1), one(3, np.uint8), b, one(0.1), one(0, np.int8)], transA=1, **ms)
+    no("INPUT", "QGemm of a larger bias", "QGemm", [a, one(0.1), one(3, np.uint8), b, one(0.1), one(0, np.int8), i32(6)], **ms)
     no("UNSUPPORTED", "MatMulInteger of zero points of another type", "MatMulInteger", [a, b, one(3, np.int8)], (1, 2))
     no("UNSUPPORTED", "MatMulInteger of other zero points", "MatMulInteger", [a, b, None, i8(4)], (1, 3))
     no("INPUT", "ConvInteger of other channels", "ConvInteger", [u8(1, 3, 5, 5), w], (1,))
@@ -371,7 +434,7 @@ def write(name, cases):
 
 
 def main():
-    for make in (products, convolutions, floats, chains, qdq, hostile):
+    for make in (products, convolutions, floats, chains, qdq, microsoft, hostile):
         make()
     write("integers.bin", CASES)
     write("integers_refused.bin", REFUSED)
