@@ -130,7 +130,8 @@ static void pack_head(const bl_bytes *k, const bl_bytes_matrix *m, const bl_segm
 {
     uint32_t products = (uint32_t)(m->segments * m->run * m->channels);
     int32_t  sums[BL_BYTES_TILE] __attribute__((aligned(64)));
-    k->tile(sums, 1, one, 0, false, ones, (const int8_t *)(panel + BL_BYTES_HEAD * width), NULL);
+    k->tile(sums, 1, one, 0, false, ones, (const int8_t *)(panel + BL_BYTES_HEAD * width), NULL,
+            NULL);
     for (size_t j = 0; j < width; j++) {
         int32_t zero = j < cols && m->zero ? m->zero[column + j] : 0;
         zero = (int32_t)((uint32_t)zero - (m->is_signed ? 0u : 128u));
@@ -317,21 +318,26 @@ static void activate(const bl_bytes_product *p, size_t begin, size_t end, size_t
     }
 }
 
+/* next: the panel that comes after this one, fetched a little at each tile; or NULL */
 static void panel_by_block(const bl_bytes_product *p, size_t group, size_t panel, size_t begin,
-                           size_t end, const int32_t *row_sum, bool last)
+                           size_t end, const int32_t *row_sum, const int32_t *next)
 {
     const bl_bytes *k = p->k;
     const int32_t  *head = head_of(p, group, panel);
     size_t         width = k->width, column = panel * width, cols = BL_MIN(p->b->n - column, width);
     const uint8_t *a = p->a + group * p->a_group;
-    const char    *ahead = last ? NULL : (const char *)head + bl_bytes_panel_size(p->b);
+    const char    *ahead = (const char *)next;
+    size_t         tiles = (end - begin + k->rows - 1) / k->rows;
+    size_t         share = next ? (bl_bytes_panel_size(p->b) / tiles + 63) / 64 * 64 : 0;
     int32_t        sums[BL_BYTES_TILE] __attribute__((aligned(64)));
     bl_bytes_columns c;
     set_columns(p, head, group * p->b->n + column, cols, &c);
     for (size_t row = begin; row < end; row += k->rows) {
         size_t rows = BL_MIN(k->rows, end - row);
         k->tile(sums, rows, a + row * p->a_row, p->a_row, p->a_signed, &p->segments,
-                (const int8_t *)(head + BL_BYTES_HEAD * width), row == begin ? ahead : NULL);
+                (const int8_t *)(head + BL_BYTES_HEAD * width), ahead,
+                ahead ? ahead + share : NULL);
+        ahead = ahead ? ahead + share : NULL;
         store_tile(p, &c, sums, row_sum + (row - begin), row, rows, group * p->b->n + column, cols);
     }
 }
@@ -343,6 +349,15 @@ static bool has_zeros(const bl_bytes_product *p, size_t group, size_t first, siz
         for (size_t j = 0; j < p->k->width; j++)
             any = any || head_of(p, group, panel)[p->k->width + j] != 0;
     return any;
+}
+
+/* The panel that a thread most likely comes to after the last of a part. */
+static const int32_t *panel_after(const bl_bytes_product *p, size_t index)
+{
+    size_t next = index + p->threads;
+    return next < p->groups * p->blocks * p->chunks
+               ? head_of(p, next / (p->blocks * p->chunks), next % p->chunks * p->chunk_panels)
+               : NULL;
 }
 
 static void product_part(void *arg, size_t index, int worker)
@@ -361,7 +376,8 @@ static void product_part(void *arg, size_t index, int worker)
     if (p->k->begin)
         p->k->begin();
     for (size_t panel = first; panel < last; panel++)
-        panel_by_block(p, group, panel, begin, end, row_sum, panel + 1 == last);
+        panel_by_block(p, group, panel, begin, end, row_sum,
+                       panel + 1 < last ? head_of(p, group, panel + 1) : panel_after(p, index));
     if (p->k->end)
         p->k->end();
     size_t column = first * p->k->width;
@@ -377,6 +393,7 @@ void bl_bytes_multiply(bl_bytes_product *p, bl_pool *pool)
     if ((double)p->rows * (double)p->b->n * (double)p->products * (double)p->groups < SMALL)
         pool = NULL;
     p->block_rows = BL_MIN(ROW_BLOCK / rows * rows, (p->rows + rows - 1) / rows * rows);
+    p->threads = (size_t)bl_pool_threads(pool);
     p->blocks = (p->rows + p->block_rows - 1) / p->block_rows;
     size_t wanted = p->panels * p->blocks * p->groups / (4 * (size_t)bl_pool_threads(pool));
     p->chunk_panels = BL_MAX(BL_MIN(wanted, (size_t)MAX_PANELS), (size_t)1);

@@ -33,11 +33,10 @@ typedef struct {
 /* sums[r][j] = sum over the segments of a[r] * panel[j], r < rows, j < width of the set.
  *
  * sums   [rows][width], aligned to 64
- * ahead  bytes that are fetched into the second cache meanwhile, as many as the panel has; or NULL
- */
+ * ahead  what is fetched into the second cache meanwhile, up to `end` */
 typedef void bl_bytes_tile(int32_t *sums, size_t rows, const uint8_t *a, size_t a_row,
                            bool is_signed, const bl_segments *s, const int8_t *panel,
-                           const char *ahead);
+                           const char *ahead, const char *end);
 
 /* Stores `rows` rows of `cols` sums.
  *
@@ -101,7 +100,7 @@ typedef struct {
     size_t            out_row;   /* elements from row to row */
     bool              by_column; /* columns lie out_row apart instead, rows side by side */
     /* Set by the driver. */
-    size_t block_rows, blocks, chunk_panels, chunks, panels;
+    size_t block_rows, blocks, chunk_panels, chunks, panels, threads;
 } bl_bytes_product;
 
 void bl_bytes_multiply(bl_bytes_product *p, bl_pool *pool);

@@ -6,9 +6,10 @@
 enum { WIDTH = 16 };
 
 static void tile(int32_t *sums, size_t rows, const uint8_t *a, size_t a_row, bool is_signed,
-                 const bl_segments *s, const int8_t *panel, const char *ahead)
+                 const bl_segments *s, const int8_t *panel, const char *ahead, const char *end)
 {
     (void)ahead;
+    (void)end;
     for (size_t r = 0; r < rows; r++) {
         const int8_t *b = panel;
         uint32_t      sum[WIDTH] = { 0 };

@@ -62,18 +62,19 @@ static void shape_rows(size_t rows)
     } while (0)
 
 #define STEPS(DOT, two)                                                                            \
-    for (size_t i = 0; i < s->count; i++)                                                          \
+    for (size_t seg = 0; seg < s->count; seg++)                                                    \
         for (size_t k = 0; k < s->steps; k += 16, panel += 2048) {                                 \
-            STEP(DOT, a + s->offset[i] + 4 * k, two);                                              \
-            if (ahead)                                                                             \
-                for (size_t line = 0; line < 32; line++, ahead += 64)                              \
-                    _mm_prefetch(ahead, _MM_HINT_T1);                                              \
+            STEP(DOT, a + s->offset[seg] + 4 * k, two);                                            \
+            for (size_t i = 0; i < lines && ahead < end; i++, ahead += 64)                         \
+                _mm_prefetch(ahead, _MM_HINT_T1);                                                  \
         }
 
 static void multiply_tiles(int32_t *sums, size_t rows, const uint8_t *a, size_t a_row,
                            bool is_signed, const bl_segments *s, const int8_t *panel,
-                           const char *ahead)
+                           const char *ahead, const char *end)
 {
+    size_t steps = s->count * s->steps / 16;
+    size_t lines = ahead < end ? (size_t)(end - ahead) / 64 / BL_MAX(steps, (size_t)1) + 1 : 0;
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -95,14 +96,14 @@ static void multiply_tiles(int32_t *sums, size_t rows, const uint8_t *a, size_t 
 }
 
 static void tiles(int32_t *sums, size_t rows, const uint8_t *a, size_t a_row, bool is_signed,
-                  const bl_segments *s, const int8_t *panel, const char *ahead)
+                  const bl_segments *s, const int8_t *panel, const char *ahead, const char *end)
 {
     if (rows == BL_BYTES_ROWS) {
-        multiply_tiles(sums, rows, a, a_row, is_signed, s, panel, ahead);
+        multiply_tiles(sums, rows, a, a_row, is_signed, s, panel, ahead, end);
         return;
     }
     shape_rows(rows);
-    multiply_tiles(sums, rows, a, a_row, is_signed, s, panel, ahead);
+    multiply_tiles(sums, rows, a, a_row, is_signed, s, panel, ahead, end);
     begin();
 }
 

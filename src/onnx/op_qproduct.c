@@ -171,6 +171,8 @@ blind_code bl_op_qproduct_infer(bl_build *b, bl_node *n)
     blind_dtype type = type_of(b, n, &r);
     if (r.y_scale >= 0 && type != BLIND_U8 && type != BLIND_I8)
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "an output of type %s", blind_dtype_name(type));
+    if (is_gemm(n) && bl_attr_int(n, "transA", 0))
+        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "a turned left factor");
     if (!product_of(b, n, p, dim, &rank))
         return bl_op_fail(b, n, BLIND_INPUT, "shapes that do not multiply");
     BL_TRY(check_shapes(b, n, p));
@@ -180,8 +182,6 @@ blind_code bl_op_qproduct_infer(bl_build *b, bl_node *n)
     for (int i = 0; i < p->m.batch_rank; i++)
         p->rows *= p->m.batch[i];
     p->bytes = is_packable(b, n, &r) ? bl_bytes_for(b->kernels->isa) : NULL;
-    if (is_gemm(n) && bl_attr_int(n, "transA", 0))
-        return bl_op_fail(b, n, BLIND_UNSUPPORTED, "a turned left factor");
     if (is_dynamic(n) && !p->bytes)
         return bl_op_fail(b, n, BLIND_UNSUPPORTED, "weights that are no constant matrix");
     n->raw = p->bytes ? 1u << r.b : 0;
