@@ -28,7 +28,9 @@
 #define SUM_STEPS   24                /* summed at once: longer sums lose more to rounding */
 #define MAX_LINE    ((size_t)1 << 32) /* positions of an image and what is around it */
 #define MAX_STRIDE  16
-#define BYTE_CYCLES 0.13   /* for a byte of the weights to come from memory */
+#define BYTE_CYCLES 0.13 /* for a byte of the weights to come from memory */
+#define LONG_KERNEL 32
+#define PACK_CYCLES 2      /* for AVX-512 to pack a pixel of one tap of a long kernel */
 #define SMALL       200000 /* products not worth a second thread */
 
 typedef struct {
@@ -124,6 +126,8 @@ bool bl_conv_amx_suits(const bl_window *w, int parts)
         (double)(w->channels_in / w->groups * bl_window_kernel_size(w)) * (double)w->channels_out;
     double pixels = (double)(w->batch * bl_window_out_size(w));
     double tiles = plan_steps(&j, w, parts) * (double)w->groups, vector = weights / 27;
+    if (bl_window_kernel_size(w) >= LONG_KERNEL) /* few channels at a time have so many taps */
+        vector += (double)(w->channels_in * bl_window_kernel_size(w)) * PACK_CYCLES;
     double tiles_memory = weights * 2 * parts * BYTE_CYCLES, memory = weights * 4 * BYTE_CYCLES;
     double positions = (double)bl_ceil((size_t)pixels, LANES) * LANES;
     return weights * pixels >= SMALL && tiles * positions + tiles_memory < vector * pixels + memory;
@@ -166,8 +170,11 @@ static void flatten(bl_window *w)
 static size_t strip_of(const job *j, size_t each, size_t threads)
 {
     /* Where there are more weights than pixels, each is better read once: units are dealt out. */
-    bool   heavy = j->steps * j->units * UNIT > j->blocks * j->total;
-    size_t pairs = bl_ceil(j->total, 2 * LANES), most = STRIP_BYTES / each * (heavy ? 3 : 1);
+    bool heavy = j->steps * j->units * UNIT > j->blocks * j->total;
+    /* Weights beyond the second cache come from far away for each strip. */
+    size_t weights = j->steps * j->units * (size_t)j->parts * 2 * TILE * sizeof(uint16_t);
+    size_t bytes = STRIP_BYTES * (heavy ? 3 : weights > 2 * STRIP_BYTES ? 2 : 1);
+    size_t pairs = bl_ceil(j->total, 2 * LANES), most = bytes / each;
     most = BL_MAX((most > 2 * j->reach ? most - j->reach : j->reach) / (2 * LANES), (size_t)1);
     size_t strips = bl_ceil(pairs, most);
     if (threads > 1 && !heavy) {
