@@ -130,7 +130,10 @@ bool bl_conv_amx_suits(const bl_window *w, int parts)
         vector += (double)(w->channels_in * bl_window_kernel_size(w)) * PACK_CYCLES;
     double tiles_memory = weights * 2 * parts * BYTE_CYCLES, memory = weights * 4 * BYTE_CYCLES;
     double positions = (double)bl_ceil((size_t)pixels, LANES) * LANES;
-    return weights * pixels >= SMALL && tiles * positions + tiles_memory < vector * pixels + memory;
+    if ((double)w->channels_out > pixels * (double)w->groups) /* each thread converts all pixels */
+        tiles += (double)(j.channels * j.phases[0] * j.phases[1]) * 0.2 * (1 + parts);
+    return weights * pixels >= SMALL &&
+           tiles * positions + tiles_memory < BL_MAX(vector * pixels, memory);
 }
 
 /* The line.  --------------------------------------------------------------------------------- */
