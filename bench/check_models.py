@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Every benchmark network against PyTorch's recorded outputs, and the digits network against its labels.
 
-    check_models.py PROGRAM MODELS [--server] [--threads 2] [NAME...]
+    check_models.py PROGRAM MODELS [--server] [--onnxruntime] [--threads 2] [NAME...]
 
 By `blind run` on this machine, or with --server through a server: `blind serve --tee sim` is started on
 ports of its own, each model is uploaded and asked over attested sessions with `blind upload` and
-`blind infer`.  Outputs may differ from PyTorch's by atol + rtol * |PyTorch's|.  MODELS is what
+`blind infer`.  With --onnxruntime the outputs of ONNX Runtime, which must be installed, take the place of the recorded
+ones.  Outputs may differ from PyTorch's by atol + rtol * |PyTorch's|.  MODELS is what
 bench/models/generate.py made.  One line for each case, then the count; exit status 1 when one is wrong.
 """
 import argparse
@@ -89,11 +90,24 @@ def inputs_of(folder):
     return options
 
 
-def compare(folder, out):
-    """Whether every output agrees with PyTorch's, and the largest difference of all."""
-    equal, worst = True, 0.0
+def recorded(folder):
     for path in sorted(glob.glob(os.path.join(folder, "out.*.npy"))):
-        want, got = numpy.load(path), numpy.load(os.path.join(out, os.path.basename(path)[4:]))
+        yield os.path.basename(path)[4:-4], numpy.load(path)
+
+
+def peers(folder, model):
+    import onnxruntime
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    names = [o.name for o in session.get_outputs()]
+    given = {os.path.basename(p)[3:-4]: numpy.load(p) for p in glob.glob(os.path.join(folder, "in.*.npy"))}
+    yield from zip(names, session.run(names, given))
+
+
+def compare(wanted, out):
+    """Whether every output agrees with the wanted one, and the largest difference of all."""
+    equal, worst = True, 0.0
+    for name, want in wanted:
+        got = numpy.load(os.path.join(out, name + ".npy"))
         if want.shape != got.shape or want.dtype != got.dtype:
             return False, float("inf")
         worst = max(worst, float(numpy.abs(want - got).max(initial=0)))
@@ -109,7 +123,8 @@ def say(case, passed, what):
 def check_case(engine, models, case, out):
     folder = os.path.join(models, case)
     engine.infer(case.split("/")[0], inputs_of(folder), out)
-    equal, worst = compare(folder, out)
+    model = os.path.join(models, case.split("/")[0], "model.onnx")
+    equal, worst = compare(peers(folder, model) if engine.peer else recorded(folder), out)
     return say(case, equal, "largest error %.2g" % worst)
 
 
@@ -152,12 +167,14 @@ def main():
     parser.add_argument("models")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--server", action="store_true")
+    parser.add_argument("--onnxruntime", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_intermixed_args()
     program = os.path.realpath(args.program)
     networks = {os.path.basename(os.path.dirname(p)) for p in glob.glob(os.path.join(args.models, "*/model.onnx"))}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         engine = Served(program, args.threads, folder, stack) if args.server else Local(program, args.threads)
+        engine.peer = args.onnxruntime
         results = list(outcomes(engine, args.models, args.names or sorted(networks | {"digits"}), folder))
     failed = results.count(False)
     print("%d passed, %d failed%s" % (len(results) - failed, failed,

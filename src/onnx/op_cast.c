@@ -49,7 +49,8 @@ static void print_real(double value, bool single, char out[NUMBER_TEXT])
         snprintf(out, NUMBER_TEXT, "%s", value != value ? "nan" : value < 0 ? "-inf" : "inf");
         return;
     }
-    int n = shortest(fabs(value), single, text), power = atoi(strchr(text, 'e') + 1);
+    int n = shortest(fabs(value), single, text);
+    int power = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
     digits[0] = text[0];
     for (int i = 1; i < n; i++)
         digits[i] = text[i + 1]; /* whatever the locale's point is */
@@ -79,9 +80,10 @@ static blind_code to_string(const bl_exec *x, const bl_node *n, const bl_tensor 
         snprintf(text, sizeof text, "%lld", (long long)bits);
     else
         snprintf(text, sizeof text, "%llu", (unsigned long long)bits);
-    BL_TRY(bl_string_room(x, n, strlen(text), &room));
-    memcpy(room, text, strlen(text));
-    *out = bl_span(room, strlen(text));
+    blind_span written = bl_span_str(text);
+    BL_TRY(bl_string_room(x, n, written.size, &room));
+    memcpy(room, written.data, written.size);
+    *out = bl_span(room, written.size);
     return BLIND_OK;
 }
 

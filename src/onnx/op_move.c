@@ -240,7 +240,8 @@ static void copy_part(void *arg, size_t index, int worker)
 static void copy_runs(char *to, size_t to_step, const char *from, size_t from_step, size_t size,
                       size_t count, bl_pool *pool)
 {
-    runs r = { to, from, to_step, from_step, size, count };
+    runs r = { NULL, from, to_step, from_step, size, count };
+    r.to = to;
     bl_pool_run(pool, copy_part, &r, (size * count + COPY_PART - 1) / COPY_PART);
 }
 

@@ -159,18 +159,20 @@ static void pad(bl_buf *out, size_t size)
 
 blind_code bl_archive_add(bl_buf *out, const char *name, blind_span bytes, blind_error *err)
 {
-    uint8_t header[BLOCK] = { 0 };
-    if (strlen(name) >= NAME_SIZE || !name_allowed(name) ||
+    static const uint8_t magic[8] = { 'u', 's', 't', 'a', 'r', 0, '0', '0' }; /* and the version */
+    uint8_t              header[BLOCK] = { 0 };
+    blind_span           text = bl_span_str(name);
+    if (text.size >= NAME_SIZE || !name_allowed(name) ||
         (uint64_t)bytes.size >> (3 * (SIZE_SIZE - 1)))
         return blind_fail(err, BLIND_USAGE, "archive.add", "'%.100s' cannot be packed", name);
-    memcpy(header + NAME, name, strlen(name));
+    memcpy(header + NAME, text.data, text.size);
     write_octal(header + MODE, MODE_SIZE, 0644);
     write_octal(header + OWNER, OWNER_SIZE / 2, 0);
     write_octal(header + OWNER + OWNER_SIZE / 2, OWNER_SIZE / 2, 0);
     write_octal(header + SIZE, SIZE_SIZE, bytes.size);
     write_octal(header + TIME, TIME_SIZE, 0);
     header[TYPE] = '0';
-    memcpy(header + MAGIC, "ustar\00000", 8); /* and the version */
+    memcpy(header + MAGIC, magic, sizeof magic);
     write_octal(header + SUM, SUM_SIZE - 1, sum_of(header));
     header[SUM + SUM_SIZE - 1] = ' ';
     bl_buf_add(out, bl_span(header, BLOCK));
@@ -181,6 +183,6 @@ blind_code bl_archive_add(bl_buf *out, const char *name, blind_span bytes, blind
 
 blind_code bl_archive_end(bl_buf *out, blind_error *err)
 {
-    pad(out, 2 * BLOCK);
+    pad(out, (size_t)2 * BLOCK);
     return bl_buf_check(out, "archive.end", err);
 }

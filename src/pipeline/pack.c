@@ -12,6 +12,13 @@ typedef struct {
     bl_archive *names;  /* of what is packed; without bytes */
 } packing;
 
+/* The name was measured, or is ours. */
+static void keep_name(bl_archive *names, const char *name)
+{
+    bl_member *m = &names->members[names->len++];
+    snprintf(m->name, sizeof m->name, "%s", name);
+}
+
 static blind_code add_file(void *arg, const char *name, blind_error *err)
 {
     packing        *p = arg;
@@ -24,7 +31,7 @@ static blind_code add_file(void *arg, const char *name, blind_error *err)
                           BL_MAX_ARCHIVE_MEMBERS);
     if (snprintf(path, sizeof path, "%s%s", p->folder, name) >= (int)sizeof path)
         return blind_fail(err, BLIND_USAGE, "pipeline.pack", "path too long: '%.100s'", path);
-    strcpy(p->names->members[p->names->len++].name, name);
+    keep_name(p->names, name);
     BL_TRY(bl_file_map(path, &file, err));
     return bl_archive_add(p->out, name, file.bytes, err);
 }
@@ -41,7 +48,7 @@ blind_code bl_pipeline_pack(const char *path, bl_buf *out, blind_error *err)
     packing p = { .out = out, .folder = folder, .names = names };
     BL_TRY(bl_file_read(path, BL_MAX_TOML_SIZE, &text, err));
     BL_TRY(bl_archive_add(out, "pipeline.toml", bl_buf_span(&text), err));
-    strcpy(names->members[names->len++].name, "pipeline.toml");
+    keep_name(names, "pipeline.toml");
     blind_code code = bl_pipeline_config_files(bl_buf_span(&text), add_file, &p, err);
     if (code != BLIND_OK)
         return blind_fail_in(err, code, "'%s'", path);
