@@ -46,13 +46,13 @@
 #define BL_MAX_TENSORS     256 /* inputs or outputs of one request */
 #define BL_MAX_TENSOR_NAME 256
 #define BL_MAX_MODEL_NAME  128
-#define BL_MAX_BATCH       64 /* requests, and rows, that one run answers together */
+#define BL_MAX_BATCH       64      /* requests, and rows, that one run answers together */
 #define BL_MAX_WAIT_US     1000000 /* that a request waits for them */
 #define BL_MAX_GRAPH_NODES (1u << 20)
 #define BL_MAX_GRAPH_DEPTH 16
 #define BL_MAX_SEQUENCE    (1u << 24)   /* tensors in one */
 #define BL_MAX_FUNCTIONS   1024         /* of one model */
-#define BL_MAX_MAPS        64         /* values of a model that are maps */
+#define BL_MAX_MAPS        64           /* values of a model that are maps */
 #define BL_MAX_NODE_EDGES  (1u << 16)   /* inputs, outputs or attributes of one node */
 #define BL_MAX_FOLDED      (256u << 20) /* bytes of constants computed while planning */
 #define BL_MAX_NODE_WORK   (1ull << 43) /* multiply-adds of one node, which nothing interrupts */
@@ -67,7 +67,7 @@
 #define BL_MAX_PIPELINE_STEPS  32           /* of one input or output */
 #define BL_MAX_PIPELINE_RUN    (512u << 20) /* bytes that the steps of one run may take */
 #define BL_MAX_IMAGE_SIDE      32768        /* samples */
-#define BL_MAX_IMAGE_SAMPLES   100000000    /* of a decoded picture, channels included */
+#define BL_MAX_IMAGE_SAMPLES   40000000     /* of a decoded picture, channels included */
 #define BL_MAX_IMAGE_CHUNK     (8u << 20)   /* of a PNG's texts and profiles */
 #define BL_MAX_VOCABULARY      (1u << 20)   /* entries */
 
@@ -78,18 +78,27 @@
 #define BL_MAX_SVM_CLASSES  4096
 
 /* Language models */
-#define BL_MAX_GGUF_VALUES    65536
-#define BL_MAX_GGUF_TENSORS   65536
-#define BL_MAX_GGUF_NAME      65535
-#define BL_MAX_GGUF_ALIGNMENT 65536
-#define BL_MAX_LLM_LAYERS     1024
-#define BL_MAX_LLM_WIDTH      65536
-#define BL_MAX_LLM_HEADS      1024
-#define BL_MAX_LLM_HEAD       1024 /* elements of one */
-#define BL_MAX_LLM_INNER      (1u << 20)
-#define BL_MAX_LLM_EXPERTS    1024
+#define BL_MAX_GGUF_VALUES      65536
+#define BL_MAX_GGUF_TENSORS     65536
+#define BL_MAX_GGUF_NAME        65535
+#define BL_MAX_GGUF_ALIGNMENT   65536
+#define BL_MAX_LLM_LAYERS       1024
+#define BL_MAX_LLM_WIDTH        65536
+#define BL_MAX_LLM_HEADS        1024
+#define BL_MAX_LLM_HEAD         1024 /* elements of one */
+#define BL_MAX_LLM_INNER        (1u << 20)
+#define BL_MAX_LLM_EXPERTS      1024
 #define BL_MAX_LLM_EXPERTS_USED 64
-#define BL_MAX_LLM_CONTEXT    (1u << 24) /* tokens */
-#define BL_MAX_PROMPT_SIZE    (64u << 20) /* of a text that is tokenized */
+#define BL_MAX_LLM_CONTEXT      (1u << 24) /* tokens */
+#define BL_MAX_TEMPLATE_SIZE    (1u << 20) /* bytes of a chat template */
+#define BL_MAX_TEMPLATE_NODES   65536
+#define BL_MAX_TEMPLATE_DEPTH   64 /* of what is written within each other, and of macros that call \
+                                    */
+#define BL_MAX_TEMPLATE_TREE    512          /* nodes below each other in one expression */
+#define BL_MAX_TEMPLATE_NESTING 2048         /* of one rendering */
+#define BL_MAX_TEMPLATE_STEPS   4000000      /* of one rendering */
+#define BL_MAX_TEMPLATE_MEMORY  (256u << 20) /* of one rendering */
+#define BL_MAX_JINJA_KEYS       4096         /* of one dict */
+#define BL_MAX_PROMPT_SIZE      (64u << 20)  /* of a text that is tokenized */
 
 #endif
