@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Makes data/recurrent.bin, ml.bin, microsoft.bin and joined.bin: small models whose outputs are ONNX Runtime's,
+"""Makes data/recurrent.bin, ml.bin, microsoft.bin, joined.bin and spelled.bin: small models whose outputs are ONNX Runtime's,
 and data/ml_refused.bin: models that must be refused.
 
-    python3 tests/onnx/make_ort.py [recurrent] [ml] [ml_refused] [microsoft] [joined]
+    python3 tests/onnx/make_ort.py [recurrent] [ml] [ml_refused] [microsoft] [joined] [spelled]
         needs onnx, onnxruntime and numpy; `ml` also scikit-learn and skl2onnx
 
 A file is a list of cases to its end: name and model, then inputs and outputs: how many, and for each its name and its
 value, a .npy file or for strings "STR", rank (u8), dims (i64 each) and each string.  Strings and files have their
 size (u32) in front; numbers are little-endian."""
 import io
+import math
 import os
 import struct
 import sys
@@ -754,6 +755,89 @@ def joined():
     chain("scale_add_product", x, "Mul k", "Add w", "Relu", "MatMul x", "Div k", k=ten, w=w)
 
 
+def spell(name, inputs, *nodes, out=None, **constants):
+    """Nodes as "y = Op a b", attributes after a colon in Python's words; the last one's output, or `out`, is the model's."""
+    made = []
+    for spec in nodes:
+        spec, _, attrs = spec.partition(":")
+        result, _, call = spec.partition("=")
+        op, *operands = call.split()
+        made.append(helper.make_node(op, operands, [result.strip()], **eval("dict(%s)" % attrs)))
+    outputs = out or [made[-1].output[0]]
+    graph = helper.make_graph(made, "g", [helper.make_tensor_value_info(k, kind(v), list(v.shape)) for k, v in inputs.items()],
+                              [onnx.ValueInfoProto(name=o) for o in outputs],
+                              [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    add(name, model, inputs)
+
+
+def gelus():
+    one, half, cube, root, bend = (np.float32(v) for v in (1, 0.5, 3, math.sqrt(2 / math.pi), 0.044715))
+    x, y = f32(3, 50) * np.float32(2), f32(3, 50)
+    gate = ["c = Pow x cube", "b = Mul c bend", "s = Add x b", "t = Mul s root", "h = Tanh t", "g = Add h one"]
+    given = dict(one=one, half=half, cube=cube, root=root, bend=bend)
+    spell("gelu_tanh_half_first", {"x": x}, "f = Mul x half", *gate, "z = Mul f g", **given)
+    spell("gelu_tanh_half_last", {"x": x}, *gate, "f = Mul g x", "z = Mul half f", **given)
+    spell("gelu_tanh_half_gate", {"x": x}, *gate, "f = Mul g half", "z = Mul x f", **given)
+    product = ["d = Mul x x", "c = Mul x d"] + gate[1:]
+    spell("gelu_tanh_products", {"x": x}, *product, "f = Mul x half", "z = Mul f g", **dict(given, cube=one))
+    spell("gelu_tanh_of_others", {"x": x, "y": y}, *gate, "f = Mul y half", "z = Mul f g", **given)
+    spell("gelu_tanh_bent_more", {"x": x}, *gate, "f = Mul x half", "z = Mul f g", **dict(given, bend=np.float32(0.05)))
+    spell("gelu_tanh_of_squares", {"x": x}, *gate, "f = Mul x half", "z = Mul f g", **dict(given, cube=np.float32(2)))
+    spell("gelu_tanh_gate_kept", {"x": x}, *gate, "f = Mul x half", "z = Mul f g", out=["z", "g"], **given)
+    wide = ["r = Div x two", "e = Erf r", "g = Add one e"]
+    given = dict(one=one, half=half, two=np.float32(math.sqrt(2)))
+    spell("gelu_erf_half_gate", {"x": x}, *wide, "f = Mul half g", "z = Mul f x", **given)
+    spell("gelu_erf_half_last", {"x": x}, *wide, "f = Mul x g", "z = Mul f half", **given)
+
+
+def attentions():
+    b, h, d, n, m = 2, 2, 4, 40, 37
+    q, k, v = f32(b, n, h, d), f32(b, m, h, d), f32(b, m, h, d)
+    given = {"q": q, "k": k, "v": v}
+    turned = ["p = Transpose q: perm=[0, 2, 1, 3]", "l = Transpose k: perm=[0, 2, 3, 1]", "w = Transpose v: perm=[0, 2, 1, 3]"]
+    score = turned + ["s = MatMul p l", "t = Div s root"]
+    mix = ["a = Softmax u: axis=-1", "o = MatMul a w", "z = Transpose o: perm=[0, 2, 1, 3]"]
+    root = np.float32(math.sqrt(d))
+    far = np.float32(-10000)
+    some = RNG.random_sample((n, m)) < 0.6
+    some[:, 0] = True
+    spell("attention", given, *score, "a = Softmax t: axis=-1", *mix[1:], root=root)
+    spell("attention_heads_apart", given, *score, "a = Softmax t: axis=3", mix[1], root=root)
+    for name, shape in (("keys", (b, 1, 1, m)), ("rows", (n, m)), ("all", (b, h, n, m)), ("one", (1,)), ("column", (n, 1))):
+        mask = f32(*shape)
+        spell("attention_add_" + name, dict(given, mask=mask), *score, "u = Add t mask", *mix, root=root)
+        spell("attention_added_" + name, given, *score, "u = Add mask t", *mix, root=root, mask=mask)
+    for name, mask in (("rows", some), ("keys", some[:1].reshape(1, 1, 1, m)), ("batch", np.stack([some, some[::-1]])[:, None])):
+        spell("attention_where_" + name, dict(given, mask=mask), *score, "u = Where mask t far", *mix, root=root, far=far)
+        spell("attention_where_not_" + name, dict(given, mask=~mask), *score, "u = Where mask far t", *mix, root=root,
+              far=np.float32(-np.inf))
+    spell("attention_where_expanded", dict(given, mask=~some[:1].reshape(1, 1, 1, m)), *score, "e = Expand mask size",
+          "c = Cast e: to=9", "u = Where c far t", *mix, root=root, far=far, size=np.int64([b, h, n, m]))
+    spell("attention_scaled_query", given, *turned, "y = Div p root", "s = MatMul y l", "a = Softmax s: axis=-1", *mix[1:], root=root)
+    spell("attention_scaled_weights", given, *score, "a = Softmax t: axis=-1", "y = Mul a root", "o = MatMul y w", root=root)
+    spell("attention_weights_kept", given, *score, "u = Identity t", *mix, out=["z", "a"], root=root)
+    spell("attention_scores_kept", given, *score, "u = Add t far", *mix, out=["z", "s"], root=root, far=far)
+    spell("attention_other_axis", given, *score, "a = Softmax t: axis=1", "o = MatMul a w", root=root)
+    spell("attention_weights_turned", given, *score, "a = Softmax t: axis=-1", "y = Transpose a: perm=[0, 1, 3, 2]",
+          "i = Transpose q: perm=[0, 2, 1, 3]", "o = MatMul y i", root=root)
+    spell("attention_values_turned", dict(given, v=f32(b, h, d, m)), *score[:2], *score[3:], "a = Softmax t: axis=-1",
+          "w = Transpose v: perm=[0, 1, 3, 2]", "o = MatMul a w", root=root)
+    spell("attention_one_query", dict(given, q=f32(b, 1, h, d)), *score, "a = Softmax t: axis=-1", *mix[1:], root=root)
+    flat = {"q": f32(4, 33, 20), "k": f32(4, 65, 20), "v": f32(4, 65, 35)}
+    spell("attention_three_axes", flat, "l = Transpose k: perm=[0, 2, 1]", "s = MatMul q l", "a = Softmax s: axis=-1",
+          "o = MatMul a v", "z = Transpose o: perm=[1, 0, 2]")
+    spell("attention_two_axes", {"q": f32(33, 20), "k": f32(65, 20), "v": f32(65, 35)}, "l = Transpose k: perm=[1, 0]",
+          "s = MatMul q l", "a = Softmax s: axis=-1", "o = MatMul a v")
+
+
+def spelled():
+    """Small nodes that spell an operator, and what only looks like it."""
+    gelus()
+    attentions()
+
+
 def i32(*values):
     return np.array(values, np.int32)
 
@@ -900,7 +984,7 @@ def value(array):
 def main():
     global CASES
     makers = {"recurrent": recurrent, "ml": machine_learning, "ml_refused": refusals,
-              "microsoft": microsoft, "joined": joined}
+              "microsoft": microsoft, "joined": joined, "spelled": spelled}
     for family in sys.argv[1:] or makers:
         CASES = []
         makers[family]()

@@ -1,6 +1,6 @@
-/* Operators give ONNX Runtime's outputs: the cases of data/recurrent.bin, ml.bin, microsoft.bin and
- * joined.bin, made by make_ort.py, on each instruction set, with and without fusion, on one thread
- * and two. */
+/* Operators give ONNX Runtime's outputs: the cases of data/recurrent.bin, ml.bin, microsoft.bin,
+ * joined.bin and spelled.bin, made by make_ort.py, on each instruction set, with and without fusion,
+ * on one thread and two. */
 #include "tests/onnx/cases.h"
 
 #include <math.h>
@@ -114,6 +114,11 @@ TEST(joined_nodes)
     run_family("tests/onnx/data/joined.bin", 25);
 }
 
+TEST(spelled_operators)
+{
+    run_family("tests/onnx/data/spelled.bin", 39);
+}
+
 /* Opens and runs; the code of what fails first. */
 static blind_code attempt(const onnx_case *c, blind_error *err)
 {
@@ -150,4 +155,4 @@ TEST(what_is_broken_is_refused)
 }
 
 TESTS(RUN(recurrent_layers), RUN(machine_learning), RUN(microsoft), RUN(joined_nodes),
-      RUN(what_is_broken_is_refused))
+      RUN(spelled_operators), RUN(what_is_broken_is_refused))
