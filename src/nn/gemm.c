@@ -39,7 +39,7 @@ static void plan(gemm_job *j, const bl_micro *m, const bl_packed *b, size_t rows
     if (j->tiles * j->blocks == 1) /* small parts even out what memory gives each thread */
         j->chunk_panels = BL_MIN(j->chunk_panels, (size_t)FEW_PANELS);
     j->chunks = bl_ceil(j->panels, j->chunk_panels);
-    j->k_block = bl_even(b->k, K_BLOCK);
+    j->k_block = bl_even(b->k, j->tiles * j->blocks == 1 ? K_BLOCK / 3 : K_BLOCK);
     j->sums_size = j->tiles * j->chunk_panels * BL_TILE_SIZE;
 }
 
