@@ -59,7 +59,7 @@ struct share {
 typedef struct {
     const bl_engine *engine;
     void            *instance;
-    bl_model        *model; /* held and pinned meanwhile; NULL in tests */
+    bl_model        *model; /* held meanwhile; NULL in tests */
     uint64_t         since_ns;
 } litter;
 
@@ -268,17 +268,28 @@ blind_code bl_executor_submit(bl_executor *x, bl_request *request, blind_error *
 
 /* ---- wiping ---- */
 
+/* True while there is more of it.  A model that was put away since was wiped as it went. */
+static bool wipe_some(const litter *l, size_t most)
+{
+    if (!l->model)
+        return l->engine->wipe(l->instance, most);
+    if (!bl_model_pin(l->model))
+        return false;
+    bool more =
+        bl_instance_model(l->model->shared) == l->instance && l->engine->wipe(l->instance, most);
+    bl_model_unpin(l->model);
+    return more;
+}
+
 /* What the oldest litter holds, up to `most` bytes of it. */
 static void wipe(bl_executor *x, size_t most)
 {
     litter oldest = x->litter[0];
-    if (oldest.engine->wipe(oldest.instance, most))
+    if (wipe_some(&oldest, most))
         return;
     bl_wipe_stack();
     x->litter_len--;
     memmove(x->litter, x->litter + 1, x->litter_len * sizeof *x->litter);
-    if (oldest.model)
-        bl_model_unpin(oldest.model);
     bl_model_release(oldest.model);
 }
 
@@ -291,11 +302,10 @@ static void note_litter(bl_executor *x, const entry *e)
             return;
     if (x->litter_len == MAX_LITTER)
         wipe(x, SIZE_MAX);
-    if (e->pinned)
-        (void)bl_model_pin(bl_model_retain(e->pinned)); /* it is pinned: this cannot fail */
-    x->litter[x->litter_len++] = (litter){
-        .engine = e->engine, .instance = e->instance, .model = e->pinned, .since_ns = bl_clock_ns()
-    };
+    x->litter[x->litter_len++] = (litter){ .engine = e->engine,
+                                           .instance = e->instance,
+                                           .model = e->pinned ? bl_model_retain(e->pinned) : NULL,
+                                           .since_ns = bl_clock_ns() };
 }
 
 /* When the oldest litter should be wiped; 0: there is none. */

@@ -7,9 +7,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+enum { ROOM_MS = 1000, ROOM_STEP_MS = 5 };
 
 struct bl_residents {
     bl_residents_options options;
@@ -40,6 +43,7 @@ typedef struct {
 static leaving detach(bl_instance *i)
 {
     leaving out = { .engine = i->engine, .model = i->model, .charged = i->charged, .fd = -1 };
+    i->had = BL_MAX(i->had, i->charged);
     i->model = NULL;
     i->charged = 0;
     if (i->uses_file && --i->file->users == 0 && i->file->spool) {
@@ -153,12 +157,17 @@ static blind_code use_file(bl_instance *i, blind_error *err)
     return BLIND_OK;
 }
 
-/* Room is made for as much as the file has, before it is known what the engine makes of it. */
+/* Before it is known what the engine makes of a file: as much as the file has, or what it was. */
+static size_t expected_size(const bl_instance *i)
+{
+    return makes_room(i->home) ? BL_MAX(i->file->size, i->had) : 0;
+}
+
 static blind_code open_engine(bl_instance *i, blind_error *err)
 {
     bl_residents *r = i->home;
     void         *model = NULL;
-    size_t        guess = makes_room(r) ? i->file->size : 0;
+    size_t        guess = expected_size(i);
     BL_TRY(charge(r, guess, err));
     blind_code code = i->engine->open(i->file->bytes, &i->options, &model, err);
     size_t size = code == BLIND_OK && makes_room(r) && i->engine->size ? i->engine->size(model) : 0;
@@ -335,6 +344,20 @@ void *bl_instance_model(bl_instance *i)
     return model;
 }
 
+/* Those that compute now are done soon: so long nobody is refused.  With `opening` held. */
+static void wait_for_room(bl_instance *i)
+{
+    bl_budget *budget = i->home->options.budget;
+    size_t     size = i->file->size + expected_size(i);
+    for (int waited = 0; waited < ROOM_MS; waited += ROOM_STEP_MS) {
+        if (bl_budget_take(budget, size, NULL) == BLIND_OK) {
+            bl_budget_give(budget, size);
+            return;
+        }
+        poll(NULL, 0, ROOM_STEP_MS);
+    }
+}
+
 blind_code bl_instance_bring(bl_instance *i, blind_error *err)
 {
     bl_residents *r = i->home;
@@ -346,6 +369,7 @@ blind_code bl_instance_bring(bl_instance *i, blind_error *err)
         pthread_mutex_unlock(&r->opening);
         return BLIND_OK;
     }
+    wait_for_room(i);
     blind_code code = come_in(i, NULL, err);
     pthread_mutex_lock(&r->lock);
     ++*(code == BLIND_OK ? &r->stats.returns : &r->stats.failures);

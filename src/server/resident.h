@@ -54,6 +54,7 @@ struct bl_instance {
     void         *model;     /* NULL: away */
     size_t        pins;      /* of home's lock, as what follows */
     size_t        charged;   /* for what the engine has */
+    size_t        had;       /* the most of that when it was put away */
     bool          uses_file; /* one of those that file->users counts */
     uint64_t      used_at;
 };
@@ -73,7 +74,8 @@ bool  bl_instance_pin(bl_instance *i);
 void  bl_instance_unpin(bl_instance *i);
 void *bl_instance_model(bl_instance *i); /* of one that is pinned */
 /* Pins it, after it came back where it was away: takes as long as loading.
- * Errors: MEMORY (no room: others are in use), IO (the spool), and those of opening */
+ * Waits up to a second for models in use.
+ * Errors: MEMORY (no room), IO (the spool), and those of opening */
 BLIND_MUST_USE blind_code bl_instance_bring(bl_instance *i, blind_error *err);
 /* Charges what a pinned model has come to have; on the thread that uses it. */
 void bl_instance_measure(bl_instance *i);
