@@ -351,8 +351,6 @@ static blind_code fuse_biased(bl_build *b, bl_node *n, const bl_node *add, const
     return BLIND_OK;
 }
 
-static blind_code fuse_quantized(bl_build *b, size_t at);
-
 static void swap_work(bl_node *x, bl_node *y)
 {
     bl_node  was = *x;
@@ -364,10 +362,10 @@ static void swap_work(bl_node *x, bl_node *y)
 }
 
 /* The greatest of numbers, quantised, is the greatest of quantised numbers. */
-static blind_code swap_pool(bl_build *b, size_t at, bl_node *pool)
+static blind_code swap_pool(bl_build *b, size_t *at, bl_node *pool, bool *done)
 {
     bl_graph *g = b->graph;
-    bl_node  *n = &g->nodes[at];
+    bl_node  *n = &g->nodes[*at];
     size_t    before = (size_t)(pool - g->nodes);
     if (bl_has_out(pool, 1) || pool->n_out < 1)
         return BLIND_OK;
@@ -377,23 +375,27 @@ static blind_code swap_pool(bl_build *b, size_t at, bl_node *pool)
     pool->n_out = n->n_out = 1;
     BL_TRY(pool->op->infer(b, pool));
     const int32_t in[] = { out };
-    BL_TRY(become(b, n, "blind.ByteMaxPool", 1, in));
-    return fuse_quantized(b, before);
+    *at = before; /* where the QuantizeLinear is now */
+    *done = true;
+    return become(b, n, "blind.ByteMaxPool", 1, in);
 }
 
 static blind_code fuse_quantized(bl_build *b, size_t at)
 {
     bl_node *n = &b->graph->nodes[at];
     ending   e;
-    bool     done = false;
-    if (!find_ending(b, n, &e))
-        return BLIND_OK;
+    bool     moved = true, done = false;
+    for (; moved; n = &b->graph->nodes[at]) { /* before pools, as far as they go */
+        moved = false;
+        if (!find_ending(b, n, &e))
+            return BLIND_OK;
+        if (bl_is_type(e.maker, "MaxPool") && e.maker == bl_sole_maker(b, n->in[0]))
+            BL_TRY(swap_pool(b, &at, e.maker, &moved));
+    }
     if (bl_is_type(e.maker, "Conv"))
         return fuse_conv(b, n, e.maker, &e, &done);
     if (is_product(e.maker))
         return fuse_product(b, n, e.maker, -1, &e);
-    if (bl_is_type(e.maker, "MaxPool") && e.maker == bl_sole_maker(b, n->in[0]))
-        return swap_pool(b, at, e.maker);
     if (!bl_is_type(e.maker, "Add"))
         return BLIND_OK;
     BL_TRY(fuse_residual(b, n, e.maker, &e, &done));
@@ -424,22 +426,59 @@ static bool same_work(const bl_build *b, const bl_node *x, const bl_node *y)
     return same_grid(b, x, y);
 }
 
-/* Later nodes of the same work vanish: their readers read what `at` makes. */
-static void join_quantized(bl_build *b, size_t at)
+/* Nodes that quantise, by the value they read. */
+typedef struct {
+    int32_t *first;   /* per value: the last such node so far, or -1 */
+    int32_t *before;  /* per node: the one before it, or -1 */
+    int32_t *instead; /* per value: what is read in its place */
+} quantizers;
+
+#define MAX_GRIDS 8 /* of one value that are compared */
+
+/* A node of the same work as an earlier one vanishes: its readers read what that one makes. */
+static void join_quantized(bl_build *b, const quantizers *q, int32_t at)
 {
-    bl_graph *g = b->graph;
-    int32_t  *out = g->nodes[at].out;
-    for (size_t i = at + 1; i < g->n_nodes; i++) {
-        bl_node *n = &g->nodes[i];
-        if (n->dead || !same_work(b, &g->nodes[at], n))
+    bl_node *n = &b->graph->nodes[at];
+    int32_t  earlier = q->first[n->in[0]];
+    q->before[at] = earlier;
+    q->first[n->in[0]] = at;
+    for (int tries = 0; earlier >= 0 && tries < MAX_GRIDS; earlier = q->before[earlier], tries++) {
+        const bl_node *same = &b->graph->nodes[earlier];
+        if (same->dead || !same_work(b, same, n))
             continue;
-        for (size_t k = i + 1; k < g->n_nodes; k++)
-            for (int j = 0; j < g->nodes[k].n_in; j++)
-                for (int o = 0; o < n->n_out; o++)
-                    if (g->nodes[k].in[j] >= 0 && g->nodes[k].in[j] == n->out[o])
-                        g->nodes[k].in[j] = out[o];
+        for (int o = 0; o < n->n_out; o++)
+            if (n->out[o] >= 0)
+                q->instead[n->out[o]] = same->out[o];
         n->dead = true;
+        return;
     }
+}
+
+/* In the order of the nodes: what a node reads in place of something was made before. */
+static blind_code join_all(bl_build *b)
+{
+    bl_graph             *g = b->graph;
+    bl_auto_free int32_t *first = calloc(g->n_values + 1, sizeof *first);
+    bl_auto_free int32_t *before = calloc(g->n_nodes + 1, sizeof *before);
+    bl_auto_free int32_t *instead = calloc(g->n_values + 1, sizeof *instead);
+    const quantizers      q = { first, before, instead };
+    if (!first || !before || !instead)
+        return blind_fail(b->err, BLIND_MEMORY, "onnx.plan", "no memory for the plan");
+    for (size_t v = 0; v < g->n_values; v++) {
+        first[v] = -1;
+        instead[v] = (int32_t)v;
+    }
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        bl_node *n = &g->nodes[i];
+        if (n->dead)
+            continue;
+        for (int k = 0; k < n->n_in; k++)
+            if (n->in[k] >= 0)
+                n->in[k] = instead[n->in[k]];
+        if (bl_is_type(n, "QuantizeLinear") || bl_is_type(n, "DynamicQuantizeLinear"))
+            join_quantized(b, &q, (int32_t)i);
+    }
+    return BLIND_OK;
 }
 
 /* A mean over bytes. */
@@ -467,20 +506,14 @@ static bool makes_last(const bl_node *n)
     return bl_integer_conv_of(n) || n->op->run == bl_op_byte_max_run;
 }
 
-/* Makes values of one order that have to be; true when something changed. */
-static bool even_out(const bl_graph *g, bool *last)
+/* What a node reads in the order in which it writes, and the two are of one order. */
+static void even_out(const bl_node *n, bool *last)
 {
-    bool changed = false;
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const bl_node *n = &g->nodes[i];
-        int            with = n->op->run == bl_op_byte_max_run ? 0 : BL_QCONV_ADD;
-        if (n->dead || !makes_last(n) || input_of(n, with) < 0)
-            continue;
-        bool *in = &last[n->in[with]], *out = &last[n->out[0]];
-        changed = changed || *in != *out;
-        *in = *out = *in && *out;
-    }
-    return changed;
+    int with = n->op->run == bl_op_byte_max_run ? 0 : BL_QCONV_ADD;
+    if (n->dead || !makes_last(n) || input_of(n, with) < 0)
+        return;
+    bool *in = &last[n->in[with]], *out = &last[n->out[0]];
+    *in = *out = *in && *out;
 }
 
 static void set_orders(const bl_graph *g, const bool *last)
@@ -514,8 +547,10 @@ static blind_code choose_orders(bl_build *b)
         for (int k = 0; k < g->nodes[i].n_in; k++)
             if (!g->nodes[i].dead && g->nodes[i].in[k] >= 0 && !takes_last(&g->nodes[i], k))
                 last[g->nodes[i].in[k]] = false;
-    while (even_out(g, last))
-        ;
+    for (size_t i = g->n_nodes; i-- > 0;) /* each writes one value and reads one: trees */
+        even_out(&g->nodes[i], last);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        even_out(&g->nodes[i], last);
     set_orders(g, last);
     return BLIND_OK;
 }
@@ -546,11 +581,7 @@ static blind_code fuse_open(bl_build *b, bl_node *n)
 blind_code bl_fuse_integers(bl_build *b)
 {
     bl_graph *g = b->graph;
-    for (size_t i = 0; i < g->n_nodes; i++)
-        if (!g->nodes[i].dead && g->nodes[i].out[0] >= 0 &&
-            (bl_is_type(&g->nodes[i], "QuantizeLinear") ||
-             bl_is_type(&g->nodes[i], "DynamicQuantizeLinear")))
-            join_quantized(b, i);
+    BL_TRY(join_all(b));
     bl_drop_unread(g);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead && !g->nodes[i].view && g->nodes[i].n_out > 0 &&
