@@ -2,14 +2,15 @@
 """`blind bench` against ONNX Runtime: the same models, cases and threads, in turns, in one run.
 
     compare.py PROGRAM MODELS [--threads 1,2] [--rounds 3] [--seconds 2] [--precision highest,high,medium]
-               [--openvino f32,bf16] [--least] [--markdown FILE] [CASE...]
+               [--openvino f32,bf16] [--least] [--warm MB] [--markdown FILE] [--json FILE] [CASE...]
 
 Each engine runs in its own process, pinned to as many processors as it has threads; the engines take
 turns, and the median over all rounds counts (--least: the least, for machines with neighbours).  Load is
 the time until the engine is ready for these shapes (ours includes the SHA-256 of the file), memory the most
 its process held.  A CASE is NAME/CASE as the generator made them: in.NAME.npy or input_NAME.npy; where
 exact_NAME.npy lies beside them, made in float64, the error is the root mean square of the difference from all
-such outputs over that of the outputs.  Needs onnxruntime: `bench/run` puts it into a folder of its own.
+such outputs over that of the outputs.  --warm: so much memory is taken and given back before each, for guests whose host
+takes free memory away, so that whoever comes next waits for it.  Needs onnxruntime: `bench/run` puts it into a folder of its own.
 """
 import argparse
 import glob
@@ -125,7 +126,18 @@ def blind_error(args, model, folder, threads, precision):
         return error_of(folder, {name: numpy.load(path) for name, path in files.items() if os.path.exists(path)})
 
 
+def warm_memory(size):
+    import mmap
+    room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    room.madvise(mmap.MADV_HUGEPAGE)
+    for at in range(0, size, mmap.PAGESIZE):
+        room[at] = 1
+    room.close()
+
+
 def engine_once(args, engine, model, folder, threads):
+    if args.warm:
+        warm_memory(args.warm << 20)
     kind, _, precision = engine.partition(":")
     if kind == "blind":
         command = blind_command(args, "bench", model, folder, threads, precision) + \
@@ -208,7 +220,9 @@ def main():
     parser.add_argument("--precision", default="highest")
     parser.add_argument("--openvino", default="", help="f32, bf16 or both")
     parser.add_argument("--least", action="store_true")
+    parser.add_argument("--warm", type=int, default=0, metavar="MB")
     parser.add_argument("--markdown", metavar="FILE")
+    parser.add_argument("--json", metavar="FILE", help="what bounds.py and plot.py read; added to")
     args = parser.parse_intermixed_args()
     args.engines = ["blind:" + p for p in args.precision.split(",")] + ["onnxruntime"]
     args.engines += ["openvino:" + p for p in args.openvino.split(",") if p]
@@ -234,6 +248,14 @@ def main():
                                           engines[args.engines[0]].get("isa", "?"), versions, time.strftime("%Y-%m-%d"),
                                           "Least" if args.least else "Medians", args.rounds))
     print("\n".join(summary(measured) + [about]))
+    if args.json:
+        before = []
+        if os.path.exists(args.json):
+            with open(args.json) as old:
+                before = json.load(old)
+        again = {(m["case"], m["threads"]) for m in measured}
+        with open(args.json, "w") as out:
+            json.dump([m for m in before if (m["case"], m["threads"]) not in again] + measured, out, indent=1)
     if args.markdown:
         table = [row for m in measured for row in rows(m)]
         with open(args.markdown, "w") as out:
