@@ -29,7 +29,8 @@ BLIND_MUST_USE blind_code bl_fuse_patterns(bl_build *b);
 /* integers.c: products of integers and the scales around them. */
 BLIND_MUST_USE blind_code bl_fuse_integers(bl_build *b);
 
-/* Makes the product n the last of an attention, where it is; its operands have been read through. */
+/* Makes the product n the last of an attention, where it is; its operands have been read through.
+ */
 BLIND_MUST_USE blind_code bl_fuse_attention(bl_build *b, bl_node *n);
 /* Writes what n makes in the order of a Transpose that reads it; false when it cannot. */
 bool bl_attention_turn(const bl_build *b, bl_node *n, const bl_node *transpose);
