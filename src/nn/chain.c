@@ -133,12 +133,12 @@ static void expand_pixels(const job *j, const desk *d, size_t panel, const float
         unsigned     ease = bl_tile_ease(index, count, len * width, slice, &ahead);
         j->m->tile(d->sums, pixels, len, x + k * plane, 1, plane, slice, ahead, ease + (k > 0));
     }
-    bl_finish f = { .out = to,
-                    .stride = width,
+    bl_finish f = { .stride = width,
                     .col_bias = e->bias ? e->bias + panel * width : NULL,
                     .act = e->act,
                     .a = e->a,
                     .b = e->b };
+    f.out = to;
     j->m->finish(&f, d->sums, width, pixels, BL_MIN(width, j->channels - panel * width));
 }
 
