@@ -133,7 +133,9 @@ static void rotate(const work *w, bool local, size_t heads, double *x)
         double factor, turn = frequency(w, local, pair, &factor);
         size_t first = neox ? pair : 2 * pair, second = neox ? pair + half : 2 * pair + 1;
         for (size_t i = 0; i < w->tokens * heads; i++) {
-            double  angle = turn * (double)(i / heads);
+            double angle =
+                turn *
+                (double)(i / heads); /* NOLINT(bugprone-integer-division): the token's place */
             double  c = cos(angle) * factor, s = sin(angle) * factor;
             double *at = x + i * width, a = at[first], b = at[second];
             at[first] = a * c - b * s;
@@ -252,8 +254,8 @@ static void gate(const work *w, size_t tokens, bool fused)
         }
 }
 
-/* The best of the scores that is not taken; scores are probabilities. */
-static size_t take_best(double *scores, size_t len)
+/* The best of the scores; what was taken is below zero. */
+static size_t best_of(const double *scores, size_t len)
 {
     size_t best = 0;
     for (size_t i = 1; i < len; i++)
@@ -274,7 +276,7 @@ static void experts_of(const work *w, const bl_llm_layer *l, size_t t, double *p
     multiply(w, l->router, 0, NULL, in, 1, probabilities);
     softmax(probabilities, s->experts);
     for (size_t i = 0; i < s->experts_used; i++) {
-        used[i] = take_best(probabilities, s->experts);
+        used[i] = best_of(probabilities, s->experts);
         weight[i] = probabilities[used[i]];
         probabilities[used[i]] = -1;
         total += weight[i];

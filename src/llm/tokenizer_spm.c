@@ -2,6 +2,7 @@
  * best score are joined first, and a character that is no token is written as bytes.
  *
  * Source: Kudo and Richardson 2018, arXiv:1808.06226, sections 3.1 and 3.2. */
+#include "base/hex.h"
 #include "llm/tokenizer_kinds.h"
 
 #include <stdio.h>
@@ -89,12 +90,10 @@ static blind_code encode(bl_encoding *e, blind_span text, bool first)
 static void text_of(const bl_tokenizer *t, int32_t id, bl_buf *out)
 {
     blind_span text = t->vocab.text[id];
-    unsigned   byte;
-    char       name[8] = "";
+    uint8_t    byte;
     if (t->vocab.kind[id] == BL_TOKEN_BYTE && text.size == 6) {
-        memcpy(name, text.data, 6);
-        if (sscanf(name, "<0x%2X>", &byte) == 1)
-            bl_buf_add_u8(out, (uint8_t)byte);
+        if (bl_hex_decode(bl_span(text.data + 3, 2), &byte, 1))
+            bl_buf_add_u8(out, byte);
         return;
     }
     while (text.size) {

@@ -195,14 +195,14 @@ void bl_amx_split_panel(uint16_t *to, int parts, const float *panel, size_t k)
  * of the right.  `two` is false where the strip has no more than 16 rows. */
 #define LEFT(p)                                                                                    \
     do {                                                                                           \
-        _tile_loadd(4, left + (p)*2 * TILE, 64);                                                   \
+        _tile_loadd(4, left + (size_t)(p)*2 * TILE, 64);                                           \
         if (two)                                                                                   \
-            _tile_loadd(5, left + (p)*2 * TILE + TILE, 64);                                        \
+            _tile_loadd(5, left + (size_t)(p)*2 * TILE + TILE, 64);                                \
     } while (0)
 #define RIGHT(p)                                                                                   \
     do {                                                                                           \
-        _tile_loadd(6, right + (p)*2 * TILE, 64);                                                  \
-        _tile_loadd(7, right + (p)*2 * TILE + TILE, 64);                                           \
+        _tile_loadd(6, right + (size_t)(p)*2 * TILE, 64);                                          \
+        _tile_loadd(7, right + (size_t)(p)*2 * TILE + TILE, 64);                                   \
     } while (0)
 #define MULTIPLY                                                                                   \
     do {                                                                                           \
@@ -267,7 +267,7 @@ static void store_sums(float *sums, size_t rows, bool more)
     static void name(float *sums, const uint16_t *left, const uint16_t *right, size_t rows,        \
                      size_t steps, bool more, bl_amx_ahead *ahead)                                 \
     {                                                                                              \
-        const int    parts = count;                                                                \
+        const size_t parts = count;                                                                \
         const bool   two = both;                                                                   \
         bl_amx_ahead s = ahead ? *ahead : (bl_amx_ahead){ 0 };                                     \
         const size_t each = s.each, each_row = s.each_row, each_line = s.each_line;                \

@@ -236,8 +236,7 @@ static void sum_row(const bl_bytes_product *p, const uint8_t *a, int32_t *out)
         const int8_t  *i8 = (const int8_t *)u8;
         if (p->a_signed)
             for (size_t i = 0; i < p->segments.len; i++) {
-                int32_t x = i8[i];
-                sum += (uint32_t)x;
+                sum += (uint32_t)(int32_t)i8[i];
             }
         else
             for (size_t i = 0; i < p->segments.len; i++)
@@ -501,6 +500,7 @@ static void dequantize_part(void *arg, size_t index, int worker)
                      j->scale, j->zero);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the parts of the job write it */
 void bl_bytes_dequantize(const bl_bytes *k, float *out, const void *x, bool is_signed, size_t len,
                          float scale, int32_t zero, bl_pool *pool)
 {

@@ -20,7 +20,7 @@ static void tile(int32_t *sums, size_t rows, const uint8_t *a, size_t a_row, boo
                 for (size_t j = 0; j < WIDTH; j++)
                     sum[j] += (uint32_t)(x * b[k / 4 * 4 * WIDTH + 4 * j + k % 4]);
                 if (k + 1 == 4 * s->steps)
-                    b += 4 * WIDTH * s->steps;
+                    b += s->steps * 4 * WIDTH;
             }
         for (size_t j = 0; j < WIDTH; j++)
             sums[r * WIDTH + j] = (int32_t)sum[j];

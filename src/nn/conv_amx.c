@@ -33,6 +33,8 @@
 #define PACK_CYCLES 2      /* for AVX-512 to pack a pixel of one tap of a long kernel */
 #define SMALL       200000 /* products not worth a second thread */
 
+enum { PAIR = 2 * LANES, FETCHED = 64 * PLACES }; /* positions of two tiles; bytes of a fetch */
+
 typedef struct {
     bl_conv conv; /* with the strides filled in; a flat one has a single row */
     int     parts;
@@ -122,8 +124,8 @@ bool bl_conv_amx_suits(const bl_window *w, int parts)
     if (!bl_conv_amx_can(w) || w->channels_out == w->groups)
         return false;
     /* Cycles of one position, positions, and cycles for the weights to come from memory. */
-    double weights =
-        (double)(w->channels_in / w->groups * bl_window_kernel_size(w)) * (double)w->channels_out;
+    size_t products = w->channels_in / w->groups * bl_window_kernel_size(w); /* of one output */
+    double weights = (double)products * (double)w->channels_out;
     double pixels = (double)(w->batch * bl_window_out_size(w));
     double tiles = plan_steps(&j, w, parts) * (double)w->groups, vector = weights / 27;
     if (bl_window_kernel_size(w) >= LONG_KERNEL) /* few channels at a time have so many taps */
@@ -177,17 +179,17 @@ static size_t strip_of(const job *j, size_t each, size_t threads)
     /* Weights beyond the second cache come from far away for each strip. */
     size_t weights = j->steps * j->units * (size_t)j->parts * 2 * TILE * sizeof(uint16_t);
     size_t bytes = STRIP_BYTES * (heavy ? 3 : weights > 2 * STRIP_BYTES ? 2 : 1);
-    size_t pairs = bl_ceil(j->total, 2 * LANES), most = bytes / each;
-    most = BL_MAX((most > 2 * j->reach ? most - j->reach : j->reach) / (2 * LANES), (size_t)1);
+    size_t pairs = bl_ceil(j->total, PAIR), most = bytes / each;
+    most = BL_MAX((most > 2 * j->reach ? most - j->reach : j->reach) / PAIR, (size_t)1);
     size_t strips = bl_ceil(pairs, most);
     if (threads > 1 && !heavy) {
-        size_t least = BL_MAX(bl_ceil(j->reach, 2 * LANES), (size_t)LEAST_PAIRS);
+        size_t least = BL_MAX(bl_ceil(j->reach, PAIR), (size_t)LEAST_PAIRS);
         size_t each_has = BL_MIN(BL_MAX(pairs / (least * threads), (size_t)1), (size_t)4);
         if (pairs >= threads * 2 && j->conv.window.groups < threads * 4)
             strips = BL_MAX(strips, threads * each_has);
         strips = BL_MIN(bl_ceil(strips, threads) * threads, pairs);
     }
-    return bl_ceil(pairs, BL_MAX(strips, (size_t)1)) * 2 * LANES;
+    return bl_ceil(pairs, BL_MAX(strips, (size_t)1)) * PAIR;
 }
 
 static void split(job *j, int threads)
@@ -206,7 +208,7 @@ static void split(job *j, int threads)
     }
     j->unit_parts = bl_ceil(j->units, j->part_units);
     j->strip_size = each * j->len;
-    size_t floats = j->strip / (2 * LANES) * BL_AMX_SUMS + 2 * j->len;
+    size_t floats = j->strip / PAIR * BL_AMX_SUMS + 2 * j->len;
     size_t size = j->strip_size + sizeof(desk) + floats * sizeof(float) + j->steps * sizeof(size_t);
     size += j->len / LANES;
     j->worker_size = bl_ceil(size, 64) * 64;
@@ -431,7 +433,7 @@ static void convert(const job *j, const part *p)
     size_t    size = first_weights(j);
     fetching  next = { .at = (const char *)weights_of(j, p, p->first_unit, 0),
                        .apart = size / PLACES,
-                       .lines = bl_ceil(size / (64 * PLACES), places) };
+                       .lines = bl_ceil(size / FETCHED, places) };
     for (size_t phase = 0; phase < j->phases[0] * j->phases[1]; phase++)
         for (size_t block = 0; block < j->blocks; block++) {
             for (size_t pair = 0; pair < BL_AMX_STEP / 2; pair++) {
@@ -470,9 +472,9 @@ static void find_offsets(const job *j, size_t *offsets)
  * of the pixels.  `tall` and `wide`: whether there is a second one of each. */
 #define LEFT(p)                                                                                    \
     do {                                                                                           \
-        _tile_loadd(4, left + (p)*2 * TILE, 64);                                                   \
+        _tile_loadd(4, left + (size_t)(p)*2 * TILE, 64);                                           \
         if (tall)                                                                                  \
-            _tile_loadd(5, left + (p)*2 * TILE + TILE, 64);                                        \
+            _tile_loadd(5, left + (size_t)(p)*2 * TILE + TILE, 64);                                \
     } while (0)
 #define RIGHT(p)                                                                                   \
     do {                                                                                           \
@@ -547,7 +549,7 @@ typedef void products(float *sums, const uint16_t *left, const uint32_t *pixels,
         _tile_zero(1);                                                                             \
         _tile_zero(2);                                                                             \
         _tile_zero(3);                                                                             \
-        for (size_t i = 0; i < steps; i++, left += (count)*2 * TILE) {                             \
+        for (size_t i = 0; i < steps; i++, left += (size_t)(count)*2 * TILE) {                     \
             const uint32_t *right = pixels + offsets[i];                                           \
             fetch_some(&f);                                                                        \
             PRODUCTS_##count;                                                                      \
@@ -624,7 +626,7 @@ static void plain_sums(const job *j, const part *p, const uint16_t *left, size_t
         join_weights(weights, left + step * (size_t)j->parts * 2 * TILE, j->parts);
         for (size_t i = 0; i < BL_AMX_STEP; i++) {
             size_t v = step / taps * BL_AMX_STEP + i;
-            for (size_t lane = 0; lane < 2 * LANES && v < j->channels; lane++) {
+            for (size_t lane = 0; lane < PAIR && v < j->channels; lane++) {
                 const float *pixel = pixel_at(j, p->group, v, y, x, at + lane);
                 for (size_t r = 0; r < UNIT && pixel; r++)
                     wide[lane * UNIT + r] += *pixel * weights[i * UNIT + r];
@@ -632,14 +634,14 @@ static void plain_sums(const job *j, const part *p, const uint16_t *left, size_t
         }
     }
     for (size_t r = 0; r < UNIT; r++)
-        for (size_t lane = 0; lane < 2 * LANES; lane++)
+        for (size_t lane = 0; lane < PAIR; lane++)
             sums[r * BL_AMX_COLS + lane] = wide[lane * UNIT + r];
 }
 
 /* Whether a window of the 32 outputs from position `at` of the strip on comes near a mark. */
 static bool near_mark(const job *j, const part *p, size_t at)
 {
-    size_t last = BL_MIN((at + 2 * LANES + j->reach - 1) / LANES, j->len / LANES - 1);
+    size_t last = BL_MIN((at + PAIR + j->reach - 1) / LANES, j->len / LANES - 1);
     for (size_t i = at / LANES; i <= last; i++)
         if (p->marks[i])
             return true;
@@ -649,10 +651,9 @@ static bool near_mark(const job *j, const part *p, size_t at)
 /* Tiles that came to nothing, once more. */
 static void mend_sums(const job *j, const part *p, const uint16_t *left, size_t positions)
 {
-    for (size_t at = 0; at < positions; at += 2 * LANES)
+    for (size_t at = 0; at < positions; at += PAIR)
         if (near_mark(j, p, at))
-            plain_sums(j, p, left, p->strip * j->strip + at,
-                       p->sums + at / (2 * LANES) * BL_AMX_SUMS);
+            plain_sums(j, p, left, p->strip * j->strip + at, p->sums + at / PAIR * BL_AMX_SUMS);
 }
 
 /* Running.  ---------------------------------------------------------------------------------- */
@@ -697,11 +698,11 @@ static void multiply_steps(const job *j, const part *p, size_t unit, size_t firs
     size_t          size = steps * step_len * sizeof *left; /* bytes; as much comes next */
     fetching        next = { .at = (const char *)left + size, .apart = size / PLACES };
     if (first + steps < j->steps || unit + 1 < p->last_unit)
-        next.lines = bl_ceil(size / (64 * PLACES), bl_ceil(positions, 2 * LANES) * steps);
-    for (size_t at = 0; at < positions; at += 2 * LANES)
+        next.lines = bl_ceil(size / FETCHED, bl_ceil(positions, PAIR) * steps);
+    for (size_t at = 0; at < positions; at += PAIR)
         multiply[j->parts - 1][channels > 16][positions - at > LANES](
-            p->sums + at / (2 * LANES) * BL_AMX_SUMS, left, p->pixels + at, p->offsets + first,
-            steps, j->len, first > 0, &next);
+            p->sums + at / PAIR * BL_AMX_SUMS, left, p->pixels + at, p->offsets + first, steps,
+            j->len, first > 0, &next);
 }
 
 static void multiply_unit(const work *k, const part *p, size_t unit)
@@ -714,10 +715,9 @@ static void multiply_unit(const work *k, const part *p, size_t unit)
         multiply_steps(j, p, unit, first, BL_MIN(block, j->steps - first), end - begin);
     if (p->desk->odd)
         mend_sums(j, p, weights_of(j, p, unit, 0), end - begin);
-    for (size_t at = begin; at < end; at += 2 * LANES)
+    for (size_t at = begin; at < end; at += PAIR)
         finish_tile(k->m, j, p->group * j->channels_out + channel, channels, at,
-                    BL_MIN(end - at, (size_t)(2 * LANES)),
-                    p->sums + (at - begin) / (2 * LANES) * BL_AMX_SUMS);
+                    BL_MIN(end - at, (size_t)PAIR), p->sums + (at - begin) / PAIR * BL_AMX_SUMS);
 }
 
 static void conv_part(void *arg, size_t index, int worker)
@@ -733,7 +733,7 @@ static void conv_part(void *arg, size_t index, int worker)
                       .pixels = (uint32_t *)scratch,
                       .desk = (desk *)(scratch + j->strip_size) };
     p.sums = (float *)(p.desk + 1);
-    p.lines = p.sums + j->strip / (2 * LANES) * BL_AMX_SUMS;
+    p.lines = p.sums + j->strip / PAIR * BL_AMX_SUMS;
     p.offsets = (size_t *)(p.lines + 2 * j->len);
     p.marks = (uint8_t *)(p.offsets + j->steps);
     if (p.desk->held != strip + 1) {

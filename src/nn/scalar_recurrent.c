@@ -110,6 +110,7 @@ static void set_state(float *to, const float *from, size_t len)
         memset(to, 0, len * sizeof *to);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the state in it is written */
 static void one_row(const bl_recurrent *r, const bl_direction *d, size_t row, float *memory)
 {
     size_t     hidden = r->hidden, steps = r->lens ? (size_t)r->lens[row] : r->steps;

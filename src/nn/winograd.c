@@ -80,6 +80,7 @@ static size_t whole_lines(size_t floats)
     return bl_ceil(floats, 16) * 16;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): what is made of it is written */
 static desk desk_of(const job *j, char *scratch)
 {
     desk d = { .patches = (float *)scratch };

@@ -216,7 +216,7 @@ blind_code bl_parse_append(bl_scope *s, blind_span message, bl_node *n)
     BL_TRY(add_captured(s, n));
     if (g->n_nodes == g->cap_nodes) {
         size_t cap = g->cap_nodes ? 2 * g->cap_nodes : 16;
-        if (cap > 2 * BL_MAX_GRAPH_NODES)
+        if (cap > (size_t)2 * BL_MAX_GRAPH_NODES)
             return blind_fail(s->all->err, BLIND_LIMIT, stage, "more than %u nodes",
                               BL_MAX_GRAPH_NODES);
         g->nodes = grown(s->all->arena, g->nodes, g->n_nodes, cap, sizeof *g->nodes);

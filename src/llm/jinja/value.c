@@ -232,8 +232,8 @@ static void repr_text(blind_span text, bl_buf *out)
 {
     bool quote = memchr(text.data ? text.data : (const uint8_t *)"", '\'', text.size) &&
                  !memchr(text.data, '"', text.size);
-    char mark = quote ? '"' : '\'';
-    bl_buf_add_u8(out, (uint8_t)mark);
+    uint8_t mark = quote ? '"' : '\'';
+    bl_buf_add_u8(out, mark);
     for (size_t i = 0; i < text.size; i++) {
         uint8_t c = text.data[i];
         if (c == '\n' || c == '\r' || c == '\t')
@@ -245,7 +245,7 @@ static void repr_text(blind_span text, bl_buf *out)
         else
             bl_buf_add_u8(out, c);
     }
-    bl_buf_add_u8(out, (uint8_t)mark);
+    bl_buf_add_u8(out, mark);
 }
 
 static void repr_items(const bl_jinja_value *v, bl_buf *out)
