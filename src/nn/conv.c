@@ -7,6 +7,7 @@
  * whose rows would leave lanes idle k counts input channels and taps, taps innermost; it is cut
  * between channels. */
 #include "nn/conv_lines.h"
+#include "nn/conv_small.h"
 #include "nn/winograd.h"
 
 #define MAX_PANELS       4     /* of pixels, or tiles of them, in one part */
@@ -122,6 +123,8 @@ size_t bl_conv_scratch(const bl_micro *m, const bl_window *w, const bl_packed *p
         return bl_winograd_scratch(m, w, packed, threads);
     if (packed->layout == BL_LAYOUT_LINES)
         return bl_lines_scratch(m, w, threads);
+    if (packed->layout == BL_LAYOUT_COLUMNS && bl_small_suits(m, w))
+        return bl_small_scratch(m, w, threads);
     plan(&alone, m, &c, packed, 1);
     plan(&together, m, &c, packed, threads);
     return BL_MAX(alone.worker_size, together.worker_size * (size_t)threads);
@@ -375,6 +378,10 @@ void bl_conv_run(const bl_micro *m, const bl_conv *c, bl_pool *pool)
     size_t           outputs = w->batch * w->channels_out * bl_window_out_size(w);
     if (outputs == 0)
         return;
+    if (c->w->layout == BL_LAYOUT_COLUMNS && bl_small_suits(m, w)) {
+        bl_small_run(m, c, pool);
+        return;
+    }
     if (outputs * c->w->k < SMALL)
         pool = NULL;
     if (c->w->layout == BL_LAYOUT_PATCHES) {
@@ -436,7 +443,8 @@ blind_code bl_conv_pack(const bl_micro *m, const bl_window *w, const float *weig
         return bl_lines_pack(m, w, weights, out, err);
     if (bl_winograd_suits(m, w) && are_moderate(weights, w->channels_out * k))
         return bl_winograd_pack(m, w, weights, out, err);
-    bool   lanes = bl_window_out_size(w) <= FEW_PIXELS && n >= m->width && k >= 64;
+    bool lanes = bl_window_out_size(w) <= FEW_PIXELS && n >= m->width && k >= 64;
+    lanes = lanes || (bl_small_suits(m, w) && 2 * n >= m->width);
     size_t width = lanes ? m->width : bl_even(n, m->rows);
     BL_TRY(bl_packed_new(k, n, w->groups, width, lanes ? BL_LAYOUT_COLUMNS : BL_LAYOUT_BROADCAST,
                          out, err));

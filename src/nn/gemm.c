@@ -100,8 +100,11 @@ static void panels_by_tile(const gemm_job *j, float *sums, size_t first, size_t 
         do {
             size_t       k = BL_MIN(j->k_block, g->b->k - k0);
             const float *columns = slice(j, panel, k0);
-            j->m->tile(sums, g->rows, k, g->a + k0, g->a_stride, 1, columns, columns + NEAR,
-                       k0 > 0);
+            if (g->rows == 1)
+                j->m->row(sums, k, g->a + k0, columns, columns + NEAR, k0 > 0);
+            else
+                j->m->tile(sums, g->rows, k, g->a + k0, g->a_stride, 1, columns, columns + NEAR,
+                           k0 > 0);
             k0 += k;
         } while (k0 < g->b->k);
         finish_tile(j, sums, 0, g->rows, panel);

@@ -71,15 +71,31 @@ typedef struct {
     size_t           run_count;
 } bl_pixels;
 
+/* The way of windows over an image with its pads: floats from one element to the next. */
+typedef struct {
+    size_t channels, kernel[2]; /* rows and columns of a window */
+    size_t plane, line;         /* from channel to channel, from row to row */
+    size_t down, right;         /* from tap to tap */
+    size_t step;                /* from pixel to pixel of an output row */
+} bl_walk;
+
 typedef struct {
     size_t          rows;  /* of a tile, at most */
     size_t          width; /* of a panel */
     bl_tile        *tile;
     bl_finish_rows *finish;
+    /* A tile of one row, a beside each other, by more than one sum of each column: alone it would
+     * wait for each product. */
+    void (*row)(float *sums, size_t k, const float *a, const float *panel, const float *ahead,
+                bool more);
     /* sums[r][j] = sum over lines l, i < k of lines[l][first + r * step + i] * panel[l * k + i][j]
      * for all rows of a tile. */
     void (*tile_lines)(float *sums, const float *const *lines, size_t count, size_t first,
                        size_t step, size_t k, const float *panel);
+    /* sums[r][j] = sum over channels and taps of what the window at x + r * step sees, times
+     * panel[channel][tap][j]; rows 1..micro.rows. */
+    void (*tile_walk)(float *sums, size_t rows, const float *x, const bl_walk *walk,
+                      const float *panel);
     void (*pack_pixels)(float *panel, const bl_pixels *p);
     /* The same for windows of one tap, several panels at once: x is the first pixel of the first
      * channel, channels lie a plane apart and panels panel_stride. */

@@ -47,6 +47,11 @@ static inline vf vf_even(vf low, vf high) /* lanes 0, 2, 4, ... of the two side 
     __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(low, high, 0x88)); /* by halves */
     return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, 0xd8));
 }
+static inline vf vf_odd(vf low, vf high) /* lanes 1, 3, 5, ... */
+{
+    __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(low, high, 0xdd)); /* by halves */
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, 0xd8));
+}
 /* even[0], odd[0], even[1], odd[1], ...: two vectors. */
 static inline void vf_store_zipped(float *p, vf even, vf odd)
 {

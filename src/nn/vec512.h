@@ -47,6 +47,12 @@ static inline vf vf_even(vf low, vf high) /* lanes 0, 2, 4, ... of the two side 
         _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     return _mm512_permutex2var_ps(low, lanes, high);
 }
+static inline vf vf_odd(vf low, vf high) /* lanes 1, 3, 5, ... */
+{
+    const __m512i lanes =
+        _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_ps(low, lanes, high);
+}
 /* even[0], odd[0], even[1], odd[1], ...: two vectors. */
 static inline void vf_store_zipped(float *p, vf even, vf odd)
 {

@@ -144,6 +144,31 @@ static const shape shapes[] = {
     { "patches",
       { 1, 3, 64, 1, IMAGE(64, 48), ONES, SQUARE(16), SQUARE(16), ONES, AROUND(0) },
       AROUND(0) },
+    { "small", { 1, 16, 32, 1, IMAGE(8, 8), ONES, SQUARE(3), ONES, ONES, AROUND(1) }, AROUND(1) },
+    { "small, one channel in",
+      { 3, 1, 16, 1, IMAGE(8, 8), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "small and odd",
+      { 2, 5, 37, 1, IMAGE(9, 11), ONES, { 1, 3, 2 }, ONES, ONES, { 0, 1, 0 } },
+      { 0, 0, 1 } },
+    { "small stride 2",
+      { 2, 7, 33, 1, IMAGE(17, 15), ONES, SQUARE(3), SQUARE(2), ONES, AROUND(1) },
+      AROUND(1) },
+    { "small stride 3, spread",
+      { 4, 6, 70, 1, IMAGE(20, 25), ONES, { 1, 2, 3 }, { 1, 2, 3 }, { 1, 3, 2 }, { 0, 2, 1 } },
+      { 0, 0, 4 } },
+    { "small, pads beyond the kernel",
+      { 1, 3, 20, 1, IMAGE(3, 4), ONES, SQUARE(3), ONES, ONES, AROUND(4) },
+      AROUND(5) },
+    { "small, rows of 22",
+      { 1, 3, 40, 1, IMAGE(5, 23), ONES, { 1, 5, 2 }, ONES, ONES, AROUND(0) },
+      AROUND(0) },
+    { "halves 2x2",
+      { 2, 3, 3, 3, IMAGE(9, 70), ONES, SQUARE(2), SQUARE(2), ONES, AROUND(0) },
+      AROUND(0) },
+    { "halves 2x2 of 8",
+      { 1, 5, 5, 5, IMAGE(8, 8), ONES, SQUARE(2), SQUARE(2), ONES, AROUND(0) },
+      AROUND(0) },
     { "many channels",
       { 1, 20, 600, 1, IMAGE(21, 21), ONES, ONES, ONES, ONES, AROUND(0) },
       AROUND(0) },
@@ -277,6 +302,10 @@ static const shape odd_shapes[] = {
     { "groups",
       { 1, 40, 40, 2, IMAGE(12, 13), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
       AROUND(1) },
+    { "small", { 2, 16, 32, 1, IMAGE(8, 8), ONES, SQUARE(3), ONES, ONES, AROUND(1) }, AROUND(1) },
+    { "small without pads",
+      { 1, 3, 20, 1, IMAGE(9, 16), ONES, { 1, 2, 3 }, { 1, 2, 2 }, ONES, AROUND(0) },
+      AROUND(0) },
     { "signal",
       { 1, 34, 40, 1, { 1, 1, 300 }, ONES, { 1, 1, 3 }, ONES, { 1, 1, 16 }, { 0, 0, 32 } },
       AROUND(0) },
@@ -385,6 +414,32 @@ TEST(pools_agree)
         }
 }
 
+/* NaN wins wherever in a window it stands; infinities are numbers. */
+TEST(max_pool_keeps_nan)
+{
+    static const float odd[] = { INFINITY, -INFINITY, NAN };
+    bl_window w = { 1, 3, 3, 1, IMAGE(7, 37), IMAGE(3, 18), SQUARE(2), SQUARE(2), ONES, AROUND(0) };
+    size_t    len = 3 * product(w.in), out_len = 3 * product(w.out);
+    float    *want = test_floats(out_len, 2), *got = test_floats(out_len, 3);
+    bl_pooling p = { .window = w };
+    for (size_t k = 0; k < BL_LEN(odd); k++)
+        for (size_t at = 0; at < len; at += 5) {
+            float *x = test_floats(len, 1);
+            x[at] = odd[k];
+            p.x = x, p.out = want;
+            test_scalar()->max_pool(&p, NULL);
+            EACH_ISA(kernels)
+            {
+                p.out = got;
+                kernels->max_pool(&p, NULL);
+                CHECK_NEAR(want, got, out_len, 0, 0, "%s %g at %zu", bl_isa_name(kernels->isa),
+                           (double)odd[k], at);
+            }
+            free(x);
+        }
+    free(want), free(got);
+}
+
 static const struct {
     size_t in, kernel, stride, dilation, before, after;
     bool   ceil_mode;
@@ -406,4 +461,5 @@ TEST(window_out_counts_windows)
 }
 
 TESTS(RUN(conv_agrees_for_every_shape), RUN(conv_keeps_what_is_not_finite),
-      RUN(conv_runs_sizes_it_was_not_packed_for), RUN(pools_agree), RUN(window_out_counts_windows))
+      RUN(conv_runs_sizes_it_was_not_packed_for), RUN(pools_agree), RUN(max_pool_keeps_nan),
+      RUN(window_out_counts_windows))
