@@ -110,9 +110,15 @@ static void plan(conv_job *j, const bl_micro *m, const bl_conv *c, const bl_pack
     j->packed_size = j->part_strips * (strip + 64);
     j->sums_size = (j->once ? 1 : j->part_units * j->part_strips) * BL_TILE_SIZE;
     j->turned_len = bl_ceil(j->part_strips * j->strip, BL_MAX_WIDTH) * BL_MAX_WIDTH;
-    if (packed->layout == BL_LAYOUT_COLUMNS)
+    if (packed->layout != BL_LAYOUT_BROADCAST)
         j->sums_size += j->unit * j->turned_len * sizeof(float);
     j->worker_size = j->packed_size + j->sums_size;
+}
+
+static bool is_small(const bl_micro *m, const bl_window *w, const bl_packed *packed)
+{
+    return (packed->layout == BL_LAYOUT_SQUARES || packed->layout == BL_LAYOUT_COLUMNS) &&
+           bl_small_suits(m, w);
 }
 
 size_t bl_conv_scratch(const bl_micro *m, const bl_window *w, const bl_packed *packed, int threads)
@@ -123,8 +129,8 @@ size_t bl_conv_scratch(const bl_micro *m, const bl_window *w, const bl_packed *p
         return bl_winograd_scratch(m, w, packed, threads);
     if (packed->layout == BL_LAYOUT_LINES)
         return bl_lines_scratch(m, w, threads);
-    if (packed->layout == BL_LAYOUT_COLUMNS && bl_small_suits(m, w))
-        return bl_small_scratch(m, w, threads);
+    if (is_small(m, w, packed))
+        return bl_small_scratch(m, w, packed, threads);
     plan(&alone, m, &c, packed, 1);
     plan(&together, m, &c, packed, threads);
     return BL_MAX(alone.worker_size, together.worker_size * (size_t)threads);
@@ -279,7 +285,7 @@ static void multiply_unit(const conv_job *j, const part *p, size_t unit, size_t 
     size_t first = p->first_strip * j->strip;
     for (size_t s = p->first_strip; s < p->last_strip; s++)
         multiply_part(j, p, s, unit, k0, k);
-    if (k0 + k == j->c->w->k && j->c->w->layout == BL_LAYOUT_COLUMNS)
+    if (k0 + k == j->c->w->k && j->c->w->layout != BL_LAYOUT_BROADCAST)
         finish_unit(j, p, unit, first, BL_MIN(p->last_strip * j->strip, j->pixels) - first,
                     p->turned, j->turned_len);
 }
@@ -378,7 +384,7 @@ void bl_conv_run(const bl_micro *m, const bl_conv *c, bl_pool *pool)
     size_t           outputs = w->batch * w->channels_out * bl_window_out_size(w);
     if (outputs == 0)
         return;
-    if (c->w->layout == BL_LAYOUT_COLUMNS && bl_small_suits(m, w)) {
+    if (is_small(m, w, c->w)) {
         bl_small_run(m, c, pool);
         return;
     }
@@ -443,6 +449,8 @@ blind_code bl_conv_pack(const bl_micro *m, const bl_window *w, const float *weig
         return bl_lines_pack(m, w, weights, out, err);
     if (bl_winograd_suits(m, w) && are_moderate(weights, w->channels_out * k))
         return bl_winograd_pack(m, w, weights, out, err);
+    if (bl_small_by_squares(m, w, weights))
+        return bl_small_pack(m, w, weights, out, err);
     bool lanes = bl_window_out_size(w) <= FEW_PIXELS && n >= m->width && k >= 64;
     lanes = lanes || (bl_small_suits(m, w) && 2 * n >= m->width);
     size_t width = lanes ? m->width : bl_even(n, m->rows);

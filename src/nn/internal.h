@@ -18,6 +18,7 @@ typedef enum {
     BL_LAYOUT_BROADCAST, /* the same bytes, read as rows of the left factor                   */
     BL_LAYOUT_DEPTHWISE, /* [channel][kernel]                                                 */
     BL_LAYOUT_PATCHES,   /* of winograd.c                                                     */
+    BL_LAYOUT_SQUARES,   /* COLUMNS, then those of transformed filters: of conv_small.c       */
     BL_LAYOUT_LINES,     /* as COLUMNS, of conv_lines.c                                       */
     BL_LAYOUT_TILES,     /* bf16, in the order of amx.h */
     BL_LAYOUT_CELLS,     /* [panel of `width` units][k][gate][width]                          */

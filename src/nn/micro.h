@@ -117,6 +117,12 @@ typedef struct {
                     ptrdiff_t first, size_t count, float *lines, size_t line_stride);
     void (*spread)(float *to, size_t number_stride, size_t panel_stride, const float *rows,
                    size_t row_stride, size_t panels, float *marks);
+    /* The same with channels in the lanes. */
+    void (*lane_patch)(float *to, size_t number_stride, const float *x, size_t line, size_t pixel,
+                       size_t channels);
+    void (*lane_squares)(float *out, size_t line, size_t down, size_t across, const float *sums,
+                         size_t stride);
+    bool (*are_moderate)(const float *x, size_t len);
     void (*squares)(float *out, const float *sums, size_t stride, size_t rows);
 } bl_micro;
 

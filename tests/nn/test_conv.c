@@ -145,6 +145,15 @@ static const shape shapes[] = {
       { 1, 3, 64, 1, IMAGE(64, 48), ONES, SQUARE(16), SQUARE(16), ONES, AROUND(0) },
       AROUND(0) },
     { "small", { 1, 16, 32, 1, IMAGE(8, 8), ONES, SQUARE(3), ONES, ONES, AROUND(1) }, AROUND(1) },
+    { "small by odd squares",
+      { 2, 20, 37, 1, IMAGE(9, 11), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
+      AROUND(1) },
+    { "small by squares without pads",
+      { 1, 17, 33, 1, IMAGE(7, 16), ONES, SQUARE(3), ONES, ONES, AROUND(0) },
+      AROUND(0) },
+    { "small by squares, one row, wide pads",
+      { 3, 16, 17, 1, IMAGE(2, 9), ONES, SQUARE(3), ONES, ONES, AROUND(2) },
+      { 0, 0, 1 } },
     { "small, one channel in",
       { 3, 1, 16, 1, IMAGE(8, 8), ONES, SQUARE(3), ONES, ONES, AROUND(1) },
       AROUND(1) },
@@ -352,38 +361,46 @@ TEST(conv_keeps_what_is_not_finite)
 }
 
 /* The layout chosen for one image size runs another. */
-TEST(conv_runs_sizes_it_was_not_packed_for)
+static void check_other_size(size_t channels)
 {
     size_t    sizes[] = { 7, 40 };
     bl_window w[2];
     for (int i = 0; i < 2; i++) {
         shape s = { "",
-                    { 1, 64, 64, 1, IMAGE(sizes[i], sizes[i]), ONES, SQUARE(3), ONES, ONES,
-                      AROUND(1) },
+                    { 1, channels, channels, 1, IMAGE(sizes[i], sizes[i]), ONES, SQUARE(3), ONES,
+                      ONES, AROUND(1) },
                     AROUND(1) };
         w[i] = filled(&s, false);
     }
-    float *weights = test_floats(64 * 64 * 9, 1), *x = test_floats(64 * 1600, 2);
-    float *want = test_floats(64 * 1600, 3);
+    float *weights = test_floats(channels * channels * 9, 1), *x = test_floats(channels * 1600, 2);
+    float *want = test_floats(channels * 1600, 3);
     for (int i = 0; i < 2; i++) {
         bl_conv c = { .window = w[i], .x = x };
         run_conv(test_scalar(), c, weights, want, NULL);
         EACH_ISA(kernels)
         {
             bl_packed *packed = NULL;
-            float     *got = test_floats(64 * 1600, 3);
+            float     *got = test_floats(channels * 1600, 3);
             CHECK_CODE(BLIND_OK, kernels->conv_pack(&w[1 - i], weights, &packed, NULL), "pack");
             c.w = packed;
             c.out = got;
             c.scratch = test_scratch(kernels->conv_scratch(&c.window, packed, 1));
             kernels->conv(&c, NULL);
-            CHECK_NEAR(want, got, 64 * 1600, 1e-5f, TOLERANCE, "%s", bl_isa_name(kernels->isa));
+            CHECK_NEAR(want, got, channels * 1600, 1e-5f, TOLERANCE, "%s",
+                       bl_isa_name(kernels->isa));
             free(c.scratch);
             free(got);
             bl_packed_free(packed);
         }
     }
     free(weights), free(x), free(want);
+}
+
+TEST(conv_runs_sizes_it_was_not_packed_for)
+{
+    static const size_t channels[] = { 4, 16, 24, 64 };
+    for (size_t i = 0; i < BL_LEN(channels); i++)
+        check_other_size(channels[i]);
 }
 
 TEST(pools_agree)
