@@ -20,8 +20,6 @@
 #include "nn/conv_small.h"
 #include "nn/winograd.h"
 
-#include <stdlib.h>
-
 #define MOST_PRODUCTS 5e5   /* of an image: beyond, wider tiles repay their packing */
 #define MOST_PADDED   32768 /* floats of the copy */
 #define NUMBERS       16    /* of a transformed patch */
