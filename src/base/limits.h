@@ -92,8 +92,9 @@
 #define BL_MAX_LLM_CONTEXT      (1u << 24) /* tokens */
 #define BL_MAX_TEMPLATE_SIZE    (1u << 20) /* bytes of a chat template */
 #define BL_MAX_TEMPLATE_NODES   65536
-#define BL_MAX_TEMPLATE_DEPTH   64 /* of what is written within each other, and of macros that call \
-                                    */
+#define BL_MAX_TEMPLATE_DEPTH                                                                      \
+    64 /* of what is written within each other, and of macros that call                            \
+        */
 #define BL_MAX_TEMPLATE_TREE    512          /* nodes below each other in one expression */
 #define BL_MAX_TEMPLATE_NESTING 2048         /* of one rendering */
 #define BL_MAX_TEMPLATE_STEPS   4000000      /* of one rendering */

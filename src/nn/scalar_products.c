@@ -19,8 +19,8 @@ static float finish(const bl_epilogue *e, double sum, size_t bias_index, size_t 
     return e->mul ? value * e->mul[offset] : value;
 }
 
-static blind_code gemm_pack(const void *b, size_t k, size_t n, size_t row_stride,
-                            size_t col_stride, bl_packed **out, blind_error *err)
+static blind_code gemm_pack(const void *b, size_t k, size_t n, size_t row_stride, size_t col_stride,
+                            bl_packed **out, blind_error *err)
 {
     BL_TRY(bl_packed_new(k, n, 1, 1, BL_LAYOUT_ROWS, out, err));
     for (size_t i = 0; i < k; i++)

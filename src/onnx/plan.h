@@ -22,11 +22,11 @@ struct bl_store_entry {
 };
 
 struct bl_store {
-    bl_arena        *arena; /* the model's */
-    size_t          *total; /* bytes, of all stores of the model */
-    bl_store_entry **heads; /* per node id */
-    size_t           n_nodes;
-    bl_store_entry  *derived; /* of the plan in the making */
+    bl_arena              *arena; /* the model's */
+    size_t                *total; /* bytes, of all stores of the model */
+    bl_store_entry       **heads; /* per node id */
+    size_t                 n_nodes;
+    bl_store_entry        *derived; /* of the plan in the making */
     const bl_onnx_options *options; /* the model's */
 };
 

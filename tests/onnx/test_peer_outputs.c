@@ -1,6 +1,6 @@
 /* Operators give ONNX Runtime's outputs: the cases of data/recurrent.bin, ml.bin, microsoft.bin,
- * joined.bin and spelled.bin, made by make_ort.py, on each instruction set, with and without fusion,
- * on one thread and two. */
+ * joined.bin and spelled.bin, made by make_ort.py, on each instruction set, with and without
+ * fusion, on one thread and two. */
 #include "tests/onnx/cases.h"
 
 #include <math.h>

@@ -45,8 +45,7 @@ blind_code bl_attend_padding(bl_build *b, const bl_node *n, int i, bl_attend *p)
     bool pairs = t->rank == 3 && (size_t)t->dim[0] == batch && (size_t)t->dim[1] == p->a.q_len &&
                  (size_t)t->dim[2] == p->a.k_len;
     if (!lists && !keys && !pairs)
-        return bl_op_fail(b, n, BLIND_INPUT, "a mask of %d axes, %zu elements", t->rank,
-                          t->len);
+        return bl_op_fail(b, n, BLIND_INPUT, "a mask of %d axes, %zu elements", t->rank, t->len);
     p->padding_axes = (size_t)t->rank;
     p->padding_parts = lists && batch ? t->len / batch : 1;
     return BLIND_OK;
