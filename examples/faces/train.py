@@ -21,7 +21,7 @@ import generate
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SIDE, WIDTH = 64, 64                     # of the model's picture; of an embedding
-NAMES = "ada alan barbara claude edsger frances grace john katherine margaret mary tim".split()
+NAMES = "ada alan barbara clara edsger frances grace john katherine margaret mary tim".split()
 TRAIN, CHOOSE, TEST = 1000, 2000, 3000   # seeds: people are in one set only
 
 
