@@ -3,11 +3,8 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "cli/commands.h"
+#include "cli/token_ids.h"
 #include "llm/reference.h"
-#include "llm/tokens.h"
-
-#include <errno.h>
-#include <stdlib.h>
 
 typedef struct {
     bl_mapping   file;
@@ -24,21 +21,6 @@ static void asked_done(asked *a)
     bl_llm_model_done(&a->model);
     bl_gguf_done(&a->gguf);
     bl_file_unmap(&a->file);
-}
-
-static blind_code read_ids(const char *text, bl_tokens *out, blind_error *err)
-{
-    while (*(text += strspn(text, " \t\r\n,"))) {
-        char *end;
-        errno = 0;
-        long id = strtol(text, &end, 10);
-        if (end == text || errno || id < 0 || id > INT32_MAX)
-            return blind_fail(err, BLIND_USAGE, "model.logits",
-                              "'%.20s' is no token: expected a number", text);
-        bl_tokens_add(out, (int32_t)id);
-        text = end;
-    }
-    return bl_buf_check(&out->bytes, "model.logits", err);
 }
 
 static blind_code compute(const char *path, asked *a, blind_error *err)
@@ -59,7 +41,8 @@ static blind_code run(bl_args *args, blind_error *err)
 {
     const char *path = bl_args_operand(args, 0), *to = bl_args_operand(args, 2);
     asked       a = { .ids = BL_TOKENS_EMPTY };
-    blind_code  code = read_ids(bl_args_operand(args, 1), &a.ids, err);
+    blind_code  code =
+        bl_read_token_ids(bl_args_operand(args, 1), INT32_MAX, BLIND_USAGE, &a.ids, err);
     if (code == BLIND_OK) {
         code = compute(path, &a, err);
         if (code != BLIND_OK)

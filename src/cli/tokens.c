@@ -2,10 +2,8 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "cli/commands.h"
+#include "cli/token_ids.h"
 #include "llm/tokenizer.h"
-
-#include <errno.h>
-#include <stdlib.h>
 
 typedef struct {
     bl_mapping    file;
@@ -108,23 +106,6 @@ const bl_command bl_command_model_tokenize = {
 
 /* detokenize  -------------------------------------------------------------------------------- */
 
-/* Whole numbers between blanks. */
-static blind_code read_ids(const char *text, const bl_vocab *vocab, bl_tokens *out,
-                           blind_error *err)
-{
-    while (*(text += strspn(text, " \t\r\n,"))) {
-        char *end;
-        errno = 0;
-        long id = strtol(text, &end, 10);
-        if (end == text || errno || id < 0 || (size_t)id >= vocab->len)
-            return blind_fail(err, BLIND_INPUT, "model.detokenize",
-                              "'%.20s' is no token: expected a number below %zu", text, vocab->len);
-        bl_tokens_add(out, (int32_t)id);
-        text = end;
-    }
-    return bl_buf_check(&out->bytes, "model.detokenize", err);
-}
-
 static blind_code detokenize(bl_args *args, const opened *o, blind_error *err)
 {
     bl_auto_buf    numbers = { .secret = true }, text = { .secret = true };
@@ -133,7 +114,8 @@ static blind_code detokenize(bl_args *args, const opened *o, blind_error *err)
     const char *ids = bl_buf_cstr(&numbers);
     if (!ids)
         return bl_buf_check(&numbers, "model.detokenize", err);
-    BL_TRY(read_ids(ids, bl_tokenizer_vocab(o->tokenizer), &tokens, err));
+    BL_TRY(
+        bl_read_token_ids(ids, bl_tokenizer_vocab(o->tokenizer)->len, BLIND_INPUT, &tokens, err));
     bl_detokenize(o->tokenizer, bl_tokens_ids(&tokens), bl_tokens_len(&tokens),
                   !bl_args_has(args, "no-special"), &text);
     BL_TRY(bl_buf_check(&text, "model.detokenize", err));

@@ -10,12 +10,14 @@
 #include "base/utf8.h"
 #include "llm/tokenizer_kinds.h"
 
+/* Bytes that cannot be seen as characters. */
+static const uint8_t gaps[][2] = { { 0, 32 }, { 127, 160 }, { 173, 173 } };
+
 /* The character of a byte: itself where it can be seen, else one of those from U+0100 on in turn.
  */
 static uint32_t character_of(uint8_t byte)
 {
-    static const uint8_t gaps[][2] = { { 0, 32 }, { 127, 160 }, { 173, 173 } };
-    uint32_t             next = 0x100;
+    uint32_t next = 0x100;
     for (size_t i = 0; i < BL_LEN(gaps); i++) {
         if (byte < gaps[i][0])
             break;
@@ -29,8 +31,7 @@ static uint32_t character_of(uint8_t byte)
 /* The byte of a character, or -1. */
 static int byte_of(uint32_t character)
 {
-    static const uint8_t gaps[][2] = { { 0, 32 }, { 127, 160 }, { 173, 173 } };
-    uint32_t             next = 0x100;
+    uint32_t next = 0x100;
     if (character < 0x100)
         return character_of((uint8_t)character) == character ? (int)character : -1;
     for (size_t i = 0; i < BL_LEN(gaps); i++) {

@@ -22,6 +22,11 @@ bool bl_is_type(const bl_node *n, const char *type);
 /* n is x * k or x / k with a constant number: the other operand and the factor. */
 bool bl_is_scaling(const bl_build *b, const bl_node *n, int32_t *x, double *factor);
 
+/* Makes n the internal operator `type` over these inputs, -1 where they are left out.
+ * Errors MEMORY, and those of the operator's inference */
+BLIND_MUST_USE blind_code bl_become(bl_build *b, bl_node *n, const char *type, int n_in,
+                                    const int32_t *in);
+
 /* Counts readers and kills nodes without any. */
 void bl_drop_unread(bl_graph *g);
 

@@ -12,23 +12,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Makes n an internal operator over these inputs, -1 where they are left out. */
-static blind_code become(bl_build *b, bl_node *n, const char *type, int n_in, const int32_t *in)
-{
-    const bl_op *op = bl_op_find("blind", type, 1);
-    int32_t     *copy = bl_arena_array(b->arena, (size_t)n_in + 2, sizeof *copy);
-    if (!copy || !op)
-        return bl_op_fail(b, n, BLIND_MEMORY, "no memory for the plan");
-    memcpy(copy, in, (size_t)n_in * sizeof *copy);
-    n->op = op;
-    n->type = op->name;
-    n->domain = op->domain;
-    n->in = copy;
-    n->n_in = n_in;
-    n->inplace = n->raw = 0;
-    return op->infer(b, n);
-}
-
 static int32_t input_of(const bl_node *n, int i)
 {
     return i < n->n_in ? n->in[i] : -1;
@@ -91,7 +74,7 @@ static blind_code fuse_scaled(bl_build *b, bl_node *n)
         const int32_t in[] = { product->in[0],       product->in[1],       of_a, of_b,
                                input_of(product, 2), input_of(product, 3), -1,   -1 };
         n->id = product->id; /* its packed weights */
-        return become(b, n, "blind.IntegerProduct", (int)BL_LEN(in), in);
+        return bl_become(b, n, "blind.IntegerProduct", (int)BL_LEN(in), in);
     }
     return BLIND_OK;
 }
@@ -252,7 +235,7 @@ static blind_code fuse_conv(bl_build *b, bl_node *n, const bl_node *conv, const 
         in[7] = e->grid.zero;
     }
     take_attributes(n, conv);
-    BL_TRY(become(b, n, "blind.IntegerConv", BL_QCONV_INPUTS, in));
+    BL_TRY(bl_become(b, n, "blind.IntegerConv", BL_QCONV_INPUTS, in));
     bl_integer_conv *p = n->params;
     if (e) {
         p->low = e->low;
@@ -286,7 +269,7 @@ static blind_code fuse_residual(bl_build *b, bl_node *n, const bl_node *add, con
         in[BL_QCONV_END_SCALE] = e->grid.scale;
         in[BL_QCONV_END_ZERO] = e->grid.zero;
         take_attributes(n, conv);
-        BL_TRY(become(b, n, "blind.IntegerConv", BL_QCONV_INPUTS, in));
+        BL_TRY(bl_become(b, n, "blind.IntegerConv", BL_QCONV_INPUTS, in));
         bl_integer_conv *p = n->params;
         p->mid_low = low;
         p->mid_high = high;
@@ -325,7 +308,7 @@ static blind_code fuse_product(bl_build *b, bl_node *n, const bl_node *product, 
                            e ? e->grid.scale : -1,
                            e ? e->grid.zero : -1 };
     take_attributes(n, product);
-    BL_TRY(become(b, n, "blind.IntegerProduct", (int)BL_LEN(in), in));
+    BL_TRY(bl_become(b, n, "blind.IntegerProduct", (int)BL_LEN(in), in));
     bl_integer_params *p = n->params;
     if (e) {
         p->low = e->low;
@@ -377,7 +360,7 @@ static blind_code swap_pool(bl_build *b, size_t *at, bl_node *pool, bool *done)
     const int32_t in[] = { out };
     *at = before; /* where the QuantizeLinear is now */
     *done = true;
-    return become(b, n, "blind.ByteMaxPool", 1, in);
+    return bl_become(b, n, "blind.ByteMaxPool", 1, in);
 }
 
 static blind_code fuse_quantized(bl_build *b, size_t at)
@@ -488,7 +471,7 @@ static blind_code fuse_mean(bl_build *b, bl_node *n)
     if (!is_dequantized(b, n->in[0], &x))
         return BLIND_OK;
     const int32_t in[] = { x.x, x.scale, x.zero };
-    return become(b, n, "blind.ByteMean", 3, in);
+    return bl_become(b, n, "blind.ByteMean", 3, in);
 }
 
 /* Channels last.  ---------------------------------------------------------------------------- */

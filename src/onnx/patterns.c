@@ -9,8 +9,7 @@ static bool near(double x, double wanted)
     return fabs(x - wanted) < 1e-4 * fabs(wanted);
 }
 
-/* Makes n an internal operator over these inputs. */
-static blind_code become(bl_build *b, bl_node *n, const char *type, int n_in, int32_t *in)
+blind_code bl_become(bl_build *b, bl_node *n, const char *type, int n_in, const int32_t *in)
 {
     const bl_op *op = bl_op_find("blind", type, 1);
     int32_t     *copy = bl_arena_array(b->arena, (size_t)n_in + 2, sizeof *copy);
@@ -216,7 +215,7 @@ static blind_code make_layer_norm(bl_build *b, bl_node *n, norm_match *m)
     attrs[0] = (bl_attr){ .name = "epsilon", .type = BL_ATTR_FLOAT, .f = (float)m->eps, .s = "" };
     n->attrs = attrs;
     n->n_attrs = 1;
-    return become(b, n, "blind.LayerNorm", 3, m->in);
+    return bl_become(b, n, "blind.LayerNorm", 3, m->in);
 }
 
 /* SiLU: x * sigmoid(x); the gate of a WaveNet: tanh(a) * sigmoid(b).  -------------------------- */
@@ -236,11 +235,11 @@ static blind_code try_sigmoid(bl_build *b, bl_node *n)
             continue;
         int32_t in[2] = { s->in[0], -1 };
         if (other_operand(n, n->in[side]) == s->in[0])
-            return become(b, n, "blind.Silu", 1, in);
+            return bl_become(b, n, "blind.Silu", 1, in);
         if (t && bl_is_type(t, "Tanh") && same_shape(b, t->in[0], s->in[0])) {
             in[0] = t->in[0];
             in[1] = s->in[0];
-            return become(b, n, "blind.Gate", 2, in);
+            return bl_become(b, n, "blind.Gate", 2, in);
         }
     }
     return BLIND_OK;
@@ -256,7 +255,7 @@ blind_code bl_fuse_patterns(bl_build *b)
         if (n->dead || n->view || n->out[0] < 0 || bl_out(b, n, 0)->dtype != BLIND_F32)
             continue;
         if (match_gelu(b, n, &x, &gelu))
-            BL_TRY(become(b, n, gelu, 1, &x));
+            BL_TRY(bl_become(b, n, gelu, 1, &x));
         else if (match_layer_norm(b, n, &norm))
             BL_TRY(make_layer_norm(b, n, &norm));
         else if (bl_is_type(n, "Mul"))

@@ -98,4 +98,16 @@ static inline blind_span case_model(bl_arena *arena, const char *name, onnx_case
     return (blind_span){ 0 };
 }
 
+/* NULL where the model has no output of this name. */
+static inline const blind_tensor *case_output(bl_onnx *model, const bl_onnx_run *run,
+                                              const char *name)
+{
+    size_t              len;
+    const bl_onnx_port *ports = bl_onnx_outputs(model, &len);
+    for (size_t i = 0; i < len; i++)
+        if (strcmp(ports[i].name, name) == 0)
+            return bl_onnx_run_output(run, i);
+    return NULL;
+}
+
 #endif

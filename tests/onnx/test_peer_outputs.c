@@ -26,16 +26,6 @@ static bool equal_values(const blind_tensor *want, const blind_tensor *got)
            memcmp(want->data, got->data, want->size) == 0;
 }
 
-static const blind_tensor *output_named(bl_onnx *model, const bl_onnx_run *run, const char *name)
-{
-    size_t              len;
-    const bl_onnx_port *ports = bl_onnx_outputs(model, &len);
-    for (size_t i = 0; i < len; i++)
-        if (strcmp(ports[i].name, name) == 0)
-            return bl_onnx_run_output(run, i);
-    return NULL;
-}
-
 static void check(const onnx_case *c, const bl_onnx_options *options, const blind_tensor *want,
                   const blind_tensor *got)
 {
@@ -60,7 +50,7 @@ static void run_case(const onnx_case *c, const bl_onnx_options *options)
             bl_onnx_run_step(run, 0, &err) != BLIND_OK)
             fail_msg("%s: %s", c->name, err.message);
         for (size_t i = 0; i < c->n_outputs; i++)
-            check(c, options, &c->outputs[i], output_named(model, run, c->outputs[i].name));
+            check(c, options, &c->outputs[i], case_output(model, run, c->outputs[i].name));
         bl_onnx_run_free(run);
     }
     bl_onnx_close(model);
