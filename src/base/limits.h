@@ -90,6 +90,10 @@
 #define BL_MAX_LLM_EXPERTS      1024
 #define BL_MAX_LLM_EXPERTS_USED 64
 #define BL_MAX_LLM_CONTEXT      (1u << 24) /* tokens */
+#define BL_MAX_LLM_DRAFT        16         /* tokens that one append brings */
+#define BL_MAX_LLM_ROWS         8192       /* tokens that go through the layers together */
+#define BL_MAX_KV_PAGE          (1u << 30) /* bytes of a page of keys and values */
+#define BL_MAX_KV_PAGES         (1u << 26)
 #define BL_MAX_TEMPLATE_SIZE    (1u << 20) /* bytes of a chat template */
 #define BL_MAX_TEMPLATE_NODES   65536
 #define BL_MAX_TEMPLATE_DEPTH                                                                      \

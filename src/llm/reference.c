@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "llm/dequant.h"
+#include "llm/rope.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -86,51 +87,13 @@ static double soft_cap(double x, float cap)
 
 /* Positions.  -------------------------------------------------------------------------------- */
 
-/* Between which pairs YaRN passes from stretched to plain frequencies. */
-static double yarn_edge(const bl_llm_shape *s, double turns)
-{
-    const double two_pi = 6.283185307179586;
-    return (double)s->rotated * log((double)s->trained_context / (turns * two_pi)) /
-           (2 * log((double)s->theta));
-}
-
-static double yarn_share(const bl_llm_shape *s, size_t pair)
-{
-    double low = fmax(0, floor(yarn_edge(s, 32)));
-    double high = fmin((double)s->rotated - 1, ceil(yarn_edge(s, 1)));
-    double at = ((double)pair - low) / fmax(0.001, high - low);
-    return 1 - fmin(1, fmax(0, at));
-}
-
-/* Angle per position of a pair, and what the rotated pair is multiplied by. */
-static double frequency(const work *w, bool local, size_t pair, double *factor)
-{
-    const bl_llm_shape *s = w->s;
-    bool                own = local && w->m->family->local_theta;
-    double              theta = own ? 10000 : (double)s->theta;
-    double              f = pow(theta, -2.0 * (double)pair / (double)s->rotated);
-    *factor = (double)s->attention_factor;
-    if (own)
-        return f;
-    if (w->m->frequencies)
-        f /= (double)unpack(w, w->m->frequencies, 0, 0)[pair];
-    if (s->scaling == BL_ROPE_LINEAR)
-        return f / (double)s->scale;
-    if (s->scaling == BL_ROPE_YARN) {
-        double share = yarn_share(s, pair);
-        *factor *= 1 + 0.1 * log((double)s->scale);
-        return f * share + f / (double)s->scale * (1 - share);
-    }
-    return f;
-}
-
 /* Rotates all heads of x [tokens][heads][head_width]. */
 static void rotate(const work *w, bool local, size_t heads, double *x)
 {
     bool   neox = w->m->family->neox;
     size_t half = w->s->rotated / 2, width = w->s->head_width;
     for (size_t pair = 0; pair < half; pair++) {
-        double factor, turn = frequency(w, local, pair, &factor);
+        double factor, turn = bl_rope_frequency(w->m, local, pair, &factor);
         size_t first = neox ? pair : 2 * pair, second = neox ? pair + half : 2 * pair + 1;
         for (size_t i = 0; i < w->tokens * heads; i++) {
             double angle =
