@@ -217,23 +217,17 @@ static void iq4_xs(const uint8_t *b, float *out)
     }
 }
 
+/* By the type's number in a file. */
 /* clang-format off */
-static const struct {
-    const char    *name;
-    dequant_block *block;
-} types[] = {
-    { "F32", f32 },   { "F16", f16 },   { "BF16", bf16 }, { "Q8_0", q8_0 }, { "Q4_0", q4_0 },
-    { "Q4_1", q4_1 }, { "Q5_0", q5_0 }, { "Q5_1", q5_1 }, { "Q2_K", q2_k }, { "Q3_K", q3_k },
-    { "Q4_K", q4_k }, { "Q5_K", q5_k }, { "Q6_K", q6_k }, { "IQ4_NL", iq4_nl }, { "IQ4_XS", iq4_xs },
+static dequant_block *const blocks[] = {
+    [0] = f32,   [1] = f16,   [2] = q4_0,  [3] = q4_1,  [6] = q5_0,    [7] = q5_1,    [8] = q8_0,  [10] = q2_k,
+    [11] = q3_k, [12] = q4_k, [13] = q5_k, [14] = q6_k, [20] = iq4_nl, [23] = iq4_xs, [30] = bf16,
 };
 /* clang-format on */
 
 static dequant_block *find(const bl_quant_type *type)
 {
-    for (size_t i = 0; i < BL_LEN(types); i++)
-        if (strcmp(types[i].name, type->name) == 0)
-            return types[i].block;
-    return NULL;
+    return type->id < BL_LEN(blocks) ? blocks[type->id] : NULL;
 }
 
 bool bl_dequant_knows(const bl_quant_type *type)
