@@ -105,5 +105,10 @@
 #define BL_MAX_TEMPLATE_MEMORY  (256u << 20) /* of one rendering */
 #define BL_MAX_JINJA_KEYS       4096         /* of one dict */
 #define BL_MAX_PROMPT_SIZE      (64u << 20)  /* of a text that is tokenized */
+#define BL_MAX_LOGPROBS         20           /* tokens told beside each of an answer */
+#define BL_MAX_LOGIT_BIAS       1024         /* tokens of one request */
+#define BL_MAX_STOPS            16           /* texts that end an answer */
+#define BL_MAX_STOP_SIZE        1024         /* bytes of one */
+#define BL_MAX_DRAFTS           16           /* tokens guessed ahead */
 
 #endif
