@@ -34,6 +34,12 @@ void gguf_u32(gguf_made *m, const char *key, uint32_t value)
     bl_buf_add_le(&m->values, value, 4);
 }
 
+void gguf_f32(gguf_made *m, const char *key, float value)
+{
+    begin(m, key, BL_GGUF_F32);
+    bl_buf_add(&m->values, bl_span(&value, sizeof value));
+}
+
 void gguf_flag(gguf_made *m, const char *key, bool value)
 {
     begin(m, key, BL_GGUF_BOOL);

@@ -15,6 +15,7 @@ typedef struct {
 
 void gguf_text(gguf_made *m, const char *key, const char *text);
 void gguf_u32(gguf_made *m, const char *key, uint32_t value);
+void gguf_f32(gguf_made *m, const char *key, float value);
 void gguf_flag(gguf_made *m, const char *key, bool value);
 void gguf_texts(gguf_made *m, const char *key, const char *const *texts, size_t len);
 void gguf_floats(gguf_made *m, const char *key, const float *values, size_t len);
