@@ -83,6 +83,9 @@ typedef struct {
     blind_code (*on_body)(void *arg, blind_span bytes, blind_error *err);
     void *on_arg;
     int   request_ms; /* 0: the client's */
+    /* NULL, or looked at after every wait, which a signal ends: when it is not 0 the request ends,
+     * CANCELLED, and its connection with it. */
+    const volatile int *cancel;
 } blind_request;
 
 typedef struct {

@@ -8,6 +8,7 @@ extern const bl_command bl_command_serve;
 extern const bl_command bl_command_verify;
 extern const bl_command bl_command_upload;
 extern const bl_command bl_command_infer;
+extern const bl_command bl_command_chat;
 extern const bl_command bl_command_measure;
 extern const bl_command bl_command_log;
 extern const bl_command bl_command_policy_create;

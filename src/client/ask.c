@@ -347,6 +347,8 @@ static blind_code converse(asking *a, blind_error *err)
         if (a->ask->out->status >= 300)
             wants = 0; /* refused: what is left of the body stays unsent */
         BL_TRY(bl_client_poll(a->stream->fd, wants | a->stream->wants, a->ask->idle_ms, err));
+        if (a->ask->request->cancel && *a->ask->request->cancel)
+            return blind_fail(err, BLIND_CANCELLED, "client.cancel", "cancelled");
     }
     return BLIND_OK;
 }
