@@ -9,7 +9,7 @@
  * With three bf16 parts the weights stay fp32 panels, the same that AVX-512 reads: each slice of a
  * panel is split while the tiles multiply the one before it.  So they take four bytes, and few
  * rows, which are bound by memory, go to AVX-512.  Two parts or one take no more than that, and are
- * split when they are packed. */
+ * split when they are packed; few rows read them by AVX-512 too. */
 #include "nn/amx.h"
 
 #include <stdatomic.h>
@@ -73,9 +73,15 @@ static void plan(amx_job *j, const bl_micro *m, int parts, const bl_packed *b, s
         j->worker_size += 2 * j->right_len * sizeof(uint16_t);
 }
 
-static bool on_tiles(const bl_packed *b, size_t rows)
+/* One part has half the bytes to hide the products of a row behind. */
+static size_t few_of_tiles(int parts)
 {
-    return packed_tiles(b) || (rows > FEW_ROWS && b->splittable);
+    return parts == 1 ? BL_AMX_FEW_ROWS / 4 : BL_AMX_FEW_ROWS;
+}
+
+static bool on_tiles(const bl_packed *b, int parts, size_t rows)
+{
+    return packed_tiles(b) ? rows > few_of_tiles(parts) : rows > FEW_ROWS && b->splittable;
 }
 
 /* Of rows that cannot be split, with weights that are tiles. */
@@ -91,8 +97,8 @@ size_t bl_amx_gemm_scratch(const bl_micro *m, int parts, const bl_packed *b, siz
     size_t  otherwise = packed_tiles(b) ? (joined_size(b) + BL_TILE_SIZE) * (size_t)threads
                                         : bl_gemm_scratch(m, b, rows, threads);
     amx_job j;
-    if (!on_tiles(b, rows))
-        return otherwise;
+    if (!on_tiles(b, parts, rows))
+        return packed_tiles(b) ? bl_few_scratch(threads) : otherwise;
     plan(&j, m, parts, b, rows, threads);
     return BL_MAX(otherwise, j.left_size + j.sums_size + j.worker_size * (size_t)threads);
 }
@@ -374,8 +380,12 @@ void bl_amx_gemm_run(const bl_micro *m, int parts, const bl_gemm *g, bl_pool *po
 {
     if (g->rows == 0 || g->b->n == 0)
         return;
-    if (!on_tiles(g->b, g->rows)) {
-        bl_gemm_run(m, g, pool);
+    if (!on_tiles(g->b, parts, g->rows)) {
+        if (packed_tiles(g->b))
+            bl_few_run(m, parts == 1 ? bl_amx_few_one : bl_amx_few_two,
+                       bl_amx_len(g->b->k, parts) * sizeof(uint16_t), g, pool);
+        else
+            bl_gemm_run(m, g, pool);
         return;
     }
     amx_job j = { .g = g };

@@ -5,15 +5,13 @@
  * Inside, k is cut so that a panel's slice stays in the first cache while all rows of the block
  * pass by, and so that no sum is long: rounding grows with its length.
  *
- * Where all rows fit one tile, memory is what counts: a part reads its panels front to back. */
+ * Where all rows fit one tile, memory is what counts: few.c. */
 #include "nn/micro.h"
 
 #define ROW_BLOCK  128
 #define MAX_PANELS 8 /* of a chunk */
 #define K_BLOCK    192
-#define FEW_PANELS 4
 #define SMALL      30000 /* products not worth a second thread */
-#define NEAR       512   /* floats ahead of a tile of few rows that are fetched */
 
 typedef struct {
     const bl_micro *m;
@@ -36,16 +34,16 @@ static void plan(gemm_job *j, const bl_micro *m, const bl_packed *b, size_t rows
     j->tiles = bl_ceil(j->block_rows, j->tile_rows);
     size_t wanted = j->panels * j->blocks / (4 * (size_t)threads);
     j->chunk_panels = BL_MAX(BL_MIN(wanted, (size_t)MAX_PANELS), (size_t)1);
-    if (j->tiles * j->blocks == 1) /* small parts even out what memory gives each thread */
-        j->chunk_panels = BL_MIN(j->chunk_panels, (size_t)FEW_PANELS);
     j->chunks = bl_ceil(j->panels, j->chunk_panels);
-    j->k_block = bl_even(b->k, j->tiles * j->blocks == 1 ? K_BLOCK / 3 : K_BLOCK);
+    j->k_block = bl_even(b->k, K_BLOCK);
     j->sums_size = j->tiles * j->chunk_panels * BL_TILE_SIZE;
 }
 
 size_t bl_gemm_scratch(const bl_micro *m, const bl_packed *b, size_t rows, int threads)
 {
     gemm_job alone, together; /* small products run on one thread */
+    if (rows <= m->rows)
+        return bl_few_scratch(threads);
     plan(&alone, m, b, rows, 1);
     plan(&together, m, b, rows, threads);
     return BL_MAX(alone.sums_size, together.sums_size * (size_t)threads);
@@ -91,26 +89,6 @@ static void block_by_panel(const gemm_job *j, float *sums, size_t block, size_t 
     }
 }
 
-/* Panels of a part by one tile of rows. */
-static void panels_by_tile(const gemm_job *j, float *sums, size_t first, size_t last)
-{
-    const bl_gemm *g = j->g;
-    for (size_t panel = first; panel < last; panel++) {
-        size_t k0 = 0;
-        do {
-            size_t       k = BL_MIN(j->k_block, g->b->k - k0);
-            const float *columns = slice(j, panel, k0);
-            if (g->rows == 1)
-                j->m->row(sums, k, g->a + k0, columns, columns + NEAR, k0 > 0);
-            else
-                j->m->tile(sums, g->rows, k, g->a + k0, g->a_stride, 1, columns, columns + NEAR,
-                           k0 > 0);
-            k0 += k;
-        } while (k0 < g->b->k);
-        finish_tile(j, sums, 0, g->rows, panel);
-    }
-}
-
 static void gemm_part(void *arg, size_t index, int worker)
 {
     const gemm_job *j = arg;
@@ -118,10 +96,6 @@ static void gemm_part(void *arg, size_t index, int worker)
     size_t          last = BL_MIN(first + j->chunk_panels, j->panels);
     float          *sums = (float *)((char *)j->g->scratch + (size_t)worker * j->sums_size);
     size_t          k0 = 0;
-    if (j->tiles * j->blocks == 1) {
-        panels_by_tile(j, sums, first, last);
-        return;
-    }
     do {
         for (size_t panel = first; panel < last; panel++) {
             bool         more = panel + 1 < last;
@@ -137,6 +111,10 @@ void bl_gemm_run(const bl_micro *m, const bl_gemm *g, bl_pool *pool)
 {
     if (g->rows == 0 || g->b->n == 0)
         return;
+    if (g->rows <= m->rows) {
+        bl_few_run(m, m->few, g->b->k * m->width * sizeof(float), g, pool);
+        return;
+    }
     if (g->rows * g->b->n * g->b->k < SMALL)
         pool = NULL;
     gemm_job j = { .g = g };

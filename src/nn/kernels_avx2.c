@@ -13,6 +13,7 @@
 /* Each builds on those before it. */
 /* clang-format off */
 #include "nn/tile.inc"
+#include "nn/few.inc"
 #include "nn/math.inc"
 #include "nn/finish.inc"
 #include "nn/pack.inc"

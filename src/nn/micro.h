@@ -39,6 +39,18 @@ static inline unsigned bl_tile_ease(size_t index, size_t count, size_t len, cons
     return ease * BL_TILE_EASE;
 }
 
+#define BL_STREAMS  2 /* panels that are read side by side */
+#define BL_FEW_SUMS (2 * BL_STREAMS * BL_TILE_LEN)
+
+/* sums[p][r][j] = sum over k of a[r * a_stride + k] * panel p's [k][j], for panels that come from
+ * memory
+ *
+ * sums    [count][BL_TILE_LEN], rows `width` apart, aligned to 64; BL_FEW_SUMS floats are written
+ * rows    1..micro.rows
+ * panels  1..BL_STREAMS; what follows each in memory is fetched */
+typedef void bl_few(float *sums, size_t rows, size_t k, const float *a, size_t a_stride,
+                    const void *const *panels, size_t count);
+
 /* Where finished sums go.  Row r, column j is element out[r * stride + j]. */
 typedef struct {
     float       *out;
@@ -84,10 +96,7 @@ typedef struct {
     size_t          width; /* of a panel */
     bl_tile        *tile;
     bl_finish_rows *finish;
-    /* A tile of one row, a beside each other, by more than one sum of each column: alone it would
-     * wait for each product. */
-    void (*row)(float *sums, size_t k, const float *a, const float *panel, const float *ahead,
-                bool more);
+    bl_few         *few;
     /* sums[r][j] = sum over lines l, i < k of lines[l][first + r * step + i] * panel[l * k + i][j]
      * for all rows of a tile. */
     void (*tile_lines)(float *sums, const float *const *lines, size_t count, size_t first,
@@ -169,6 +178,10 @@ blind_code   bl_gemm_pack(const bl_micro *m, const bl_matrix *b, bl_fits *fits, 
                           blind_error *err);
 size_t       bl_gemm_scratch(const bl_micro *m, const bl_packed *b, size_t rows, int threads);
 void         bl_gemm_run(const bl_micro *m, const bl_gemm *g, bl_pool *pool);
+
+/* Products of no more rows than `few` takes with panels of panel_size bytes each (few.c). */
+size_t bl_few_scratch(int threads);
+void bl_few_run(const bl_micro *m, bl_few *few, size_t panel_size, const bl_gemm *g, bl_pool *pool);
 
 size_t bl_matmul_scratch(const bl_micro *m, const bl_matmul *p, int threads);
 void   bl_matmul_run(const bl_micro *m, const bl_matmul *p, bl_pool *pool);
