@@ -130,7 +130,8 @@ static void prepare_gemm(work *w, const size_t v[10], int threads)
 {
     float     *b = numbers(v[1] * v[2]);
     bl_packed *packed = NULL;
-    if (w->kernels->gemm_pack(b, v[1], v[2], v[2], 1, &packed, NULL) != BLIND_OK)
+    bl_matrix  from = { b, v[1], v[2], v[2], 1, NULL };
+    if (w->kernels->gemm_pack(&from, &packed, NULL) != BLIND_OK)
         exit(1);
     free(b);
     w->gemm = (bl_gemm){ .rows = v[0],

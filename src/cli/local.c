@@ -2,22 +2,10 @@
 #include "cli/local.h"
 
 #include "base/clock.h"
-#include "crypto/hash.h"
+#include "cli/hash_along.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static void ready_pages(void *arg, blind_span part)
-{
-    bl_file_ready(arg, part);
-}
-
-/* Weights that were packed are not read again: their pages need not stay in memory. */
-static void drop_pages(void *arg, blind_span part)
-{
-    bl_file_drop(arg, part);
-}
 
 /* A pipeline.toml becomes the one file that a server would get. */
 static blind_code open_file(bl_local *l, const char *path, blind_span *out, blind_error *err)
@@ -33,24 +21,6 @@ static blind_code open_file(bl_local *l, const char *path, blind_span *out, blin
     return BLIND_OK;
 }
 
-/* Hashes the file beside the thread that loads it, and leaves none of its pages behind. */
-static void *hash_file(void *arg)
-{
-    enum { PIECE = 4 << 20 };
-    bl_local      *l = arg;
-    blind_span     file = l->hashing;
-    bl_auto_hasher hasher = BL_HASHER_EMPTY;
-    bl_hasher_init(&hasher, BL_SHA256);
-    for (size_t at = 0; at < file.size; at += PIECE) {
-        blind_span piece = bl_span(file.data + at, BL_MIN(file.size - at, (size_t)PIECE));
-        bl_file_ready(&l->file, piece);
-        bl_hasher_update(&hasher, piece);
-        bl_file_drop(&l->file, piece);
-    }
-    l->hashed = bl_hasher_final(&hasher, l->sha256) == BLIND_OK;
-    return NULL;
-}
-
 /* A model may lack thousands: what is told is bounded. */
 static void tell_unsupported(void *arg, const char *domain, const char *type, const char *name,
                              int64_t opset)
@@ -64,14 +34,15 @@ static void tell_unsupported(void *arg, const char *domain, const char *type, co
         fprintf(stderr, "not supported: more\n");
 }
 
-static blind_code open_model(const bl_args *args, bl_local *l, blind_error *err)
+static blind_code open_model(const bl_args *args, bl_local *l, blind_span file,
+                             bl_hash_along *along, blind_error *err)
 {
     size_t           told = 0;
     bl_onnx_options  options = { .pool = l->pool,
                                  .isa = bl_isa_best(),
-                                 .needed = ready_pages,
-                                 .unneeded = drop_pages,
-                                 .needed_arg = &l->file };
+                                 .needed = bl_hash_along_needed,
+                                 .unneeded = bl_hash_along_unneeded,
+                                 .needed_arg = along };
     bl_pipeline_run *run = NULL;
     (void)bl_precision_from_name(bl_args_text(args, "precision"), &options.precision);
     options.files = (bl_onnx_files){ bl_external_file, &l->external };
@@ -81,7 +52,7 @@ static blind_code open_model(const bl_args *args, bl_local *l, blind_error *err)
     }
     if (bl_args_has(args, "max-memory"))
         options.max_memory = (size_t)bl_args_integer(args, "max-memory") << 20;
-    BL_TRY(bl_pipeline_open(l->hashing, &options, &l->model, err));
+    BL_TRY(bl_pipeline_open(file, &options, &l->model, err));
     if (l->n_inputs) /* plans for these shapes */
         BL_TRY(bl_pipeline_run_start(l->model, l->inputs, l->n_inputs, &run, err));
     bl_pipeline_run_free(run);
@@ -91,7 +62,9 @@ static blind_code open_model(const bl_args *args, bl_local *l, blind_error *err)
 blind_code bl_local_open(const bl_args *args, bl_local *l, blind_error *err)
 {
     *l = (bl_local){ 0 };
-    const char *path = bl_args_text(args, "model");
+    const char   *path = bl_args_text(args, "model");
+    blind_span    file;
+    bl_hash_along along;
     l->external.folder = -1;
     BL_TRY(bl_external_open(path, &l->external, err));
     if (bl_args_has(args, "deadline"))
@@ -99,15 +72,10 @@ blind_code bl_local_open(const bl_args *args, bl_local *l, blind_error *err)
     BL_TRY(bl_value_files_read(args, &l->arena, &l->inputs, &l->n_inputs, err));
     BL_TRY(bl_pool_new((int)bl_args_integer(args, "threads"), &l->pool, err));
     uint64_t start = bl_clock_ns();
-    BL_TRY(open_file(l, path, &l->hashing, err));
-    pthread_t hasher;
-    bool      beside = pthread_create(&hasher, NULL, hash_file, l) == 0;
-    if (!beside)
-        (void)hash_file(l);
-    blind_code code = open_model(args, l, err);
-    if (beside)
-        (void)pthread_join(hasher, NULL);
-    if (code == BLIND_OK && !l->hashed)
+    BL_TRY(open_file(l, path, &file, err));
+    bl_hash_along_begin(&along, &l->file, file);
+    blind_code code = open_model(args, l, file, &along, err);
+    if (bl_hash_along_end(&along, l->sha256) != BLIND_OK && code == BLIND_OK)
         code = blind_fail(err, BLIND_FAILED, "run.hash", "cannot hash the file");
     l->load_ms = (double)(bl_clock_ns() - start) / 1e6;
     return code == BLIND_OK ? code : blind_fail_in(err, code, "'%s'", path);

@@ -12,8 +12,6 @@ typedef struct {
     bl_mapping     file;
     bl_buf         packed; /* the file, where it was made from a pipeline.toml */
     uint8_t        sha256[32];
-    blind_span     hashing; /* what sha256 is of */
-    bool           hashed;  /* it is there */
     bl_pool       *pool;
     bl_pipeline   *model; /* or a plain one */
     bl_arena       arena; /* of the inputs */

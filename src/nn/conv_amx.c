@@ -17,6 +17,7 @@
 #include "nn/conv_amx.h"
 
 #include <immintrin.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define TILE        512               /* bf16 numbers of a tile */
@@ -768,10 +769,14 @@ void bl_conv_amx_run(const bl_micro *m, int parts, const bl_conv *c, bl_pool *po
 /* One tap of the channels of a block, where steps hold no other taps. */
 static void order_channels(const float *weights, size_t kernel, size_t channels, float *row)
 {
-    for (size_t i = 0; i < channels; i++)
-        row[i] = weights[i * kernel];
-    for (size_t i = channels; i < BL_AMX_STEP; i++)
-        row[i] = 0;
+    const __m512i step = _mm512_mullo_epi32(
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+        _mm512_set1_epi32((int)kernel)); /* below 2^31, as 16 kernels are no larger than weights */
+    for (size_t i = 0; i < BL_AMX_STEP; i += 16) {
+        __mmask16 some = channels > i ? lanes(channels - i) : 0;
+        _mm512_storeu_ps(row + i, _mm512_mask_i32gather_ps(_mm512_setzero_ps(), some, step,
+                                                           weights + i * kernel, 4));
+    }
 }
 
 /* rows[r][step][channel of its block] for one output channel. */
@@ -795,31 +800,95 @@ static void order_row(const job *j, const bl_window *w, const float *weights, fl
             }
 }
 
-blind_code bl_conv_amx_pack(int parts, const bl_window *w, const float *weights, bl_packed **out,
-                            blind_error *err)
+/* The k weights of a channel, which may lie at any address, times a gain. */
+static void take_channel(float *to, const char *from, size_t k, double gain)
 {
-    job    j;
-    size_t k = w->channels_in / w->groups * bl_window_kernel_size(w), floats;
+    const __m512d by = _mm512_set1_pd(gain);
+    for (size_t i = 0; i < k; i += 8) {
+        __mmask8 some = (__mmask8)(k - i < 8 ? (1u << (k - i)) - 1 : 0xff);
+        __m256   x = _mm256_maskz_loadu_ps(some, from + i * sizeof *to);
+        _mm256_mask_storeu_ps(to + i, some, _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_cvtps_pd(x), by)));
+    }
+}
+
+typedef struct {
+    const job        *j;
+    const bl_window  *w;
+    const bl_filters *filters;
+    size_t            k;     /* weights of an output channel */
+    size_t            len;   /* of one in the order of steps */
+    size_t            room;  /* floats of a worker: a channel's weights, then a unit's in order */
+    float            *rooms; /* of all workers */
+    bl_packed        *out;
+    atomic_bool       unfit; /* some number has no parts */
+} packing;
+
+static void tell(const packing *p, size_t channel, size_t count)
+{
+    const bl_reading *r = p->filters->reading;
+    size_t            each = p->k * sizeof(float);
+    if (r)
+        r->next(r->arg, bl_span((const char *)p->filters->w + channel * each, count * each));
+}
+
+/* The channels of one unit of one group. */
+static void pack_unit(void *arg, size_t index, int worker)
+{
+    packing    *p = arg;
+    const job  *j = p->j;
+    size_t      group = index / j->units, unit = index % j->units, first = unit * UNIT;
+    size_t      channel = group * j->channels_out + first, parts = (size_t)j->parts;
+    size_t      count = BL_MIN(j->channels_out - first, (size_t)UNIT);
+    const char *from = (const char *)p->filters->w + channel * p->k * sizeof(float);
+    float      *taken = p->rooms + (size_t)worker * p->room, *rows = taken + p->k;
+    uint16_t   *to = (uint16_t *)(p->out->data + group * p->out->group_stride) +
+                   unit * j->steps * parts * 2 * TILE;
+    for (size_t r = 0; r < count; r++, from += p->k * sizeof(float)) {
+        take_channel(taken, from, p->k, p->filters->gain ? p->filters->gain[channel + r] : 1);
+        order_row(j, p->w, taken, rows + r * p->len);
+    }
+    if (!bl_amx_split_left(to, j->parts, rows, p->len, count, p->len))
+        atomic_store_explicit(&p->unfit, true, memory_order_relaxed);
+}
+
+/* One thread is told of what it reads unit by unit, several of all at once. */
+static void pack_units(packing *p, bl_pool *pool)
+{
+    const job *j = p->j;
+    size_t     units = j->units * p->w->groups;
+    if (bl_pool_threads(pool) > 1) {
+        tell(p, 0, p->w->channels_out);
+        bl_pool_run(pool, pack_unit, p, units);
+        return;
+    }
+    for (size_t i = 0; i < units; i++) {
+        size_t first = i % j->units * UNIT;
+        tell(p, i / j->units * j->channels_out + first,
+             BL_MIN(j->channels_out - first, (size_t)UNIT));
+        pack_unit(p, i, 0);
+    }
+}
+
+blind_code bl_conv_amx_pack(int parts, const bl_window *w, const bl_filters *filters, bl_pool *pool,
+                            bl_packed **out, blind_error *err)
+{
+    job     j;
+    packing p = { .j = &j, .w = w, .filters = filters };
+    size_t  tiles;
     plan_steps(&j, w, parts);
     *out = NULL;
-    if (!bl_mul(j.steps * BL_AMX_STEP, (size_t)parts, &floats))
+    p.k = w->channels_in / w->groups * bl_window_kernel_size(w);
+    p.len = j.steps * BL_AMX_STEP;
+    if (!bl_mul(p.len, (size_t)parts, &tiles) || !bl_mul(p.len, UNIT, &p.room) ||
+        !bl_add(p.room, p.k, &p.room))
         return blind_fail(err, BLIND_LIMIT, "nn.pack", "weights are too large");
-    bl_auto_free float *rows = malloc(UNIT * j.steps * BL_AMX_STEP * sizeof *rows);
-    if (!rows)
+    bl_auto_free float *rooms = calloc((size_t)bl_pool_threads(pool), p.room * sizeof *rooms);
+    if (!rooms)
         return blind_fail(err, BLIND_MEMORY, "nn.pack", "no memory to pack weights");
-    BL_TRY(bl_packed_new(floats / 2, j.channels_out, w->groups, UNIT, BL_LAYOUT_TILES, out, err));
-    (*out)->splittable = true;
-    for (size_t group = 0; group < w->groups; group++)
-        for (size_t unit = 0; unit < j.units; unit++) {
-            size_t channel = group * j.channels_out + unit * UNIT;
-            size_t count = BL_MIN(j.channels_out - unit * UNIT, (size_t)UNIT);
-            for (size_t r = 0; r < count; r++)
-                order_row(&j, w, weights + (channel + r) * k, rows + r * j.steps * BL_AMX_STEP);
-            uint16_t *to = (uint16_t *)((*out)->data + group * (*out)->group_stride) +
-                           unit * j.steps * (size_t)parts * 2 * TILE;
-            if (!bl_amx_split_left(to, parts, rows, j.steps * BL_AMX_STEP, count,
-                                   j.steps * BL_AMX_STEP))
-                (*out)->splittable = false;
-        }
+    BL_TRY(bl_packed_new(tiles / 2, j.channels_out, w->groups, UNIT, BL_LAYOUT_TILES, &p.out, err));
+    p.rooms = rooms;
+    pack_units(&p, pool);
+    p.out->splittable = !atomic_load_explicit(&p.unfit, memory_order_relaxed);
+    *out = p.out;
     return BLIND_OK;
 }

@@ -87,17 +87,44 @@ void bl_pack_piece(const bl_micro *m, float *to, size_t panel_stride, const bl_m
         gather_panels(to, panel_stride, m->width, b, p);
 }
 
+/* Bytes from the first of the piece to the last. */
+static blind_span span_of(const bl_matrix *b, size_t row, size_t rows, size_t col, size_t cols)
+{
+    const char *from = at(b, row, col), *last = at(b, row + rows - 1, col + cols - 1);
+    return bl_span(from, (size_t)(last - from) + sizeof(float));
+}
+
+/* At the first piece of a strip: of rows that are runs, or of columns. */
+static void tell_strip(const bl_matrix *b, const bl_piece *p)
+{
+    blind_span all = is_turned(b)         ? span_of(b, 0, b->k, p->col, p->cols)
+                     : b->col_stride == 1 ? span_of(b, p->row, p->rows, 0, b->n)
+                                          : span_of(b, 0, b->k, 0, b->n);
+    b->reading->next(b->reading->arg, all);
+}
+
+/* On along `at` of `len`, then along `across`. */
+static bool go_on(size_t *at, size_t step, size_t len, size_t *across, size_t across_step)
+{
+    *at += step;
+    if (step != 0 && *at < len)
+        return false;
+    *at = 0;
+    *across += across_step;
+    return true;
+}
+
 bool bl_next_piece(const bl_matrix *b, size_t width, bl_piece *p)
 {
-    size_t cols = bl_piece_cols(b, width);
-    p->row += p->rows;
-    if (p->rows == 0 || p->row == b->k) { /* the first, or on to the next columns */
-        p->col += p->cols;
-        p->row = 0;
-    }
+    bool strip = is_turned(b) ? go_on(&p->row, p->rows, b->k, &p->col, p->cols)
+                              : go_on(&p->col, p->cols, b->n, &p->row, p->rows);
     p->rows = BL_MIN(b->k - p->row, bl_piece_rows(b));
-    p->cols = BL_MIN(b->n - p->col, cols);
-    return p->rows > 0 && p->cols > 0;
+    p->cols = BL_MIN(b->n - p->col, bl_piece_cols(b, width));
+    if (p->rows == 0 || p->cols == 0)
+        return false;
+    if (b->reading && strip)
+        tell_strip(b, p);
+    return true;
 }
 
 blind_code bl_gemm_pack(const bl_micro *m, const bl_matrix *b, bl_fits *fits, bl_packed **out,

@@ -23,11 +23,9 @@ struct bl_kernels {
 
     /* Products.  ------------------------------------------------------------------------------ */
 
-    /* Packs b, a matrix of k rows and n columns at element (i, j) b[i * row_stride + j *
-     * col_stride]: row-major weights have { n, 1 }, transposed ones { 1, k }.  b are floats at any
-     * address, and not needed afterwards. Errors  MEMORY, LIMIT (a size that overflows) */
-    blind_code (*gemm_pack)(const void *b, size_t k, size_t n, size_t row_stride, size_t col_stride,
-                            bl_packed **out, blind_error *err);
+    /* Packs b, which is not needed afterwards: row-major weights have strides { n, 1 }, transposed
+     * ones { 1, k }.  Errors  MEMORY, LIMIT (a size that overflows) */
+    blind_code (*gemm_pack)(const bl_matrix *b, bl_packed **out, blind_error *err);
     size_t (*gemm_scratch)(const bl_packed *b, size_t rows, int threads); /* bytes, may be 0 */
     /* Sums of k products: relative to sum |a||b| within 2e-7 * sqrt(k), at most 1e-5. */
     void (*gemm)(const bl_gemm *g, bl_pool *pool);
@@ -43,6 +41,10 @@ struct bl_kernels {
      * MEMORY, LIMIT */
     blind_code (*conv_pack)(const bl_window *window, const float *w, bl_packed **out,
                             blind_error *err);
+    /* The same where a window's filters are packed as they lie; *out is NULL where they are not,
+     * and conv_pack is to be asked.  NULL: never. */
+    blind_code (*conv_pack_filters)(const bl_window *window, const bl_filters *w, bl_pool *pool,
+                                    bl_packed **out, blind_error *err);
     size_t (*conv_scratch)(const bl_window *window, const bl_packed *w, int threads);
     void (*conv)(const bl_conv *c, bl_pool *pool);
 

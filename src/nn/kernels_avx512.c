@@ -33,11 +33,9 @@
 /* AMX.  -------------------------------------------------------------------------------------- */
 
 #define AMX(name, PRECISION)                                                                       \
-    static blind_code gemm_pack_##name(const void *b, size_t k, size_t n, size_t row_stride,       \
-                                       size_t col_stride, bl_packed **out, blind_error *err)       \
+    static blind_code gemm_pack_##name(const bl_matrix *b, bl_packed **out, blind_error *err)      \
     {                                                                                              \
-        bl_matrix from = { b, k, n, row_stride, col_stride };                                      \
-        return bl_amx_gemm_pack(&micro, bl_amx_parts(PRECISION), &from, out, err);                 \
+        return bl_amx_gemm_pack(&micro, bl_amx_parts(PRECISION), b, out, err);                     \
     }                                                                                              \
     static size_t gemm_scratch_##name(const bl_packed *b, size_t rows, int threads)                \
     {                                                                                              \
@@ -55,19 +53,28 @@
     {                                                                                              \
         bl_attention_amx_run(&micro, bl_amx_parts(PRECISION), a, softmax, pool);                   \
     }                                                                                              \
-    static blind_code conv_pack_##name(const bl_window *window, const float *w, bl_packed **out,   \
-                                       blind_error *err)                                           \
+    static blind_code conv_pack_filters_##name(const bl_window *window, const bl_filters *w,       \
+                                               bl_pool *pool, bl_packed **out, blind_error *err)   \
     {                                                                                              \
         bool patches =                                                                             \
             (PRECISION) == BL_PRECISION_HIGHEST && bl_winograd_beats_tiles(&micro, window);        \
+        *out = NULL;                                                                               \
         if (patches || bl_lines_suits(&micro, window) ||                                           \
             !bl_conv_amx_suits(window, bl_amx_parts(PRECISION)))                                   \
-            return conv_pack(window, w, out, err);                                                 \
-        BL_TRY(bl_conv_amx_pack(bl_amx_parts(PRECISION), window, w, out, err));                    \
+            return BLIND_OK;                                                                       \
+        BL_TRY(bl_conv_amx_pack(bl_amx_parts(PRECISION), window, w, pool, out, err));              \
         if ((*out)->splittable)                                                                    \
             return BLIND_OK;                                                                       \
         bl_packed_free(*out);                                                                      \
-        return conv_pack(window, w, out, err);                                                     \
+        *out = NULL;                                                                               \
+        return BLIND_OK;                                                                           \
+    }                                                                                              \
+    static blind_code conv_pack_##name(const bl_window *window, const float *w, bl_packed **out,   \
+                                       blind_error *err)                                           \
+    {                                                                                              \
+        bl_filters plain = { w, NULL, NULL };                                                      \
+        BL_TRY(conv_pack_filters_##name(window, &plain, NULL, out, err));                          \
+        return *out ? BLIND_OK : conv_pack(window, w, out, err);                                   \
     }                                                                                              \
     static size_t conv_scratch_##name(const bl_window *window, const bl_packed *w, int threads)    \
     {                                                                                              \
@@ -98,6 +105,7 @@ AMX(medium, BL_PRECISION_MEDIUM)
                     .attention_scratch = attention_scratch_##name,                                 \
                     .attention = attention_##name,                                                 \
                     .conv_pack = conv_pack_##name,                                                 \
+                    .conv_pack_filters = conv_pack_filters_##name,                                 \
                     .conv_scratch = conv_scratch_##name,                                           \
                     .conv = conv_##name,                                                           \
                     KERNELS_EXACT }

@@ -150,20 +150,13 @@ static inline size_t bl_ceil(size_t len, size_t step)
 #define BL_K_BLOCK 384
 /* products summed at once: a panel's slice stays in the first cache */
 
-/* A matrix to pack, at any address: element (i, j) is float i * row_stride + j * col_stride. */
-typedef struct {
-    const void *data;
-    size_t      k, n; /* rows, columns */
-    size_t      row_stride, col_stride;
-} bl_matrix;
-
 /* Rows and columns of it that are packed at once, from the first caches; zeros before the first. */
 typedef struct {
     size_t row, rows, col, cols;
 } bl_piece;
 
-/* The piece after *p, columns before rows; false after the last.  Pieces begin at a panel and at a
- * multiple of 32 rows. */
+/* The piece after *p, in the order in which they lie; false after the last.  Pieces begin at a panel
+ * and at a multiple of 32 rows.  b->reading is told of what comes. */
 bool bl_next_piece(const bl_matrix *b, size_t width, bl_piece *p);
 /* The most of any piece. */
 size_t bl_piece_rows(const bl_matrix *b);

@@ -71,6 +71,28 @@ typedef struct {
     float        a, b; /* of act */
 } bl_epilogue;
 
+/* Who is told of bytes, of a file for example, before they are read. */
+typedef struct {
+    void (*next)(void *arg, blind_span part);
+    void *arg;
+} bl_reading;
+
+/* A matrix to pack, at any address: element (i, j) is float i * row_stride + j * col_stride. */
+typedef struct {
+    const void       *data;
+    size_t            k, n; /* rows, columns */
+    size_t            row_stride, col_stride;
+    const bl_reading *reading; /* told of it piece by piece; or NULL */
+} bl_matrix;
+
+/* Filters to pack, [channels_out, channels_in / groups, kernel...] dense, at any address: those of
+ * each output channel times its gain, rounded once. */
+typedef struct {
+    const void       *w;
+    const double     *gain;    /* or NULL: 1 */
+    const bl_reading *reading; /* told of it piece by piece; or NULL */
+} bl_filters;
+
 /* Weights in the order their kernels read them.  Made for one kernel table, immutable, shared by
  * any number of threads.  bl_packed_free(). */
 typedef struct bl_packed bl_packed;

@@ -19,14 +19,13 @@ static float finish(const bl_epilogue *e, double sum, size_t bias_index, size_t 
     return e->mul ? value * e->mul[offset] : value;
 }
 
-static blind_code gemm_pack(const void *b, size_t k, size_t n, size_t row_stride, size_t col_stride,
-                            bl_packed **out, blind_error *err)
+static blind_code gemm_pack(const bl_matrix *b, bl_packed **out, blind_error *err)
 {
-    BL_TRY(bl_packed_new(k, n, 1, 1, BL_LAYOUT_ROWS, out, err));
-    for (size_t i = 0; i < k; i++)
-        for (size_t j = 0; j < n; j++)
-            memcpy(&(*out)->data[i * n + j],
-                   (const char *)b + (i * row_stride + j * col_stride) * sizeof(float),
+    BL_TRY(bl_packed_new(b->k, b->n, 1, 1, BL_LAYOUT_ROWS, out, err));
+    for (size_t i = 0; i < b->k; i++)
+        for (size_t j = 0; j < b->n; j++)
+            memcpy(&(*out)->data[i * b->n + j],
+                   (const char *)b->data + (i * b->row_stride + j * b->col_stride) * sizeof(float),
                    sizeof(float));
     return BLIND_OK;
 }

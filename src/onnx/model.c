@@ -82,7 +82,8 @@ static blind_code make_store(bl_onnx *m, bl_body *body, blind_error *err)
     *s = (bl_store){ .arena = &m->arena,
                      .total = &m->packed,
                      .n_nodes = body->graph.n_nodes,
-                     .options = &m->options };
+                     .options = &m->options,
+                     .reading = { m->options.needed, m->options.needed_arg } };
     s->heads = bl_arena_array(&m->arena, s->n_nodes + 1, sizeof *s->heads);
     body->n_entry = body->n_inputs + body->n_captured;
     body->entry = bl_arena_array(&m->arena, body->n_entry + 1, sizeof *body->entry);

@@ -40,9 +40,9 @@ typedef struct {
     size_t        max_memory; /* bytes for weights beside the file and for one run; 0: no bound */
     size_t        max_run; /* bytes for one run alone, with what it plans as it goes; 0: no bound */
     bl_onnx_files files;   /* open NULL: a model with weights in other files is refused */
-    /* Called before the bytes of a weight in the file are copied in another order, so that a
-     * mapping may have their pages ready, and when they will not be read again, so that it may drop
-     * them. They may be read again all the same.  Either may be NULL. */
+    /* Called before the bytes of a weight in the file are copied in another order, whole or piece
+     * by piece, so that a mapping may have their pages ready, and when the weight will not be read
+     * again, so that it may drop them. They may be read again all the same.  Either may be NULL. */
     void (*needed)(void *arg, blind_span part);
     void (*unneeded)(void *arg, blind_span part);
     void *needed_arg; /* of both */

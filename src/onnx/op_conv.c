@@ -45,64 +45,83 @@ static float number(const bl_build *b, const bl_node *n, int i, size_t at)
     return v;
 }
 
-/* Scales the weights of each output channel and makes the bias that goes with them. */
-static void fold_norm(const bl_build *b, const bl_node *n, const bl_node *norm, float *w,
-                      float *bias, size_t channels, size_t each)
+/* What each output channel's weights are multiplied by, and the bias that goes with them. */
+static void fold(const bl_build *b, const bl_node *n, const bl_conv_params *p, double *gain,
+                 float *bias)
 {
-    float eps = bl_attr_float(norm, "epsilon", 1e-5f);
-    for (size_t c = 0; c < channels; c++) {
-        double gain =
-            (double)number(b, norm, 1, c) / sqrt((double)number(b, norm, 4, c) + (double)eps);
+    const bl_node *norm = p->norm;
+    double         factor = p->factor != 0 ? p->factor : 1;
+    double         eps = norm ? (double)bl_attr_float(norm, "epsilon", 1e-5f) : 0;
+    for (size_t c = 0; c < p->window.channels_out; c++) {
         double shift = bl_has_in(n, 2) ? (double)number(b, n, 2, c) : 0;
-        bias[c] =
-            (float)((double)number(b, norm, 2, c) + (shift - (double)number(b, norm, 3, c)) * gain);
-        for (size_t i = 0; i < each; i++)
-            w[c * each + i] = (float)((double)w[c * each + i] * gain);
+        gain[c] = factor;
+        if (norm) {
+            gain[c] *= (double)number(b, norm, 1, c) / sqrt((double)number(b, norm, 4, c) + eps);
+            shift -= (double)number(b, norm, 3, c);
+        }
+        shift *= gain[c];
+        if (norm)
+            shift += (double)number(b, norm, 2, c) * factor;
+        bias[c] = (float)shift;
     }
 }
 
-/* Weights and bias times p->factor. */
-static void fold_factor(const bl_build *b, const bl_node *n, const bl_conv_params *p, float *w,
-                        size_t len, float *bias, size_t channels)
+/* The weights as floats that may be read where they lie. */
+static blind_code open_weights(bl_build *b, const bl_node *n, const double *gain, size_t channels,
+                               const float **out)
 {
-    for (size_t i = 0; i < len; i++)
-        w[i] = (float)((double)w[i] * p->factor);
-    for (size_t c = 0; c < channels; c++) {
-        double shift = p->norm ? (double)bias[c] : bl_has_in(n, 2) ? (double)number(b, n, 2, c) : 0;
-        bias[c] = (float)(shift * p->factor);
-    }
+    const bl_tensor *w = bl_in(b, n, 1);
+    *out = w->data;
+    bl_store_needed(b, w);
+    if (!gain && (uintptr_t)w->data % sizeof(float) == 0)
+        return BLIND_OK;
+    float *copy = bl_stage(b, bl_tensor_size(w));
+    if (!copy)
+        return bl_op_fail(b, n, BLIND_MEMORY, "no memory to pack weights");
+    memcpy(copy, w->data, bl_tensor_size(w));
+    for (size_t i = 0; gain && i < w->len; i++)
+        copy[i] = (float)((double)copy[i] * gain[i / (w->len / channels)]);
+    *out = copy;
+    return BLIND_OK;
+}
+
+static blind_code pack_weights(bl_build *b, const bl_node *n, const bl_conv_params *p, bool chain,
+                               const double *gain, bl_packed **out)
+{
+    const bl_tensor  *w = bl_in(b, n, 1);
+    const bl_kernels *k = b->kernels;
+    bl_filters        filters = { w->data, gain, bl_store_reading(b) };
+    const float      *data;
+    *out = NULL;
+    if (!chain && k->conv_pack_filters)
+        BL_TRY(k->conv_pack_filters(&p->window, &filters, b->pool, out, b->err));
+    if (*out)
+        return BLIND_OK;
+    BL_TRY(open_weights(b, n, gain, p->window.channels_out, &data));
+    return (chain ? k->chain_pack : k->conv_pack)(&p->window, data, out, b->err);
 }
 
 static blind_code pack(bl_build *b, const bl_node *n, bl_conv_params *p, bool chain)
 {
-    const bl_tensor    *w = bl_in(b, n, 1);
-    const float        *data = w->data;
-    bl_auto_free float *bias = NULL;
-    float              *copy = NULL;
-    bl_packed          *packed;
-    size_t              channels = p->window.channels_out;
-    bool                folded = p->norm || p->factor != 0;
-    int                 variant = (p->norm ? 1 : 0) + (chain ? 2 : 0) + (p->factor != 0 ? 4 : 0);
+    bl_auto_free double *gain = NULL;
+    bl_auto_free float  *bias = NULL;
+    bl_packed           *packed;
+    size_t               channels = p->window.channels_out;
+    bool                 folded = p->norm || p->factor != 0;
+    int                  variant = (p->norm ? 1 : 0) + (chain ? 2 : 0) + (p->factor != 0 ? 4 : 0);
     p->weights = bl_store_find(b, n, variant);
     if (p->weights)
         return BLIND_OK;
-    bl_store_needed(b, w);
-    if (folded || (uintptr_t)data % sizeof(float) != 0) {
-        copy = bl_stage(b, bl_tensor_size(w));
+    if (folded) {
+        gain = calloc(channels + 1, sizeof *gain);
         bias = calloc(channels + 1, sizeof *bias);
-        if (!copy || !bias)
+        if (!gain || !bias)
             return bl_op_fail(b, n, BLIND_MEMORY, "no memory to pack weights");
-        memcpy(copy, w->data, bl_tensor_size(w));
-        data = copy;
+        fold(b, n, p, gain, bias);
     }
-    if (p->norm)
-        fold_norm(b, n, p->norm, copy, bias, channels, w->len / channels);
-    if (p->factor != 0)
-        fold_factor(b, n, p, copy, w->len, bias, channels);
-    BL_TRY((chain ? b->kernels->chain_pack : b->kernels->conv_pack)(&p->window, data, &packed,
-                                                                    b->err));
-    bl_store_unneeded(b, w);
-    return bl_store_keep(b, n, variant, packed, folded ? bias : NULL, channels, &p->weights);
+    BL_TRY(pack_weights(b, n, p, chain, gain, &packed));
+    bl_store_unneeded(b, bl_in(b, n, 1));
+    return bl_store_keep(b, n, variant, packed, bias, channels, &p->weights);
 }
 
 /* Chains.  ----------------------------------------------------------------------------------- */

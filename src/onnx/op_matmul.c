@@ -210,8 +210,8 @@ static blind_code pack(bl_build *b, bl_node *n, bl_product_params *p)
     p->weights = bl_store_find(b, n, 0);
     if (p->weights)
         return BLIND_OK;
-    bl_store_needed(b, w);
-    BL_TRY(b->kernels->gemm_pack(w->data, p->m.k, p->m.n, p->b_row, p->b_col, &packed, b->err));
+    bl_matrix from = { w->data, p->m.k, p->m.n, p->b_row, p->b_col, bl_store_reading(b) };
+    BL_TRY(b->kernels->gemm_pack(&from, &packed, b->err));
     bl_store_unneeded(b, w);
     return bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights);
 }

@@ -227,9 +227,9 @@ static blind_code pack_inputs(bl_build *b, bl_node *n, rnn_params *p)
     p->weights = bl_store_find(b, n, 0);
     if (p->weights)
         return BLIND_OK;
-    bl_store_needed(b, bl_in(b, n, W));
-    BL_TRY(b->kernels->gemm_pack(bl_in(b, n, W)->data, p->inputs, p->r.directions * p->gates, 1,
-                                 p->inputs, &packed, b->err));
+    bl_matrix from = { bl_in(b, n, W)->data, p->inputs, p->r.directions * p->gates, 1, p->inputs,
+                       bl_store_reading(b) };
+    BL_TRY(b->kernels->gemm_pack(&from, &packed, b->err));
     bl_store_unneeded(b, bl_in(b, n, W));
     return bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights);
 }

@@ -158,6 +158,8 @@ const bl_weights         *bl_store_find(const bl_build *b, const bl_node *n, int
 BLIND_MUST_USE blind_code bl_store_keep(bl_build *b, const bl_node *n, int variant,
                                         bl_packed *packed, const float *bias, size_t bias_len,
                                         const bl_weights **out);
+/* Who is told of weights that kernels read piece by piece, or NULL. */
+const bl_reading *bl_store_reading(const bl_build *b);
 /* Tells the owner of the file that a constant will be read whole now, or not again. */
 void bl_store_needed(const bl_build *b, const bl_tensor *t);
 void bl_store_unneeded(const bl_build *b, const bl_tensor *t);

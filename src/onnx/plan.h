@@ -28,6 +28,7 @@ struct bl_store {
     size_t                 n_nodes;
     bl_store_entry        *derived; /* of the plan in the making */
     const bl_onnx_options *options; /* the model's */
+    bl_reading             reading; /* told of weights before they are read */
 };
 
 /* What a segment leaves to those after it. */

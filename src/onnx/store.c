@@ -39,6 +39,11 @@ blind_code bl_store_keep(bl_build *b, const bl_node *n, int variant, bl_packed *
     return BLIND_OK;
 }
 
+const bl_reading *bl_store_reading(const bl_build *b)
+{
+    return b->store->reading.next ? &b->store->reading : NULL;
+}
+
 void bl_store_needed(const bl_build *b, const bl_tensor *t)
 {
     const bl_onnx_options *o = b->store->options;

@@ -211,21 +211,55 @@ static void run_conv(const bl_kernels *kernels, bl_conv c, const float *weights,
 }
 
 #if defined(__x86_64__)
-/* Tiles, also where a kernel table would not choose them. */
+typedef struct {
+    const char *from;
+    char       *to;
+} hidden;
+
+static void reveal(void *arg, blind_span part)
+{
+    hidden *h = arg;
+    memcpy((void *)(uintptr_t)part.data, h->from + (part.data - (uint8_t *)h->to), part.size);
+}
+
+/* Tiles, also where a kernel table would not choose them, of filters with gains at an odd address
+ * that are there once they were asked for. */
+static blind_code tiles_pack(int parts, const bl_window *w, const float *weights, bl_packed **out,
+                             blind_error *err)
+{
+    size_t     k = w->channels_in / w->groups * product(w->kernel), len = w->channels_out * k;
+    double    *gain = calloc(w->channels_out + 1, sizeof *gain);
+    float     *less = calloc(len + 1, sizeof *less);
+    char      *odd = calloc(len + 1, sizeof *less);
+    bl_pool   *pool = NULL;
+    hidden     secret = { (const char *)less, odd + 1 };
+    bl_reading reading = { reveal, &secret };
+    bl_filters filters = { odd + 1, gain, &reading };
+    for (size_t i = 0; i < len; i++) {
+        gain[i / k] = i / k % 2 ? 4 : 0.5;
+        less[i] = weights[i] / (float)gain[i / k];
+    }
+    if (parts == 2)
+        CHECK_CODE(BLIND_OK, bl_pool_new(3, &pool, NULL), "pool");
+    blind_code code = bl_conv_amx_pack(parts, w, &filters, pool, out, err);
+    bl_pool_free(pool);
+    free(gain), free(less), free(odd);
+    return code;
+}
 static blind_code tiles_pack_3(const bl_window *w, const float *weights, bl_packed **out,
                                blind_error *err)
 {
-    return bl_conv_amx_pack(3, w, weights, out, err);
+    return tiles_pack(3, w, weights, out, err);
 }
 static blind_code tiles_pack_2(const bl_window *w, const float *weights, bl_packed **out,
                                blind_error *err)
 {
-    return bl_conv_amx_pack(2, w, weights, out, err);
+    return tiles_pack(2, w, weights, out, err);
 }
 static blind_code tiles_pack_1(const bl_window *w, const float *weights, bl_packed **out,
                                blind_error *err)
 {
-    return bl_conv_amx_pack(1, w, weights, out, err);
+    return tiles_pack(1, w, weights, out, err);
 }
 
 static void check_tiles(const bl_conv *c, const char *name, const float *weights, const float *want,

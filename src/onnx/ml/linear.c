@@ -76,8 +76,8 @@ static blind_code pack(bl_build *b, bl_node *n, linear_params *p)
     p->weights = bl_store_find(b, n, 0);
     if (p->weights)
         return BLIND_OK;
-    BL_TRY(b->kernels->gemm_pack(p->coefficients, p->features, p->targets, 1, p->features, &packed,
-                                 b->err));
+    bl_matrix from = { p->coefficients, p->features, p->targets, 1, p->features, NULL };
+    BL_TRY(b->kernels->gemm_pack(&from, &packed, b->err));
     return bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights);
 }
 

@@ -156,8 +156,8 @@ blind_code bl_ml_svm_prepare(bl_build *b, bl_node *n)
                           p->features);
     p->weights = p->kernel == RBF ? NULL : bl_store_find(b, n, 0);
     if (!p->weights && p->kernel != RBF) {
-        BL_TRY(b->kernels->gemm_pack(p->matrix, p->features, p->outs, 1, p->features, &packed,
-                                     b->err));
+        bl_matrix from = { p->matrix, p->features, p->outs, 1, p->features, NULL };
+        BL_TRY(b->kernels->gemm_pack(&from, &packed, b->err));
         BL_TRY(bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights));
     }
     if (!bl_mul(p->rows, p->features * sizeof(float), &x) || !bl_mul(p->rows, p->outs, &kernels) ||

@@ -241,7 +241,8 @@ blind_code bl_ms_nbits_prepare(bl_build *b, bl_node *n)
             return bl_op_fail(b, n, BLIND_MEMORY, "no memory to open weights");
         for (size_t col = 0; col < p->n; col++)
             open_column(b, n, p, col, open + col * p->k);
-        BL_TRY(b->kernels->gemm_pack(open, p->k, p->n, 1, p->k, &packed, b->err));
+        bl_matrix from = { open, p->k, p->n, 1, p->k, NULL };
+        BL_TRY(b->kernels->gemm_pack(&from, &packed, b->err));
         bl_store_unneeded(b, bl_in(b, n, B));
         BL_TRY(bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights));
     }

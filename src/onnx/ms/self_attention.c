@@ -112,7 +112,8 @@ static blind_code pack(bl_build *b, bl_node *n, self_params *s)
         data = memcpy(copy, w->data, bl_tensor_size(w));
     }
     bl_store_needed(b, w);
-    BL_TRY(b->kernels->gemm_pack(data, s->k, s->n, s->n, 1, &packed, b->err));
+    bl_matrix from = { data, s->k, s->n, s->n, 1, NULL };
+    BL_TRY(b->kernels->gemm_pack(&from, &packed, b->err));
     bl_store_unneeded(b, w);
     return bl_store_keep(b, n, 0, packed, NULL, 0, &s->weights);
 }
