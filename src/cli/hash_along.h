@@ -25,7 +25,8 @@ typedef struct {
 
 /* bytes  of `file`, or of anything else; both are borrowed until the end */
 void bl_hash_along_begin(bl_hash_along *h, const bl_mapping *file, blind_span bytes);
-/* bl_onnx_options' needed and unneeded; arg is the bl_hash_along. */
+/* bl_onnx_options' needed and unneeded; arg is the bl_hash_along, also after its end.  Called by
+ * one thread at a time. */
 void bl_hash_along_needed(void *arg, blind_span part);
 void bl_hash_along_unneeded(void *arg, blind_span part);
 /* The rest of it.  After a begin, once. */

@@ -2,7 +2,6 @@
 #include "cli/local.h"
 
 #include "base/clock.h"
-#include "cli/hash_along.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,15 +33,14 @@ static void tell_unsupported(void *arg, const char *domain, const char *type, co
         fprintf(stderr, "not supported: more\n");
 }
 
-static blind_code open_model(const bl_args *args, bl_local *l, blind_span file,
-                             bl_hash_along *along, blind_error *err)
+static blind_code open_model(const bl_args *args, bl_local *l, blind_span file, blind_error *err)
 {
     size_t           told = 0;
     bl_onnx_options  options = { .pool = l->pool,
                                  .isa = bl_isa_best(),
                                  .needed = bl_hash_along_needed,
                                  .unneeded = bl_hash_along_unneeded,
-                                 .needed_arg = along };
+                                 .needed_arg = &l->along };
     bl_pipeline_run *run = NULL;
     (void)bl_precision_from_name(bl_args_text(args, "precision"), &options.precision);
     options.files = (bl_onnx_files){ bl_external_file, &l->external };
@@ -62,9 +60,8 @@ static blind_code open_model(const bl_args *args, bl_local *l, blind_span file,
 blind_code bl_local_open(const bl_args *args, bl_local *l, blind_error *err)
 {
     *l = (bl_local){ 0 };
-    const char   *path = bl_args_text(args, "model");
-    blind_span    file;
-    bl_hash_along along;
+    const char *path = bl_args_text(args, "model");
+    blind_span  file;
     l->external.folder = -1;
     BL_TRY(bl_external_open(path, &l->external, err));
     if (bl_args_has(args, "deadline"))
@@ -73,9 +70,9 @@ blind_code bl_local_open(const bl_args *args, bl_local *l, blind_error *err)
     BL_TRY(bl_pool_new((int)bl_args_integer(args, "threads"), &l->pool, err));
     uint64_t start = bl_clock_ns();
     BL_TRY(open_file(l, path, &file, err));
-    bl_hash_along_begin(&along, &l->file, file);
-    blind_code code = open_model(args, l, file, &along, err);
-    if (bl_hash_along_end(&along, l->sha256) != BLIND_OK && code == BLIND_OK)
+    bl_hash_along_begin(&l->along, &l->file, file);
+    blind_code code = open_model(args, l, file, err);
+    if (bl_hash_along_end(&l->along, l->sha256) != BLIND_OK && code == BLIND_OK)
         code = blind_fail(err, BLIND_FAILED, "run.hash", "cannot hash the file");
     l->load_ms = (double)(bl_clock_ns() - start) / 1e6;
     return code == BLIND_OK ? code : blind_fail_in(err, code, "'%s'", path);

@@ -5,12 +5,14 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "cli/external.h"
+#include "cli/hash_along.h"
 #include "cli/value_file.h"
 #include "pipeline/pipeline.h"
 
 typedef struct {
     bl_mapping     file;
     bl_buf         packed; /* the file, where it was made from a pipeline.toml */
+    bl_hash_along  along;  /* the model tells it what it reads, also when it plans anew */
     uint8_t        sha256[32];
     bl_pool       *pool;
     bl_pipeline   *model; /* or a plain one */
