@@ -111,4 +111,16 @@
 #define BL_MAX_STOP_SIZE        1024         /* bytes of one */
 #define BL_MAX_DRAFTS           16           /* tokens guessed ahead */
 
+/* What a request may ask of a language model */
+#define BL_MAX_MESSAGES    4096
+#define BL_MAX_TOOLS       128
+#define BL_MAX_TOOL_NAME   64
+#define BL_MAX_CHOICES     16  /* answers to one prompt */
+#define BL_MAX_PROMPTS     256 /* of one request */
+#define BL_MAX_ANSWERS     256 /* prompts times choices */
+#define BL_MAX_STOPS       16
+#define BL_MAX_STOP_SIZE   256 /* bytes of one */
+#define BL_MAX_LOGIT_BIAS  1024
+#define BL_MAX_TOP_LOGPROBS 20
+
 #endif
