@@ -10,8 +10,9 @@ enum {
     TURN = 1024 * 1024,        /* bytes read before others have their turn */
     DISCARD_MAX = 1024 * 1024, /* of a refused body, read over to keep the connection */
     LINGER_S = 2,
-    JOIN = 8 * 1024, /* a body up to this goes into one buffer with its head */
-    MIN_RATE = 512,  /* bytes a second of a body, after its first body_s */
+    JOIN = 8 * 1024,   /* a body up to this goes into one buffer with its head */
+    MIN_RATE = 512,    /* bytes a second of a body, after its first body_s */
+    AHEAD = 64 * 1024, /* of a reply in pieces: what may wait for the client */
 };
 
 static void arm(bl_conn *c, int64_t seconds)
@@ -41,8 +42,9 @@ static void end_exchange(bl_conn *c)
     c->exchange = NULL;
     e->conn = NULL;
     e->head = NULL;
-    if (!e->replied && e->route && e->route->gone)
+    if ((!e->replied || e->streams) && e->route && e->route->gone)
         e->route->gone(e);
+    bl_reply_end(e); /* cut off: it is counted and logged */
     bl_exchange_release(e);
 }
 
@@ -128,6 +130,83 @@ void bl_conn_send(bl_conn *c, bl_buf *head, bl_buf *body)
         arm(c, c->server->config->send_s);
 }
 
+/* ---- replies in pieces ---- */
+
+static void cut_off(bl_conn *c)
+{
+    c->close_after = true;
+    c->body_unread = false;
+    c->state = BL_CONN_SENDING;
+    arm(c, 0);
+}
+
+/* A handler streams once it has the whole body.  HTTP/1.0 knows no chunks. */
+void bl_conn_stream(bl_conn *c, bl_buf *head)
+{
+    c->chunked = c->parser.head.minor >= 1;
+    c->body_unread = false;
+    c->close_after = c->close_after || !c->chunked || !c->parser.head.keep_alive ||
+                     atomic_load(&c->server->draining);
+    if (c->chunked)
+        bl_http_write_field(head, "Transfer-Encoding", "chunked");
+    if (c->close_after)
+        bl_buf_add_str(head, "Connection: close\r\n");
+    bl_http_write_end(head);
+    c->state = BL_CONN_STREAM;
+    arm(c, c->server->config->send_s);
+    if (!send_buf(c, head))
+        cut_off(c);
+}
+
+/* The client has send_s for what waits, as for a whole answer; with nothing waiting, it has time.
+ */
+void bl_conn_piece(bl_conn *c, bl_buf *bytes)
+{
+    bl_buf chunk = { .secret = true };
+    if (c->state != BL_CONN_STREAM || bytes->size == 0)
+        return;
+    bool idle = !bl_wire_sending(c->wire);
+    if (c->chunked && bl_buf_ok(bytes)) {
+        bl_buf_reserve(&chunk, bytes->size + 32);
+        bl_http_write_chunk(&chunk, bl_buf_span(bytes));
+    }
+    if (idle)
+        arm(c, c->server->config->send_s);
+    if (!send_buf(c, c->chunked && bl_buf_ok(bytes) ? &chunk : bytes))
+        cut_off(c);
+}
+
+bool bl_conn_full(const bl_conn *c)
+{
+    return bl_wire_queued(c->wire) >= AHEAD;
+}
+
+void bl_conn_stream_end(bl_conn *c)
+{
+    bl_buf last = BL_BUF_EMPTY;
+    if (c->state != BL_CONN_STREAM)
+        return;
+    c->state = BL_CONN_SENDING;
+    arm(c, c->server->config->send_s);
+    if (!c->chunked) { /* the close says it, which comes when all has left */
+        if (!bl_wire_sending(c->wire))
+            cut_off(c);
+        return;
+    }
+    bl_http_write_last_chunk(&last);
+    if (!send_buf(c, &last))
+        cut_off(c);
+}
+
+/* Something of the reply has left. */
+static void stream_on(bl_conn *c)
+{
+    if (!bl_wire_sending(c->wire))
+        event_del(c->timer);
+    if (c->exchange->room)
+        c->exchange->room(c->exchange);
+}
+
 static void next_request(bl_conn *c)
 {
     end_exchange(c);
@@ -141,6 +220,8 @@ static void next_request(bl_conn *c)
 static void on_sent(void *arg)
 {
     bl_conn *c = arg;
+    if (c->state == BL_CONN_STREAM)
+        stream_on(c);
     if (c->state != BL_CONN_SENDING || bl_wire_sending(c->wire))
         return;
     if (c->close_after && !c->body_unread) {

@@ -1,7 +1,8 @@
 /* One connection: TLS, then requests one after another.
  *
  *     HANDSHAKE -> HEAD -> BODY <-> PAUSED -> WAIT -> SENDING -> HEAD        keep-alive
- *                    |       |                           |-----> DISCARD -> HEAD
+ *                    |       |               |           |-----> DISCARD -> HEAD
+ *                    |       |               +-> STREAM -+         a reply in pieces
  *                    +-------+--- refused early ---------+-----> LINGER     then closed
  *
  * DISCARD reads over what is left of a small body so that the connection can go on; LINGER reads
@@ -24,6 +25,7 @@ typedef enum {
     BL_CONN_BODY,
     BL_CONN_PAUSED,
     BL_CONN_WAIT,
+    BL_CONN_STREAM,
     BL_CONN_SENDING,
     BL_CONN_DISCARD,
     BL_CONN_LINGER,
@@ -44,6 +46,7 @@ struct bl_conn {
     unsigned       peer; /* slot in the tables of what one address may have waiting */
     bool           pending, unattested; /* counted there */
     bool           attested, close_after, body_unread, reading;
+    bool           chunked;      /* pieces of the reply are chunks; else the close ends it */
     uint64_t       attested_len; /* of the runtime log, as this session attested it */
     bl_contexts    contexts;     /* of both sides' authenticators */
     bl_challenge   challenge;
@@ -67,5 +70,10 @@ void bl_conn_attested(bl_conn *c, uint64_t log_len);
 /* For exchange.c: sends a reply's bytes, and goes on with the body. */
 void bl_conn_send(bl_conn *c, bl_buf *head, bl_buf *body);
 void bl_conn_go(bl_conn *c);
+/* The same for a reply in pieces, each of which is left empty. */
+void bl_conn_stream(bl_conn *c, bl_buf *head);
+void bl_conn_piece(bl_conn *c, bl_buf *bytes);
+bool bl_conn_full(const bl_conn *c);
+void bl_conn_stream_end(bl_conn *c);
 
 #endif

@@ -9,6 +9,8 @@
 
 #include "base/base.h"
 #include "blind/tensor.h"
+#include "http/openai.h"
+#include "llm/kv.h"
 #include "nn/isa.h"
 #include "nn/pool.h"
 #include "server/request.h"
@@ -38,13 +40,17 @@ typedef struct {
     bl_batching  batching;   /* asked for; an engine that cannot, or a model, runs alone */
     bool         must_batch; /* refuse the model instead: UNSUPPORTED */
     size_t       max_memory; /* bytes beside the file, with one run; 0: no bound */
+    size_t       kv_memory;  /* bytes for keys and values of a language model; 0: its own choice */
+    bl_kv_type   kv_type;
+    size_t       max_context; /* tokens of a prompt and its answer; 0: the model's */
 } bl_engine_options;
 
 /* One submitted request as the engine sees it. */
 typedef struct {
     bl_request *request; /* borrowed */
     void       *state;   /* the engine's own, made by submit, ended by cancel */
-    blind_code  code;    /* set by step: AGAIN, OK when its last output was put, or the failure */
+    blind_code  code;    /* set by step: AGAIN, OK when its last output was put, BUSY when it can go
+                            on only after another request of the model has ended, or the failure */
     blind_error error;   /* of a failure */
 } bl_job;
 
@@ -73,6 +79,11 @@ typedef struct {
      * agree in everything else.  From any thread: they look at shapes, and not at values. */
     size_t (*rows)(const void *model, const bl_request *request);
     bool (*joins)(const void *model, const bl_request *a, const bl_request *b);
+    /* Reads what a body of OpenAI's API asks of a model in use and gives the request its ask; from
+     * any thread.  NULL: the engine answers none.
+     * Errors: INPUT, LIMIT (a prompt too long), UNSUPPORTED, MEMORY */
+    blind_code (*prepare)(void *model, const bl_openai_request *asked, bl_request *request,
+                          blind_error *err);
     /* Checks the inputs against the model and makes job->state.
      * Errors: INPUT (name, dtype or shape: expected and found), MEMORY */
     blind_code (*submit)(void *model, bl_job *job, blind_error *err);
@@ -92,7 +103,7 @@ typedef struct {
 
 /* The table of this program, NULL at its end, and the first row that recognises a file. */
 extern const bl_engine *const bl_engines[];
-extern const bl_engine        bl_engine_onnx;
+extern const bl_engine        bl_engine_onnx, bl_engine_llm;
 /* Errors: INPUT */
 BLIND_MUST_USE blind_code bl_engine_find(const bl_engine *const *engines, blind_span file,
                                          const bl_engine **out, blind_error *err);

@@ -161,6 +161,26 @@ static void log_reply(const bl_exchange *e)
            BL_LOG_MS("ms", (double)(bl_clock_ns() - e->started_ns) / 1e6));
 }
 
+/* The head but for its end.  length < 0: told by the body itself, or there is none */
+static void write_head(bl_exchange *e, bl_buf *head, const char *type, int64_t length,
+                       const char *fields)
+{
+    bl_buf_reserve(head, HEAD_SIZE);
+    bl_http_write_status(head, e->status);
+    bl_buf_add_str(head, "Server: blind\r\n");
+    if (!fields || !strstr(fields, "Cache-Control: "))
+        bl_buf_add_str(head, "Cache-Control: no-store\r\n");
+    if (type)
+        bl_http_write_field(head, "Content-Type", type);
+    if (length >= 0)
+        bl_http_write_number(head, "Content-Length", (uint64_t)length);
+    bl_http_write_number(head, "X-Request-Id", e->id);
+    if (e->status == 429 || e->status == 503)
+        bl_http_write_number(head, "Retry-After", 1);
+    if (fields)
+        bl_buf_add_str(head, fields);
+}
+
 void bl_reply(bl_exchange *e, int status, const char *type, bl_buf *body, const char *fields)
 {
     bl_buf head = { .secret = true }; /* small bodies go with it */
@@ -175,28 +195,56 @@ void bl_reply(bl_exchange *e, int status, const char *type, bl_buf *body, const 
         type = "application/json";
         fields = NULL;
     }
-    bl_buf_reserve(&head, HEAD_SIZE);
     e->replied = true;
     e->status = status;
     e->body_out = body->size;
-    bl_http_write_status(&head, status);
-    bl_buf_add_str(&head, "Server: blind\r\n");
-    if (!fields || !strstr(fields, "Cache-Control: "))
-        bl_buf_add_str(&head, "Cache-Control: no-store\r\n");
-    if (type)
-        bl_http_write_field(&head, "Content-Type", type);
-    if (status != 304) /* its length would be that of the answer that is not sent */
-        bl_http_write_number(&head, "Content-Length", body->size);
-    bl_http_write_number(&head, "X-Request-Id", e->id);
-    if (status == 429 || status == 503)
-        bl_http_write_number(&head, "Retry-After", 1);
-    if (fields)
-        bl_buf_add_str(&head, fields);
+    /* With 304 the length would be that of the answer that is not sent. */
+    write_head(e, &head, type, status != 304 ? (int64_t)body->size : -1, fields);
     if (e->head_only)
         bl_buf_clear(body);
     count(e);
     log_reply(e);
     bl_conn_send(e->conn, &head, body);
+}
+
+/* ---- replies in pieces ---- */
+
+void bl_reply_begin(bl_exchange *e, int status, const char *type, const char *fields,
+                    void (*room)(bl_exchange *e))
+{
+    bl_buf head = BL_BUF_EMPTY;
+    if (e->replied || !e->conn)
+        return;
+    e->replied = e->streams = true;
+    e->status = status;
+    e->room = room;
+    write_head(e, &head, type, -1, fields);
+    bl_conn_stream(e->conn, &head);
+}
+
+void bl_reply_piece(bl_exchange *e, bl_buf *bytes)
+{
+    if (e->streams && e->conn) {
+        e->body_out += bytes->size;
+        bl_conn_piece(e->conn, bytes);
+    }
+    bl_buf_done(bytes);
+}
+
+bool bl_reply_full(const bl_exchange *e)
+{
+    return e->streams && e->conn && bl_conn_full(e->conn);
+}
+
+void bl_reply_end(bl_exchange *e)
+{
+    if (!e->streams)
+        return;
+    e->streams = false;
+    count(e);
+    log_reply(e);
+    if (e->conn)
+        bl_conn_stream_end(e->conn);
 }
 
 void bl_exchange_pause(bl_exchange *e)

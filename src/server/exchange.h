@@ -31,9 +31,11 @@ struct bl_exchange {
     void               *data; /* the handler's */
     int                 status;
     bool                replied, head_only;
+    bool                streams; /* between bl_reply_begin() and bl_reply_end() */
     uint64_t            started_ns, body_in, body_out;
 
-    bl_posted                         posted; /* private from here */
+    void (*room)(bl_exchange *e); /* private from here */
+    bl_posted                         posted;
     _Atomic(void (*)(bl_exchange *e)) resume;
     _Atomic int                       refs;
 };
@@ -50,6 +52,17 @@ void bl_exchange_queue(bl_exchange *e, void (*resume)(bl_exchange *e));
 /* Replies; `body` is taken over and left empty.  type NULL: no body.
  * fields  "Name: value\r\n" lines more, or NULL */
 void bl_reply(bl_exchange *e, int status, const char *type, bl_buf *body, const char *fields);
+/* A reply in pieces, whose length nobody knows beforehand.  Each piece leaves at once; while too
+ * much waits for the client, bl_reply_full() is true, and the caller makes no more until `room` is
+ * called.  A client that goes is told by the route's `gone`, as before a reply.
+ *
+ * _piece  `bytes` is taken over and left empty; one that failed cuts the reply off
+ * _end    the last; until then the exchange is not over */
+void bl_reply_begin(bl_exchange *e, int status, const char *type, const char *fields,
+                    void (*room)(bl_exchange *e));
+void bl_reply_piece(bl_exchange *e, bl_buf *bytes);
+bool bl_reply_full(const bl_exchange *e);
+void bl_reply_end(bl_exchange *e);
 void bl_reply_text(bl_exchange *e, int status, const char *type, const char *text);
 /* The reply that an error has: status by its code, {"error": message, "code": NAME}. */
 void bl_reply_error(bl_exchange *e, const blind_error *error);

@@ -40,7 +40,8 @@ typedef struct entry {
     bl_job           job;
     const bl_engine *engine;
     void            *instance;
-    bool             opened; /* the engine has a job for it */
+    bool             opened;  /* the engine has a job for it */
+    bool             blocked; /* until another request of the model ends */
     bl_event        *last;   /* made beforehand: the end is told even when memory is exhausted */
     bl_member        member; /* of a company */
     bl_model        *pinned; /* NULL in tests */
@@ -357,6 +358,18 @@ static void put_last_event(entry *e)
     bl_request_put(e->job.request, event);
 }
 
+/* What the one that ends had may be what others of its model wait for. */
+static void unblock(const bl_executor *x, const entry *ended)
+{
+    share *s = x->turn;
+    if (s)
+        do {
+            for (entry *e = s->entries; e; e = e->next)
+                e->blocked = e->blocked && e->instance != ended->instance;
+            s = s->next;
+        } while (s != x->turn);
+}
+
 /* Ends one entry; called and left with the lock held, which it lets go in between. */
 static void finish(bl_executor *x, entry *e)
 {
@@ -378,6 +391,9 @@ static void finish(bl_executor *x, entry *e)
         if (e->pinned)
             bl_instance_measure(e->pinned->shared);
     }
+    pthread_mutex_lock(&x->lock);
+    unblock(x, e);
+    pthread_mutex_unlock(&x->lock);
     entry_free(e);
     pthread_mutex_lock(&x->lock);
     if (x->stats.queued == 0)
@@ -435,7 +451,7 @@ static uint64_t reap(bl_executor *x)
 static entry *runnable(const share *s, uint64_t now)
 {
     for (entry *e = s->entries; e; e = e->next)
-        if (!bl_request_full(e->job.request) && !bl_company_holds(&e->member, now))
+        if (!e->blocked && !bl_request_full(e->job.request) && !bl_company_holds(&e->member, now))
             return e;
     return NULL;
 }
@@ -538,7 +554,8 @@ static size_t gather(bl_executor *x, entry *first, entry **batch)
     share *s = first->share;
     do {
         for (entry *e = s->entries; e && len < max; e = e->next)
-            if (e != first && e->instance == first->instance && !bl_request_full(e->job.request))
+            if (e != first && !e->blocked && e->instance == first->instance &&
+                !bl_request_full(e->job.request))
                 batch[len++] = e;
         s = s->next;
     } while (len < max && s != first->share);
@@ -609,8 +626,11 @@ static void step(bl_executor *x, entry *first)
     x->stats.steps++;
     x->stats.compute_ns += took;
     charge(batch, len, took);
+    for (size_t i = 0; i < len; i++)
+        batch[i]->blocked = batch[i]->opened && batch[i]->job.code == BLIND_BUSY;
     for (size_t i = 0; i < len; i++) {
-        if (batch[i]->job.code == BLIND_AGAIN)
+        blind_code code = batch[i]->job.code;
+        if (code == BLIND_AGAIN || (code == BLIND_BUSY && batch[i]->opened))
             rotate(batch[i]);
         else
             finish(x, batch[i]);

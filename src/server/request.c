@@ -18,6 +18,8 @@ struct bl_request {
     size_t              inputs_len;
     bl_buf              kept;     /* what inputs borrow from */
     size_t              reserved; /* bytes of options.budget */
+    void               *ask;
+    void (*ask_done)(void *ask);
 
     pthread_mutex_t lock; /* of what follows, and of options.wake */
     bl_event       *first, **last;
@@ -135,6 +137,8 @@ void bl_request_release(bl_request *r)
     if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
         return;
     drop_events(r);
+    if (r->ask)
+        r->ask_done(r->ask);
     bl_arena_done(&r->arena);
     bl_buf_done(&r->kept);
     bl_budget_give(r->options.budget, r->reserved);
@@ -160,6 +164,22 @@ void bl_request_keep(bl_request *r, bl_buf *bytes)
     r->kept = *bytes;
     r->kept.secret = true;
     *bytes = BL_BUF_EMPTY;
+}
+
+void bl_request_set_ask(bl_request *r, void *ask, void (*done)(void *ask))
+{
+    r->ask = ask;
+    r->ask_done = done;
+}
+
+const void *bl_request_ask(const bl_request *r)
+{
+    return r->ask;
+}
+
+void bl_request_set_model(bl_request *r, bl_model *model)
+{
+    r->options.model = model;
 }
 
 blind_code bl_request_reserve(bl_request *r, size_t more, blind_error *err)

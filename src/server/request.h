@@ -49,6 +49,7 @@ struct bl_event {
     size_t        outputs_len; /* OUTPUTS */
     blind_span    text;        /* TEXT: UTF-8; a character may be split between events */
     int32_t       token;       /* TEXT: -1 where the text is no single token */
+    const void   *more;        /* TEXT: what the engine says beside it, or NULL */
     blind_error   error;       /* ERROR */
     uint64_t      wait_ns;     /* DONE: from submission to the first step */
     uint64_t      compute_ns;  /* DONE: inside steps */
@@ -96,6 +97,11 @@ void                      bl_request_release(bl_request *request);
 bl_arena *bl_request_arena(bl_request *request);
 void      bl_request_set_inputs(bl_request *request, const blind_tensor *inputs, size_t len);
 void      bl_request_keep(bl_request *request, bl_buf *bytes);
+/* What the engine's prepare() made of a body; ended by `done` with the request. */
+void        bl_request_set_ask(bl_request *request, void *ask, void (*done)(void *ask));
+const void *bl_request_ask(const bl_request *request);
+/* The model of a request that was made without one; takes over the caller's reference. */
+void bl_request_set_model(bl_request *request, bl_model *model);
 /* Reserves `more` bytes of the budget until the request ends.  Errors: MEMORY */
 BLIND_MUST_USE blind_code bl_request_reserve(bl_request *request, size_t more, blind_error *err);
 

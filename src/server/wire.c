@@ -44,6 +44,7 @@ struct bl_wire {
     bl_buf                window;
     size_t                taken; /* of the window */
     piece                *first, **last;
+    size_t                queued; /* bytes of all pieces */
 };
 
 /* ---- one step of the socket ---- */
@@ -259,6 +260,7 @@ static void flush(bl_wire *w)
         size_t put;
         code = write_once(w, p->bytes + p->sent, p->size - p->sent, &put, &wants);
         p->sent += put;
+        w->queued -= put;
         turn += put;
         if (p->sent == p->size)
             drop_first(w);
@@ -284,6 +286,7 @@ bool bl_wire_send(bl_wire *w, uint8_t *bytes, size_t size)
     *p = (piece){ .bytes = bytes, .size = size };
     *w->last = p;
     w->last = &p->next;
+    w->queued += size;
     if (w->first == p)
         flush(w);
     return true;
@@ -292,6 +295,11 @@ bool bl_wire_send(bl_wire *w, uint8_t *bytes, size_t size)
 bool bl_wire_sending(const bl_wire *w)
 {
     return w->first != NULL;
+}
+
+size_t bl_wire_queued(const bl_wire *w)
+{
+    return w->queued;
 }
 
 /* ---- events ---- */

@@ -50,5 +50,6 @@ void bl_wire_again(bl_wire *wire);
  * memory. */
 BLIND_MUST_USE bool bl_wire_send(bl_wire *wire, uint8_t *bytes, size_t size);
 bool                bl_wire_sending(const bl_wire *wire);
+size_t              bl_wire_queued(const bl_wire *wire); /* bytes that have not left */
 
 #endif
