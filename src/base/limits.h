@@ -118,9 +118,5 @@
 #define BL_MAX_CHOICES     16  /* answers to one prompt */
 #define BL_MAX_PROMPTS     256 /* of one request */
 #define BL_MAX_ANSWERS     256 /* prompts times choices */
-#define BL_MAX_STOPS       16
-#define BL_MAX_STOP_SIZE   256 /* bytes of one */
-#define BL_MAX_LOGIT_BIAS  1024
-#define BL_MAX_TOP_LOGPROBS 20
 
 #endif

@@ -248,7 +248,7 @@ static blind_code read_top_logprobs(bl_openai_request *r, const char *field, con
                                     blind_error *err)
 {
     int64_t n = json_integer_value(value);
-    if (!json_is_integer(value) || n < 0 || n > BL_MAX_TOP_LOGPROBS)
+    if (!json_is_integer(value) || n < 0 || n > BL_MAX_LOGPROBS)
         return refuse(r, field, "is no whole number from 0 to 20", err);
     if (r->kind == RESPONSE && n > 0)
         return bl_openai_refuse(r, BLIND_UNSUPPORTED, err, field, "is not supported here");

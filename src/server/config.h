@@ -45,6 +45,13 @@
     X(max_wait_us, "max-wait-us", INTEGER, "US", "0", 0, 1000000, false,                           \
       "microseconds that a request may wait for others to be answered with it; 0: it meets those " \
       "that wait anyway")                                                                          \
+    X(kv_memory, "kv-memory", SIZE, "SIZE", "0", 0, INT64_MAX / 4, false,                          \
+      "memory of each language model for the tokens of its conversations, as far as they need it; "\
+      "0: for eight of full length, at most a quarter of the machine's")                           \
+    X(kv_type, "kv-type", CHOICE, "f16|q8_0", "f16", 0, 0, true,                                   \
+      "numbers in that memory: q8_0 takes half of it and is less exact")                           \
+    X(max_context, "max-context", INTEGER, "N", "0", 0, 16777216, true,                            \
+      "tokens of a prompt and its answer together; 0: as many as the model takes")                 \
     X(max_queue, "max-queue", INTEGER, "N", "1024", 1, 65536, false,                               \
       "inferences queued and running; more are answered 429")                                      \
     X(max_queue_per_principal, "max-queue-per-principal", INTEGER, "N", "256", 1, 65536, false,    \

@@ -265,6 +265,23 @@ static void refuse_message(bl_conn *c, const blind_error *err)
     bl_conn_send(c, &head, &body);
 }
 
+/* Before the body is read: the body that names a language model is told to no other that came since
+ * either. */
+static blind_code check_changes(bl_conn *c, const bl_exchange *e, blind_error *err)
+{
+    bl_registry *registry = c->server->registry;
+    bool         named = e->params.model[0] != 0;
+    uint64_t     last = named ? bl_registry_last_change(registry, e->params.model)
+                              : bl_registry_last_language_change(registry);
+    if (last <= c->attested_len)
+        return BLIND_OK;
+    if (!named)
+        return blind_fail(err, BLIND_REATTEST, "server.reattest",
+                          "a language model changed after this session was attested");
+    return blind_fail(err, BLIND_REATTEST, "server.reattest",
+                      "model '%s' changed after this session was attested", e->params.model);
+}
+
 /* The fence: what a connection without a verdict, or with an old one, may not ask. */
 static blind_code check_fence(bl_conn *c, bl_exchange *e, blind_error *err)
 {
@@ -277,11 +294,7 @@ static blind_code check_fence(bl_conn *c, bl_exchange *e, blind_error *err)
                           "attest first: POST %s as the first request of a connection",
                           BL_AUTHENTICATOR_PATH);
     }
-    if (route->resolves &&
-        bl_registry_last_change(c->server->registry, e->params.model) > c->attested_len)
-        return blind_fail(err, BLIND_REATTEST, "server.reattest",
-                          "model '%s' changed after this session was attested", e->params.model);
-    return BLIND_OK;
+    return route->resolves ? check_changes(c, e, err) : BLIND_OK;
 }
 
 /* A request's token says who asks; without one the connection's key does, as long as it is known.

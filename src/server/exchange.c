@@ -90,7 +90,7 @@ int bl_status_of(const blind_error *error)
     return 500;
 }
 
-static const char *name_of(blind_code code)
+const char *bl_error_name(blind_code code)
 {
     for (size_t i = 0; i < BL_LEN(statuses); i++)
         if (statuses[i].code == code && statuses[i].name)
@@ -115,9 +115,13 @@ void bl_reply_error(bl_exchange *e, const blind_error *error)
     bl_buf body = BL_BUF_EMPTY;
     char   fields[256] = "";
     int    status = bl_status_of(error);
-    bl_buf_add_str(&body, "{\"error\":");
-    add_json_text(&body, error->message[0] ? error->message : blind_code_text(error->code));
-    bl_buf_printf(&body, ",\"code\":\"%s\"}", name_of(error->code));
+    if (bl_openai_speaks(e)) {
+        status = bl_openai_error(error, NULL, &body);
+    } else {
+        bl_buf_add_str(&body, "{\"error\":");
+        add_json_text(&body, error->message[0] ? error->message : blind_code_text(error->code));
+        bl_buf_printf(&body, ",\"code\":\"%s\"}", bl_error_name(error->code));
+    }
     if (status == 401)
         snprintf(fields, sizeof fields, "WWW-Authenticate: Bearer\r\n");
     if (status == 415)

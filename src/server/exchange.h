@@ -65,8 +65,9 @@ bool bl_reply_full(const bl_exchange *e);
 void bl_reply_end(bl_exchange *e);
 void bl_reply_text(bl_exchange *e, int status, const char *type, const char *text);
 /* The reply that an error has: status by its code, {"error": message, "code": NAME}. */
-void bl_reply_error(bl_exchange *e, const blind_error *error);
-int  bl_status_of(const blind_error *error);
+void        bl_reply_error(bl_exchange *e, const blind_error *error);
+int         bl_status_of(const blind_error *error);
+const char *bl_error_name(blind_code code); /* in bodies: "reattest", "INPUT" */
 
 /* Stops reading this body until bl_exchange_go(). */
 void bl_exchange_pause(bl_exchange *e);

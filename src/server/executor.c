@@ -42,9 +42,9 @@ typedef struct entry {
     void            *instance;
     bool             opened;  /* the engine has a job for it */
     bool             blocked; /* until another request of the model ends */
-    bl_event        *last;   /* made beforehand: the end is told even when memory is exhausted */
-    bl_member        member; /* of a company */
-    bl_model        *pinned; /* NULL in tests */
+    bl_event        *last;    /* made beforehand: the end is told even when memory is exhausted */
+    bl_member        member;  /* of a company */
+    bl_model        *pinned;  /* NULL in tests */
     uint64_t         submitted_ns, started_ns, compute_ns;
 } entry;
 

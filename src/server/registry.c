@@ -24,7 +24,7 @@ typedef struct name_row {
     char             owner[BL_MAX_PRINCIPAL_NAME + 1];
     bl_model        *model; /* NULL: unloaded or removed */
     bl_model_file   *file;  /* NULL: removed */
-    bool             no_optim, salted;
+    bool             no_optim, salted, language;
     size_t           max_batch;
     uint64_t         max_wait_ns;
     uint8_t          salt[32];
@@ -71,6 +71,9 @@ static bl_engine_options open_options(const bl_registry *r, const bl_load *load,
                                 .optimize = !load->no_optim,
                                 .batching = batching_of(r, load, owner),
                                 .must_batch = load->max_batch > 1,
+                                .kv_memory = r->options.kv_memory,
+                                .kv_type = r->options.kv_type,
+                                .max_context = r->options.max_context,
                                 .max_memory = budget ? budget->max : 0 };
 }
 
@@ -344,6 +347,7 @@ static void put_model(name_row *row, const bl_load *load, bl_model *m, bl_model 
     row->max_batch = load->max_batch;
     row->max_wait_ns = load->max_wait_ns;
     row->salted = load->salted;
+    row->language = row->language || m->engine->prepare;
     row->loaded_s = m->loaded_s;
     row->last_change = m->last_change;
 }
@@ -487,6 +491,17 @@ uint64_t bl_registry_last_change(bl_registry *r, const char *name)
     return last;
 }
 
+uint64_t bl_registry_last_language_change(bl_registry *r)
+{
+    uint64_t last = 0;
+    pthread_mutex_lock(&r->lock);
+    for (const name_row *row = r->names; row; row = row->next)
+        if (row->language)
+            last = BL_MAX(last, row->last_change);
+    pthread_mutex_unlock(&r->lock);
+    return last;
+}
+
 void bl_registry_each(bl_registry *r, bool (*each)(void *arg, const bl_model_row *row), void *arg)
 {
     pthread_mutex_lock(&r->lock);
@@ -497,6 +512,8 @@ void bl_registry_each(bl_registry *r, bool (*each)(void *arg, const bl_model_row
                               .owner = row->owner,
                               .ready = row->model != NULL,
                               .salted = row->salted,
+                              .language =
+                                  row->model ? row->model->engine->prepare != NULL : row->language,
                               .size = row->file->size,
                               .loaded_s = row->loaded_s,
                               .last_change = row->last_change,

@@ -22,11 +22,13 @@ typedef struct {
     const bl_engine *const *engines; /* NULL: bl_engines */
     bl_pool                *pool;    /* bl_executor_pool() */
     bl_precision            precision;
-    bl_batching             batching;       /* of models that are loaded without a word about it */
-    bl_runtime_log         *log;            /* borrowed; NULL in tests of other things */
-    size_t                  max_models;     /* names; 0: 64 */
-    size_t                  max_bytes;      /* of all files together; 0: 64 GiB */
-    size_t                  max_model_size; /* of one file; 0: 16 GiB */
+    bl_batching             batching; /* of models that are loaded without a word about it */
+    size_t                  kv_memory, max_context; /* the same of language models */
+    bl_kv_type              kv_type;
+    bl_runtime_log         *log;               /* borrowed; NULL in tests of other things */
+    size_t                  max_models;        /* names; 0: 64 */
+    size_t                  max_bytes;         /* of all files together; 0: 64 GiB */
+    size_t                  max_model_size;    /* of one file; 0: 16 GiB */
     size_t                  max_per_principal; /* names that one principal owns; 0: max_models */
     size_t                  max_loads; /* of one principal, over the life of the process; 0: 4096 */
     bool                    ignore_owners; /* BlindAI's disable_ownership_check */
@@ -119,6 +121,8 @@ BLIND_MUST_USE blind_code bl_registry_resolve(bl_registry *registry, const char 
 /* Length of the runtime log with the name's last load or unload in it, 0 for a name never used: a
  * session attested at a shorter log is answered 409 `reattest`. */
 uint64_t bl_registry_last_change(bl_registry *registry, const char *name);
+/* The same of all names that are a language model, or were. */
+uint64_t bl_registry_last_language_change(bl_registry *registry);
 
 /* Unload frees the engine's memory and keeps the sealed file; reload brings the very same bytes
  * back; remove forgets both.  Rights are the caller's to check, ownership is checked here.
@@ -138,6 +142,7 @@ typedef struct {
     bool                   ready; /* false: unloaded */
     uint8_t                sha256[32];
     bool                   salted;
+    bool                   language; /* is a language model, or was one when it was loaded */
     size_t                 size;
     int64_t                loaded_s;
     uint64_t               last_change;

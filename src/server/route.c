@@ -21,6 +21,9 @@
     BL_BODY_SMALL, bl_api_activate_begin, NULL, bl_api_activate, bl_api_attest_done, NULL
 #define INFER                                                                                      \
     BL_BODY_INPUT, bl_api_infer_begin, NULL, bl_api_infer, bl_api_infer_done, bl_api_infer_gone
+#define OPENAI                                                                                     \
+    ATTESTED, BL_RIGHT_INFER, true, true, BL_BODY_INPUT, bl_api_openai_begin, NULL, bl_api_openai, \
+        bl_api_openai_done, bl_api_openai_gone
 #define UPLOAD                                                                                     \
     BL_BODY_MODEL, bl_api_upload_begin, bl_api_upload_piece, bl_api_upload, bl_api_upload_done, NULL
 #define CLIENT              BL_BODY_SMALL, bl_api_client_begin, NULL, bl_api_client, NULL, NULL
@@ -48,6 +51,15 @@ const bl_route bl_routes[] = {
       PLAIN(BL_BODY_NONE, bl_api_model_ready) },
     { "POST", MODEL "/infer", ATTESTED, BL_RIGHT_INFER, true, true, INFER },
     { "POST", VERSION "/infer", ATTESTED, BL_RIGHT_INFER, true, true, INFER },
+
+    { "GET", "/v1/models", ATTESTED, BL_RIGHT_INFER, true, false,
+      PLAIN(BL_BODY_NONE, bl_api_openai_models) },
+    { "GET", "/v1/models/{m}", ATTESTED, BL_RIGHT_INFER, true, true,
+      PLAIN(BL_BODY_NONE, bl_api_openai_model) },
+    { "POST", "/v1/chat/completions", OPENAI },
+    { "POST", "/v1/completions", OPENAI },
+    { "POST", "/v1/embeddings", OPENAI },
+    { "POST", "/v1/responses", OPENAI },
 
     { "PUT", MODEL, ATTESTED, BL_RIGHT_UPLOAD, true, false, UPLOAD },
     { "DELETE", MODEL, ATTESTED, BL_RIGHT_DELETE, true, false, PLAIN(BL_BODY_NONE, bl_api_delete) },

@@ -3,6 +3,7 @@
 #define BL_ROUTE_H
 
 #include "base/base.h"
+#include "base/buf.h"
 #include "base/limits.h"
 
 /* Which listeners have a route. */
@@ -18,12 +19,13 @@ typedef enum {
 } bl_body_kind;
 
 typedef struct {
-    const char  *method;
-    const char  *pattern; /* {m} a model's name, {v} its version, {x} anything */
-    unsigned     where;
-    unsigned     right;    /* of bl_right, 0: none */
-    bool         fenced;   /* needs an attested connection, where the listener is attested */
-    bool         resolves; /* a model changed after the attestation: 409 `reattest` */
+    const char *method;
+    const char *pattern; /* {m} a model's name, {v} its version, {x} anything */
+    unsigned    where;
+    unsigned    right;    /* of bl_right, 0: none */
+    bool        fenced;   /* needs an attested connection, where the listener is attested */
+    bool        resolves; /* a model changed after the attestation: 409 `reattest`; where the path
+                             names none, any language model that did */
     bl_body_kind body;
     /* After the head; what it refuses is answered before the body is read.  May be NULL. */
     blind_code (*begin)(bl_exchange *e, blind_error *err);
@@ -84,6 +86,17 @@ blind_code bl_api_infer_begin(bl_exchange *e, blind_error *err);
 blind_code bl_api_infer(bl_exchange *e, blind_error *err);
 void       bl_api_infer_done(bl_exchange *e);
 void       bl_api_infer_gone(bl_exchange *e);
+
+blind_code bl_api_openai_begin(bl_exchange *e, blind_error *err);
+blind_code bl_api_openai(bl_exchange *e, blind_error *err);
+void       bl_api_openai_done(bl_exchange *e);
+void       bl_api_openai_gone(bl_exchange *e);
+blind_code bl_api_openai_models(bl_exchange *e, blind_error *err);
+blind_code bl_api_openai_model(bl_exchange *e, blind_error *err);
+/* Whether this exchange's errors are written as OpenAI's are, and such an error, with its status.
+ * field  of the body that is wrong, or NULL */
+bool bl_openai_speaks(const bl_exchange *e);
+int  bl_openai_error(const blind_error *error, const char *field, bl_buf *body);
 
 blind_code bl_api_metrics(bl_exchange *e, blind_error *err);
 

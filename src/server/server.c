@@ -67,6 +67,8 @@ static blind_code make_engines(bl_server *s, blind_error *err)
         .pool = bl_executor_pool(s->executor),
         .batching = { .max_rows = (size_t)config->max_batch,
                       .wait_ns = (uint64_t)config->max_wait_us * 1000 },
+        .kv_memory = (size_t)config->kv_memory,
+        .max_context = (size_t)config->max_context,
         .log = &s->log,
         .max_models = (size_t)config->max_models,
         .max_model_size = (size_t)config->max_model_size,
@@ -78,6 +80,7 @@ static blind_code make_engines(bl_server *s, blind_error *err)
         registry.residents = (bl_residents_options){ .budget = bl_executor_budget(s->executor),
                                                      .spool_dir = config->state_dir };
     (void)bl_precision_from_name(config->precision, &registry.precision);
+    (void)bl_kv_type_from_name(config->kv_type, &registry.kv_type);
     return bl_registry_new(&registry, &s->registry, err);
 }
 
