@@ -107,13 +107,13 @@ void bl_openai_write_model(bl_buf *out, const char *name, const char *owner, int
 /* ---- streams of chats and completions ---- */
 
 typedef struct {
-    size_t                choice;
-    bool                  first; /* says the role */
-    blind_span            text;
-    const bl_openai_call *call;     /* that begins and is whole, or NULL */
-    size_t                call_at;  /* its number */
-    bl_openai_logprobs   *logprobs; /* of the tokens of `text`; NULL: none were asked for */
-    bl_openai_finish      finish;
+    size_t                    choice;
+    bool                      first; /* says the role */
+    blind_span                text;
+    const bl_openai_call     *call;     /* that begins and is whole, or NULL */
+    size_t                    call_at;  /* its number */
+    const bl_openai_logprobs *logprobs; /* of the tokens of `text`; NULL: none were asked for */
+    bl_openai_finish          finish;
 } bl_openai_delta;
 
 void bl_openai_write_delta(bl_buf *out, const bl_openai_reply *reply, const bl_openai_delta *delta,

@@ -139,12 +139,11 @@ static void add_logprobs(bl_openai_logprobs *to, const bl_openai_logprobs *from)
 /* Logprobs stand beside the text of their tokens; where it is held back, beside an empty one. */
 static blind_code tell_text(bl_asking *a, const bl_llm_piece *p, blind_error *err)
 {
-    bl_openai_logprobs logprobs = p->logprobs;
-    bool               told = a->asked.logprobs >= 0 && p->logprobs.tokens.size > 0;
+    bool told = a->asked.logprobs >= 0 && p->logprobs.tokens.size > 0;
     if (told && !a->asked.stream)
         add_logprobs(&a->answers[p->answer].logprobs, &p->logprobs);
     else if (told)
-        a->delta.logprobs = &logprobs;
+        a->delta.logprobs = &p->logprobs;
     if (a->calls)
         BL_TRY(bl_calls_read(&a->calls[p->answer], bl_buf_span(&p->text), err));
     else if (p->text.size > 0 && !on_text(a, bl_buf_span(&p->text)))
