@@ -52,7 +52,7 @@ static const struct {
     { "Asinh", 9, REALS, RULE_SMOOTH, 1, 8, NULL, 0, 0 },
     { "Acosh", 9, REALS, RULE_LOOSE, 1, 8, NULL, 0, 0 },
     { "Atanh", 9, REALS, RULE_LOOSE, 1, 8, NULL, 0, 0 },
-    { "Identity", 1, EVERYTHING, RULE_MOVE, 1, 0, NULL, 0, 0 },
+    { "Identity", 1, ANYTHING, RULE_MOVE, 1, 0, NULL, 0, 0 },
 };
 
 static bool make_unary(graph *g)

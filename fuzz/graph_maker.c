@@ -141,8 +141,36 @@ static uint64_t make_bits(uint64_t *random)
     return bits % 3 == 0 ? ends[bits / 4 % BL_LEN(ends)] : next_random(random) >> (bits >> 58);
 }
 
+const char *graph_word(int64_t i)
+{
+    static const char *const words[GRAPH_WORDS + GRAPH_MODES] = {
+        "a",         "B",          "",          "a b",       "-12",       "3",    "\xc3\xa4",
+        "ab",        "B,",         "ba",        "aB ",       "b, a",      "LEAF", "BRANCH_LEQ",
+        "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"
+    };
+    return words[i];
+}
+
+/* Strings as a blind_tensor has them: the size of each before its bytes. */
+static void fill_words(graph_value *v, uint64_t *random)
+{
+    uint8_t *to = v->data;
+    for (size_t i = 0, len = graph_len(v); i < len; i++) {
+        const char *word = graph_word((int64_t)(next_random(random) % GRAPH_WORDS));
+        size_t      size = strlen(word);
+        memcpy(to, (uint8_t[]){ (uint8_t)size, 0, 0, 0 }, 4);
+        memcpy(to + 4, word, size);
+        to += 4 + size;
+    }
+    v->size = (size_t)(to - (uint8_t *)v->data);
+}
+
 static void fill(graph_value *v, uint64_t *random)
 {
+    if (v->fill == FILL_WORDS) {
+        fill_words(v, random);
+        return;
+    }
     size_t   element = blind_dtype_size(v->dtype), len = v->fill == FILL_GIVEN ? 0 : graph_len(v);
     uint8_t *to = v->data;
     for (size_t i = 0; i < len; i++, to += element) {
@@ -165,7 +193,7 @@ static int new_value(graph *g, blind_dtype dtype, int rank, const int64_t *dim)
         return -1;
     }
     graph_value *v = &g->value[g->n_values];
-    *v = (graph_value){ .dtype = dtype, .rank = rank };
+    *v = (graph_value){ .dtype = dtype, .rank = rank, .body = g->inside };
     for (int i = 0; i < rank; i++)
         v->dim[i] = dim[i];
     return g->n_values++;
@@ -177,7 +205,9 @@ int graph_leaf(graph *g, blind_dtype dtype, int rank, const int64_t *dim, graph_
     if (i < 0)
         return -1;
     graph_value *v = &g->value[i];
-    v->size = graph_len(v) * blind_dtype_size(dtype);
+    bool         words = dtype == BLIND_STRING;
+    v->body = 0;
+    v->size = graph_len(v) * (words ? 4 + GRAPH_WORD_SIZE : blind_dtype_size(dtype));
     if (graph_len(v) > GRAPH_MEMORY || v->size > GRAPH_MEMORY - g->used) {
         g->n_values--;
         g->full = true;
@@ -186,7 +216,8 @@ int graph_leaf(graph *g, blind_dtype dtype, int rank, const int64_t *dim, graph_
     v->origin = graph_chance(g, 3) ? FROM_WEIGHT : FROM_INPUT;
     v->free = graph_chance(g, 4);
     v->data = g->memory + g->used;
-    v->fill = !(REALS >> dtype & 1) && kind != FILL_RANGE && kind != FILL_GIVEN
+    v->fill = words ? FILL_WORDS
+              : !(REALS >> dtype & 1) && kind != FILL_RANGE && kind != FILL_GIVEN
                   ? dtype == BLIND_BOOL ? FILL_QUARTERS : FILL_BITS
                   : kind;
     g->used += (v->size + 63) & ~(size_t)63;
@@ -245,10 +276,21 @@ void graph_refill(graph *g, uint64_t seed)
 
 /* Taking.  ----------------------------------------------------------------------------------- */
 
-static bool fits(const graph_value *v, unsigned mask, int min, int max, bool rough)
+/* Made in the body that is being made, or around it. */
+static bool is_visible(const graph *g, const graph_value *v)
 {
-    return mask >> v->dtype & 1 && v->rank >= min && v->rank <= max && (rough || !v->rough) &&
-           (v->origin == FROM_NODE || v->fill < FILL_RANGE || v->fill == FILL_BITS);
+    int body = g->inside;
+    while (body && body != v->body)
+        body = g->body[body].around;
+    return body == v->body;
+}
+
+static bool fits(const graph *g, const graph_value *v, unsigned mask, int min, int max, bool rough)
+{
+    return is_visible(g, v) && mask >> v->dtype & 1 && v->rank >= min && v->rank <= max &&
+           (rough || !v->rough) &&
+           (v->origin == FROM_NODE || v->fill < FILL_RANGE || v->fill == FILL_BITS ||
+            v->fill == FILL_WORDS);
 }
 
 int graph_take(graph *g, unsigned mask, int min, int max, bool rough)
@@ -257,7 +299,7 @@ int graph_take(graph *g, unsigned mask, int min, int max, bool rough)
     bool    any = graph_chance(g, 4);
     if (!graph_chance(g, 5))
         for (int i = g->n_values - 1; i >= 0; i--)
-            if (fits(&g->value[i], mask, min, max, rough) && (!any || graph_chance(g, 2)))
+            if (fits(g, &g->value[i], mask, min, max, rough) && (!any || graph_chance(g, 2)))
                 return i;
     blind_dtype dtype = graph_type(g, mask);
     int         rank = graph_shape(g, min, max, dim);
@@ -272,7 +314,7 @@ int graph_partner(graph *g, int v, bool rough)
     if (graph_chance(g, 2))
         for (int i = g->n_values - 1; i >= 0; i--) {
             const graph_value *o = &g->value[i];
-            if (i != v && fits(o, 1u << to->dtype, to->rank, to->rank, rough) &&
+            if (i != v && fits(g, o, 1u << to->dtype, to->rank, to->rank, rough) &&
                 !memcmp(o->dim, to->dim, (size_t)to->rank * sizeof *o->dim))
                 return i;
         }
@@ -290,7 +332,9 @@ graph_node *graph_add(graph *g, const char *type, int n_in, const int *in)
         return NULL;
     }
     graph_node *n = &g->node[g->n_nodes++];
-    *n = (graph_node){ .type = type, .domain = "", .n_in = n_in, .slope = 1, .terms = 1 };
+    *n = (graph_node){
+        .type = type, .domain = "", .n_in = n_in, .slope = 1, .terms = 1, .body = g->inside
+    };
     for (int i = 0; i < n_in; i++) {
         n->in[i] = in[i];
         if (in[i] >= 0)
@@ -350,17 +394,77 @@ void graph_attr_list(graph_node *n, const char *name, const int64_t *list, int l
         memcpy(a->ints, list, (size_t)a->len * sizeof *list);
 }
 
+void graph_attr_floats(graph_node *n, const char *name, const float *list, int len)
+{
+    graph_attr *a = new_attr(n, name, ATTR_FLOATS);
+    a->len = BL_MIN(len, (int)ATTR_INTS);
+    if (len)
+        memcpy(a->floats, list, (size_t)a->len * sizeof *list);
+}
+
+void graph_attr_words(graph_node *n, const char *name, const int64_t *words, int len)
+{
+    graph_attr_list(n, name, words, len);
+    n->attrs[n->n_attrs - 1].kind = ATTR_WORDS;
+}
+
+void graph_attr_body(graph_node *n, const char *name, int body)
+{
+    new_attr(n, name, ATTR_BODY)->i = body;
+}
+
+/* Bodies.  ----------------------------------------------------------------------------------- */
+
+int graph_body_begin(graph *g)
+{
+    if (g->n_bodies == GRAPH_BODIES || g->full) {
+        g->full = true;
+        return 0;
+    }
+    g->body[++g->n_bodies] = (graph_body){ .around = g->inside };
+    return g->inside = g->n_bodies;
+}
+
+int graph_body_input(graph *g, blind_dtype dtype, int rank, const int64_t *dim)
+{
+    graph_body *b = &g->body[g->inside];
+    int         v = b->n_in == BODY_PORTS ? -1 : new_value(g, dtype, rank, dim);
+    if (v < 0)
+        return -1;
+    g->value[v].origin = FROM_NODE;
+    g->value[v].free = true; /* another turn may bring another shape */
+    return b->in[b->n_in++] = v;
+}
+
+void graph_body_output(graph *g, int v)
+{
+    graph_body *b = &g->body[g->inside];
+    if (v < 0 || b->n_out == BODY_PORTS) {
+        g->full = true;
+        return;
+    }
+    b->out[b->n_out++] = v;
+}
+
+void graph_body_end(graph *g)
+{
+    g->inside = g->body[g->inside].around;
+}
+
 /* Graphs.  ----------------------------------------------------------------------------------- */
 
-static void add_one(graph *g)
+static const struct {
+    const graph_family *families;
+    const size_t       *len;
+} kinds[] = { { graph_elements, &graph_elements_len },   { graph_moves, &graph_moves_len },
+              { graph_nets, &graph_nets_len },           { graph_elements, &graph_elements_len },
+              { graph_moves, &graph_moves_len },         { graph_nets, &graph_nets_len },
+              { graph_microsoft, &graph_microsoft_len }, { graph_learned, &graph_learned_len },
+              { graph_texts, &graph_texts_len },         { graph_control, &graph_control_len } };
+
+static void add_one(graph *g, unsigned kind)
 {
-    static const struct {
-        const graph_family *families;
-        const size_t       *len;
-    } kinds[] = { { graph_elements, &graph_elements_len },
-                  { graph_moves, &graph_moves_len },
-                  { graph_nets, &graph_nets_len } };
-    unsigned kind = graph_roll(g, BL_LEN(kinds)), total = 0;
+    unsigned total = 0;
     for (size_t i = 0; i < *kinds[kind].len; i++)
         total += kinds[kind].families[i].weight;
     unsigned at = graph_roll(g, total);
@@ -371,10 +475,17 @@ static void add_one(graph *g)
         }
 }
 
+/* Bodies in bodies go two deep. */
+void graph_body_add(graph *g)
+{
+    bool deep = g->body[g->inside].around != 0;
+    add_one(g, !deep && graph_chance(g, 10) ? BL_LEN(kinds) - 1 : graph_roll(g, 2));
+}
+
 void graph_make(graph *g, const uint8_t *data, size_t size)
 {
     static const int opsets[] = { 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11 };
-    g->n_values = g->n_nodes = 0;
+    g->n_values = g->n_nodes = g->n_bodies = g->inside = 0;
     g->full = false;
     g->used = 0;
     g->bytes = data;
@@ -386,7 +497,7 @@ void graph_make(graph *g, const uint8_t *data, size_t size)
     g->large = graph_chance(g, 24);
     unsigned want = 1 + graph_roll(g, 8);
     for (unsigned tries = 0; tries < 4 * want && g->n_nodes < (int)want && !g->full; tries++)
-        add_one(g);
+        add_one(g, graph_roll(g, BL_LEN(kinds)));
     if (g->n_nodes == 0) {
         int v = graph_leaf(g, BLIND_F32, 1, &(int64_t){ 4 }, FILL_UNIT);
         g->full = false;

@@ -8,6 +8,9 @@
  *     graph_bounds(&graph, seen, mode, bounds);  how far another run's values may be from these
  *     graph_differs(want, got, bounds[i], why, sizeof why);
  *
+ * Bodies of If, Loop and Scan are nodes and values of the same lists that say which body they lie
+ * in.
+ *
  * When the bytes are over, a generator seeded by them goes on: eight bytes are enough for a graph.
  */
 #ifndef BL_GRAPH_MAKER_H
@@ -22,8 +25,10 @@ enum {
     GRAPH_RANK = 6,
     NODE_IN = 10,
     NODE_OUT = 6,
-    NODE_ATTRS = 12,
-    ATTR_INTS = 8,
+    NODE_ATTRS = 16,
+    ATTR_INTS = 48,
+    GRAPH_BODIES = 8,
+    BODY_PORTS = 4,
     GRAPH_MEMORY = 1 << 20, /* bytes of all leaves */
 };
 
@@ -36,6 +41,7 @@ typedef enum {
     FILL_POSITIVE, /* 0.25 to 1.25                                        */
     FILL_RANGE,    /* whole numbers of low..high                          */
     FILL_BITS,     /* any integer, often the ends                         */
+    FILL_WORDS,    /* strings                                             */
     FILL_GIVEN,    /* as the template set it                              */
 } graph_fill;
 
@@ -53,6 +59,7 @@ typedef struct {
     bool         rough; /* rounded on its way: what jumps should not read it */
     bool         read;  /* by a node */
     bool         free;  /* as an input: no axis is declared fixed */
+    int          body;  /* that it is made in; 0: the graph itself */
 } graph_value;
 
 typedef enum {
@@ -61,7 +68,9 @@ typedef enum {
     ATTR_TEXT,
     ATTR_LIST,
     ATTR_FLOATS,
-    ATTR_TENSOR
+    ATTR_TENSOR,
+    ATTR_WORDS, /* ints: graph_word() */
+    ATTR_BODY,  /* i */
 } graph_attr_kind;
 
 typedef struct {
@@ -105,12 +114,23 @@ typedef struct {
     double      ulps; /* of the result, on another instruction set than scalar's; 0: none */
     double      own;  /* absolute, on another instruction set */
     double      peer; /* relative to the largest, of another implementation; 0: as ulps */
+    double      held; /* the largest factor that attributes hold, of a RULE_DOT of one input */
+    int         body;
 } graph_node;
+
+/* A graph within the graph; its nodes are those that name it. */
+typedef struct {
+    int around; /* the body that it lies in; 0: the graph itself */
+    int in[BODY_PORTS], out[BODY_PORTS];
+    int n_in, n_out;
+} graph_body;
 
 typedef struct {
     graph_value value[GRAPH_VALUES];
     graph_node  node[GRAPH_NODES];
-    int         n_values, n_nodes;
+    graph_body  body[GRAPH_BODIES + 1]; /* from 1 */
+    int         n_values, n_nodes, n_bodies;
+    int         inside; /* the body that is being made; 0: none */
     int         opset;
     bool        large; /* up to the edges of blocked kernels */
     bool        full;  /* no room for more */
@@ -168,6 +188,7 @@ enum {
     INTEGERS = SIGNED | UNSIGNED,
     NUMBERS = REALS | INTEGERS,
     EVERYTHING = NUMBERS | ANY_OF(BOOL),
+    ANYTHING = EVERYTHING | ANY_OF(STRING),
 };
 
 /* 0..n-1 */
@@ -212,6 +233,22 @@ void graph_attr_int(graph_node *n, const char *name, int64_t i);
 void graph_attr_float(graph_node *n, const char *name, float f);
 void graph_attr_text(graph_node *n, const char *name, const char *text);
 void graph_attr_list(graph_node *n, const char *name, const int64_t *list, int len);
+void graph_attr_floats(graph_node *n, const char *name, const float *list, int len);
+void graph_attr_words(graph_node *n, const char *name, const int64_t *words, int len);
+void graph_attr_body(graph_node *n, const char *name, int body);
+
+/* Strings of which some are letters, some numbers, one is empty and one no ASCII; from GRAPH_WORDS
+ * on the modes of trees' nodes, the first of which is a leaf's. */
+const char *graph_word(int64_t i);
+enum { GRAPH_WORDS = 12, GRAPH_MODES = 7, GRAPH_WORD_SIZE = 8 };
+
+/* A body: what is made until its end is in it, and reads what lies around.  0: no room. */
+int  graph_body_begin(graph *g);
+int  graph_body_input(graph *g, blind_dtype dtype, int rank, const int64_t *dim);
+void graph_body_output(graph *g, int v);
+void graph_body_end(graph *g);
+/* A node or several in it, from a template that fits there. */
+void graph_body_add(graph *g);
 
 size_t                     graph_len(const graph_value *v);
 static inline graph_value *graph_at(graph *g, int v)
@@ -226,7 +263,9 @@ typedef struct {
     unsigned        weight;
 } graph_family;
 
-extern const graph_family graph_elements[], graph_moves[], graph_nets[];
-extern const size_t       graph_elements_len, graph_moves_len, graph_nets_len;
+extern const graph_family graph_elements[], graph_moves[], graph_nets[], graph_control[],
+    graph_texts[], graph_learned[], graph_microsoft[];
+extern const size_t graph_elements_len, graph_moves_len, graph_nets_len, graph_control_len,
+    graph_texts_len, graph_learned_len, graph_microsoft_len;
 
 #endif

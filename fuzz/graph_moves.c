@@ -20,7 +20,7 @@ static int64_t any_axis(graph *g, const graph_value *v, int *axis)
 
 static bool make_reshape(graph *g)
 {
-    int     v = graph_take(g, EVERYTHING, 0, GRAPH_RANK, true), rank = 0, guess = -1;
+    int     v = graph_take(g, ANYTHING, 0, GRAPH_RANK, true), rank = 0, guess = -1;
     int64_t dim[GRAPH_RANK], list[GRAPH_RANK];
     if (v < 0)
         return false;
@@ -49,7 +49,7 @@ static bool make_reshape(graph *g)
 
 static bool make_flatten(graph *g)
 {
-    int v = graph_take(g, EVERYTHING, 1, GRAPH_RANK, true);
+    int v = graph_take(g, ANYTHING, 1, GRAPH_RANK, true);
     if (v < 0)
         return false;
     int         axis = (int)graph_roll(g, (unsigned)g->value[v].rank + 1);
@@ -65,7 +65,7 @@ static bool make_flatten(graph *g)
 
 static bool make_squeeze(graph *g)
 {
-    int     v = graph_take(g, EVERYTHING, 0, GRAPH_RANK - 1, true), rank = 0;
+    int     v = graph_take(g, ANYTHING, 0, GRAPH_RANK - 1, true), rank = 0;
     int64_t dim[GRAPH_RANK], axes[GRAPH_RANK];
     int     len = 0, in[2] = { v, -1 };
     if (v < 0)
@@ -97,7 +97,7 @@ static bool make_squeeze(graph *g)
 
 static bool make_transpose(graph *g)
 {
-    int     v = graph_take(g, EVERYTHING, 1, GRAPH_RANK, true), rank;
+    int     v = graph_take(g, ANYTHING, 1, GRAPH_RANK, true), rank;
     int64_t perm[GRAPH_RANK], dim[GRAPH_RANK];
     if (v < 0)
         return false;
@@ -121,7 +121,7 @@ static bool make_transpose(graph *g)
 
 static bool make_slice(graph *g)
 {
-    int     v = graph_take(g, EVERYTHING, 1, GRAPH_RANK, true), in[5], len = 0;
+    int     v = graph_take(g, ANYTHING, 1, GRAPH_RANK, true), in[5], len = 0;
     int64_t start[GRAPH_RANK], end[GRAPH_RANK], axes[GRAPH_RANK], step[GRAPH_RANK];
     if (v < 0)
         return false;
@@ -157,7 +157,7 @@ static bool make_slice(graph *g)
 
 static bool make_expand(graph *g)
 {
-    int     v = graph_take(g, EVERYTHING, 0, 4, true), in[2];
+    int     v = graph_take(g, ANYTHING, 0, 4, true), in[2];
     int64_t list[GRAPH_RANK], dim[GRAPH_RANK];
     if (v < 0)
         return false;
@@ -177,7 +177,7 @@ static bool make_expand(graph *g)
 
 static bool make_concat(graph *g)
 {
-    int v = graph_take(g, EVERYTHING, 1, GRAPH_RANK, true), in[4] = { v }, len, axis;
+    int v = graph_take(g, ANYTHING, 1, GRAPH_RANK, true), in[4] = { v }, len, axis;
     if (v < 0)
         return false;
     graph_value x = g->value[v], y = x;
@@ -198,7 +198,7 @@ static bool make_concat(graph *g)
 
 static bool make_split(graph *g)
 {
-    int v = graph_take(g, EVERYTHING, 1, GRAPH_RANK, true), in[2] = { v, -1 }, axis, len;
+    int v = graph_take(g, ANYTHING, 1, GRAPH_RANK, true), in[2] = { v, -1 }, axis, len;
     if (v < 0)
         return false;
     graph_value x = g->value[v];
@@ -226,7 +226,7 @@ static bool make_split(graph *g)
 
 static bool make_tile(graph *g)
 {
-    int     v = graph_take(g, EVERYTHING, 1, GRAPH_RANK, true), in[2];
+    int     v = graph_take(g, ANYTHING, 1, GRAPH_RANK, true), in[2];
     int64_t list[GRAPH_RANK];
     if (v < 0 || graph_len(&g->value[v]) > 512)
         return false;
@@ -318,7 +318,7 @@ static int indices(graph *g, int rank, const int64_t *dim, int64_t d)
 
 static bool make_gather(graph *g)
 {
-    int     v = graph_take(g, EVERYTHING, 1, 4, true), axis, rank, in[2];
+    int     v = graph_take(g, ANYTHING, 1, 4, true), axis, rank, in[2];
     int64_t dim[GRAPH_RANK], out[2 * GRAPH_RANK];
     if (v < 0)
         return false;
@@ -346,7 +346,7 @@ static bool make_gather(graph *g)
 
 static bool make_gather_elements(graph *g)
 {
-    int     v = graph_take(g, EVERYTHING, 1, 4, true), axis, in[3];
+    int     v = graph_take(g, ANYTHING, 1, 4, true), axis, in[3];
     int64_t dim[GRAPH_RANK];
     bool    scatter = graph_chance(g, 2);
     if (v < 0)
@@ -379,7 +379,7 @@ static bool make_gather_elements(graph *g)
 
 static bool make_gather_nd(graph *g)
 {
-    int     v = graph_take(g, EVERYTHING, 1, 4, true), in[3], k;
+    int     v = graph_take(g, ANYTHING, 1, 4, true), in[3], k;
     int64_t dim[GRAPH_RANK], out[GRAPH_RANK], least = 200;
     bool    scatter = graph_chance(g, 2);
     if (v < 0)
@@ -500,7 +500,7 @@ static bool make_range(graph *g)
 
 static bool make_shape(graph *g)
 {
-    int         v = graph_take(g, EVERYTHING, 0, GRAPH_RANK, true);
+    int         v = graph_take(g, ANYTHING, 0, GRAPH_RANK, true);
     bool        size = graph_chance(g, 3);
     graph_node *n = v < 0 ? NULL : graph_add(g, size ? "Size" : "Shape", 1, &v);
     if (!n)

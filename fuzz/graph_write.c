@@ -65,6 +65,14 @@ static void end(bl_buf *b, size_t from)
         b->data[from - 4 + (size_t)i] = (uint8_t)((size >> (7 * i) & 0x7f) | (i < 3 ? 0x80 : 0));
 }
 
+/* Strings, which a TensorProto has one by one. */
+static void string_data(bl_buf *b, const graph_value *v)
+{
+    const uint8_t *from = v->data;
+    for (size_t i = 0, len = graph_len(v); i < len; i++, from += 4 + *from)
+        bytes(b, 6, from + 4, *from);
+}
+
 static void tensor(bl_buf *b, unsigned field, const graph_value *v, int name)
 {
     size_t at = begin(b, field);
@@ -73,7 +81,10 @@ static void tensor(bl_buf *b, unsigned field, const graph_value *v, int name)
     number(b, 2, bl_onnx_of_dtype(v->dtype));
     if (name >= 0)
         named(b, 8, name);
-    bytes(b, 9, v->data, v->size);
+    if (v->dtype == BLIND_STRING)
+        string_data(b, v);
+    else
+        bytes(b, 9, v->data, v->size);
     end(b, at);
 }
 
@@ -91,9 +102,11 @@ static void attribute_tensor(bl_buf *b, const graph_attr *a)
     tensor(b, 5, &v, -1);
 }
 
-static void attribute(bl_buf *b, const graph_attr *a)
+static void body(bl_buf *b, const graph *g, int i);
+
+static void attribute(bl_buf *b, const graph *g, const graph_attr *a)
 {
-    static const int types[] = { 2, 1, 3, 7, 6, 4 };
+    static const int types[] = { 2, 1, 3, 7, 6, 4, 8, 5 };
     size_t           at = begin(b, 5);
     text(b, 1, a->name);
     number(b, 20, types[a->kind]);
@@ -118,11 +131,18 @@ static void attribute(bl_buf *b, const graph_attr *a)
     case ATTR_TENSOR:
         attribute_tensor(b, a);
         break;
+    case ATTR_WORDS:
+        for (int i = 0; i < a->len; i++)
+            text(b, 9, graph_word(a->ints[i]));
+        break;
+    case ATTR_BODY:
+        body(b, g, (int)a->i);
+        break;
     }
     end(b, at);
 }
 
-static void node(bl_buf *b, const graph_node *n)
+static void node(bl_buf *b, const graph *g, const graph_node *n)
 {
     size_t at = begin(b, 1);
     for (int i = 0; i < n->n_in; i++)
@@ -133,7 +153,7 @@ static void node(bl_buf *b, const graph_node *n)
     if (*n->domain)
         text(b, 7, n->domain);
     for (int i = 0; i < n->n_attrs; i++)
-        attribute(b, &n->attrs[i]);
+        attribute(b, g, &n->attrs[i]);
     end(b, at);
 }
 
@@ -148,7 +168,7 @@ static void value_info(bl_buf *b, unsigned field, const graph_value *v, int name
         shape = begin(b, 2);
         for (int i = 0; i < v->rank; i++) {
             size_t dim = begin(b, 1);
-            if (!v->free)
+            if (!v->free && !v->body)
                 number(b, 1, v->dim[i]);
             end(b, dim);
         }
@@ -159,9 +179,37 @@ static void value_info(bl_buf *b, unsigned field, const graph_value *v, int name
     end(b, at);
 }
 
+static void nodes_of(bl_buf *b, const graph *g, int i)
+{
+    for (int k = 0; k < g->n_nodes; k++)
+        if (g->node[k].n_out && g->node[k].body == i)
+            node(b, g, &g->node[k]);
+}
+
+static void body(bl_buf *b, const graph *g, int i)
+{
+    const graph_body *made = &g->body[i];
+    size_t            at = begin(b, 6);
+    nodes_of(b, g, i);
+    text(b, 2, "b");
+    for (int k = 0; k < made->n_in; k++)
+        value_info(b, 11, &g->value[made->in[k]], made->in[k], true);
+    for (int k = 0; k < made->n_out; k++)
+        value_info(b, 12, &g->value[made->out[k]], made->out[k], g->value[made->out[k]].rank >= 0);
+    end(b, at);
+}
+
 bool graph_is_output(const graph *g, bool all, int i)
 {
-    return g->value[i].origin == FROM_NODE && (all || !g->value[i].read);
+    return g->value[i].origin == FROM_NODE && !g->value[i].body && (all || !g->value[i].read);
+}
+
+static void opset(bl_buf *b, const char *domain, int version)
+{
+    size_t at = begin(b, 8);
+    text(b, 1, domain);
+    number(b, 2, version);
+    end(b, at);
 }
 
 void graph_write(const graph *g, bool all, bl_buf *out)
@@ -169,9 +217,7 @@ void graph_write(const graph *g, bool all, bl_buf *out)
     bl_buf_clear(out);
     number(out, 1, 8);
     size_t at = begin(out, 7);
-    for (int i = 0; i < g->n_nodes; i++)
-        if (g->node[i].n_out)
-            node(out, &g->node[i]);
+    nodes_of(out, g, 0);
     text(out, 2, "g");
     for (int i = 0; i < g->n_values; i++)
         if (g->value[i].origin == FROM_WEIGHT && g->value[i].read)
@@ -183,10 +229,9 @@ void graph_write(const graph *g, bool all, bl_buf *out)
         if (graph_is_output(g, all, i))
             value_info(out, 12, &g->value[i], i, false);
     end(out, at);
-    at = begin(out, 8);
-    text(out, 1, "");
-    number(out, 2, g->opset);
-    end(out, at);
+    opset(out, "", g->opset);
+    opset(out, "ai.onnx.ml", 3);
+    opset(out, "com.microsoft", 1);
 }
 
 static void print_value(const graph *g, int i)
@@ -199,7 +244,9 @@ static void print_value(const graph *g, int i)
                  : v->origin == FROM_WEIGHT ? " weight"
                  : v->origin == FROM_INPUT  ? " input"
                                             : "");
-    for (size_t k = 0; v->origin != FROM_NODE && k < BL_MIN(graph_len(v), (size_t)8); k++)
+    for (size_t k = 0;
+         v->origin != FROM_NODE && v->dtype != BLIND_STRING && k < BL_MIN(graph_len(v), (size_t)8);
+         k++)
         printf(" %g",
                bl_number_load(v->dtype, (uint8_t *)v->data + k * blind_dtype_size(v->dtype)));
     printf("\n");
@@ -213,7 +260,7 @@ void graph_print(const graph *g)
             print_value(g, i);
     for (int i = 0; i < g->n_nodes; i++) {
         const graph_node *n = &g->node[i];
-        printf("  %s(", n->type);
+        printf("  %*s%s(", n->body, "", n->type);
         for (int k = 0; k < n->n_in; k++)
             printf("%s%d", k ? ", " : "", n->in[k]);
         printf(") ->");
@@ -228,8 +275,12 @@ void graph_print(const graph *g)
                 printf("%g", (double)a->f);
             if (a->kind == ATTR_TEXT)
                 printf("%s", a->text);
-            for (int j = 0; a->kind == ATTR_LIST && j < a->len; j++)
+            if (a->kind == ATTR_BODY)
+                printf("body %lld", (long long)a->i);
+            for (int j = 0; (a->kind == ATTR_LIST || a->kind == ATTR_WORDS) && j < a->len; j++)
                 printf("%s%lld", j ? "," : "", (long long)a->ints[j]);
+            for (int j = 0; a->kind == ATTR_FLOATS && j < a->len; j++)
+                printf("%s%g", j ? "," : "", (double)a->floats[j]);
         }
         printf("\n");
     }

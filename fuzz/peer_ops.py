@@ -16,6 +16,7 @@ import onnxruntime
 
 DTYPES = {0: np.float32, 1: np.float64, 2: np.int32, 3: np.int64, 4: np.uint32, 5: np.uint64,
           6: np.uint8, 7: np.uint16, 8: np.int8, 9: np.int16, 10: np.bool_, 11: np.float16}
+STRING = 13  # each as four bytes of its size, then its bytes
 NUMBERS = {np.dtype(t): n for n, t in DTYPES.items()}
 
 
@@ -43,15 +44,27 @@ class Library:
         i = 0
         while (kind := self.lib.peer_value(i, out, ctypes.byref(data))) >= 0:
             if kind:
-                yield i, kind == 1, out[0], tuple(out[2:2 + max(out[1], 0)]), data.value
+                yield i, kind == 1, out[0], tuple(out[3:3 + max(out[1], 0)]), data.value, out[2]
             i += 1
 
     def nodes(self):
         return self.lib.peer_nodes().decode().split()
 
 
-def lend(dtype, shape, address):
-    """An array over the library's memory, which it fills anew."""
+def words_of(data, shape):
+    """Strings as the library has them, as an array."""
+    words, at = [], 0
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at:at + 4], "little")
+        words.append(data[at + 4:end].decode())
+        at = end
+    return np.array(words, dtype=object).reshape(shape)
+
+
+def lend(dtype, shape, address, size):
+    """An array over the library's memory, which it fills anew; a copy of strings."""
+    if dtype == STRING:
+        return words_of(ctypes.string_at(address, size), shape)
     dtype = np.dtype(DTYPES[dtype])
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     memory = (ctypes.c_uint8 * size).from_address(address) if size else bytearray()
@@ -77,7 +90,7 @@ class Peer:
         if self.show:
             self.lib.peer_print()
         values = list(self.library.values())
-        if any(dtype not in DTYPES for _, _, dtype, _, _ in values):
+        if any(dtype not in DTYPES and dtype != STRING for _, _, dtype, *_ in values):
             self.counts["of types that numpy has not"] += 1
             return
         try:
@@ -91,15 +104,20 @@ class Peer:
             self.counts["refused by blind"] += 1
             self.refused["blind: " + self.lib.peer_error().decode()] += 1
             return
-        feed = {f"v{i}": lend(dtype, shape, address) for i, given, dtype, shape, address in values if given}
+        feed = self.feed(values)
         wanted = [i for i, given, *_ in values if not given]
         names = [f"v{i}" for i in wanted]
         for k in range(inputs):
             if k:
                 self.lib.peer_fill(seed * 1000003 + k)
+                if any(value[2] == STRING for value in values):
+                    feed = self.feed(list(self.library.values()))
             if not self.one(theirs, names, wanted, feed, seed, k):
                 break
         self.counts["graphs"] += 1
+
+    def feed(self, values):
+        return {f"v{i}": lend(*rest) for i, given, *rest in values if given}
 
     def one(self, theirs, names, wanted, feed, seed, k):
         code = self.lib.peer_run()
@@ -118,7 +136,11 @@ class Peer:
         for i, a in zip(wanted, answers):
             a = np.asarray(a, order="C")
             shape = (ctypes.c_int64 * 16)(*a.shape)
-            why = self.lib.peer_check(i, NUMBERS[a.dtype], a.ndim, shape, a.ctypes.data, a.nbytes)
+            if a.dtype == object:
+                texts = b"".join(len(t.encode()).to_bytes(4, "little") + t.encode() for t in a.reshape(-1))
+                why = self.lib.peer_check(i, STRING, a.ndim, shape, texts, len(texts))
+            else:
+                why = self.lib.peer_check(i, NUMBERS[a.dtype], a.ndim, shape, a.ctypes.data, a.nbytes)
             if why:
                 self.differing[self.maker(i)] += 1
                 print(f"seed {seed} input {k}: v{i}: {why.decode()}: {' '.join(self.library.nodes())}", flush=True)

@@ -55,7 +55,7 @@
 #define BL_MAX_MAPS        64           /* values of a model that are maps */
 #define BL_MAX_NODE_EDGES  (1u << 16)   /* inputs, outputs or attributes of one node */
 #define BL_MAX_FOLDED      (256u << 20) /* bytes of constants computed while planning */
-#define BL_MAX_NODE_WORK   (1ull << 43) /* multiply-adds of one node, which nothing interrupts */
+#define BL_MAX_NODE_WORK   (1ull << 43) /* multiply-adds of one node */
 #define BL_MAX_SLOW_WORK   (1ull << 36) /* the same where plain loops do it */
 #define BL_MAX_FOLDED_WORK (1ull << 33) /* the same of all that is computed while planning */
 #define BL_MAX_DFT         (1 << 24)    /* points of one transform */

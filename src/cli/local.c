@@ -89,17 +89,26 @@ void bl_local_close(bl_local *l)
     *l = (bl_local){ 0 };
 }
 
+static bool is_late(void *until_ns)
+{
+    return bl_clock_ns() >= *(uint64_t *)until_ns;
+}
+
 static blind_code run_until(const bl_local *l, bl_pipeline_run *run, blind_error *err)
 {
     enum { STEP_NS = 10000000 };
-    uint64_t   start = bl_clock_ns();
+    uint64_t   until = bl_clock_ns() + l->deadline_ns;
     blind_code code;
-    while ((code = bl_pipeline_run_step(run, l->deadline_ns ? STEP_NS : 0, err)) == BLIND_AGAIN)
-        if (bl_clock_ns() - start >= l->deadline_ns)
-            return blind_fail(err, BLIND_TIMEOUT, "run.deadline",
-                              "the model was not done within %llu seconds",
-                              (unsigned long long)(l->deadline_ns / 1000000000u));
-    return code;
+    if (l->deadline_ns)
+        bl_pipeline_run_watch(run, is_late, &until);
+    do
+        code = bl_pipeline_run_step(run, l->deadline_ns ? STEP_NS : 0, err);
+    while (code == BLIND_AGAIN && !is_late(&until));
+    return code != BLIND_AGAIN && code != BLIND_CANCELLED
+               ? code
+               : blind_fail(err, BLIND_TIMEOUT, "run.deadline",
+                            "the model was not done within %llu seconds",
+                            (unsigned long long)(l->deadline_ns / 1000000000u));
 }
 
 blind_code bl_local_run(bl_local *l, bl_pipeline_run **out, blind_error *err)

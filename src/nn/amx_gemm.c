@@ -340,8 +340,10 @@ static void joined_part(void *arg, size_t panel, int worker)
         leave_strip(j, &done, sums, NULL, 0, &s);
         size_t down = row * g->out_stride;
         done.f.out += down;
-        done.f.add += done.f.add ? down : 0;
-        done.f.mul += done.f.mul ? down : 0;
+        if (done.f.add)
+            done.f.add += down;
+        if (done.f.mul)
+            done.f.mul += down;
         j->m->finish(&done.f, sums, BL_AMX_COLS, 1, done.cols);
     }
 }

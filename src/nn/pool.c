@@ -36,6 +36,9 @@ struct bl_pool {
     helper *helpers; /* threads - 1 */
     range  *ranges;  /* one for each thread */
 
+    bl_stop *asked; /* NULL: nothing is */
+    void    *asked_arg;
+
     /* The job.  Atomic because late workers may read it while the next one is being set. */
     _Atomic(bl_task *) task;
     _Atomic(void *)    arg;
@@ -46,6 +49,7 @@ struct bl_pool {
     _Alignas(64) atomic_uint job;      /* job number, what idle workers wait on */
     atomic_uint sleepers;              /* workers in the kernel, or on their way */
     atomic_bool caller_sleeps;
+    atomic_bool leave_out; /* parts that have not begun */
     atomic_bool stop;
 };
 
@@ -66,6 +70,14 @@ static void pause_briefly(void)
 #endif
 }
 
+/* Whether the next part is left out.  Worker 0 is the caller, who alone asks. */
+static bool is_left_out(bl_pool *p, int worker)
+{
+    if (worker == 0 && p->asked && !atomic_load(&p->leave_out) && p->asked(p->asked_arg))
+        atomic_store(&p->leave_out, true);
+    return atomic_load(&p->leave_out);
+}
+
 /* Claims and does parts of one range; false when the job is over. */
 static bool work_range(bl_pool *p, unsigned number, int at, int worker)
 {
@@ -84,7 +96,8 @@ static bool work_range(bl_pool *p, unsigned number, int at, int worker)
             return true;
         if (!atomic_compare_exchange_weak(ticket, &seen, seen + 1))
             continue;
-        task(arg, base + first + (unsigned)seen, worker);
+        if (!is_left_out(p, worker))
+            task(arg, base + first + (unsigned)seen, worker);
         if (atomic_fetch_add(&p->finished, 1) + 1 == parts && atomic_load(&p->caller_sleeps))
             futex_wake(&p->finished, 1);
         seen = atomic_load(ticket);
@@ -216,7 +229,7 @@ static void make_way(bl_pool *p)
 void bl_pool_run(bl_pool *p, bl_task *task, void *arg, size_t count)
 {
     if (!p || p->threads == 1 || count <= 1) {
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count && !(p && is_left_out(p, 0)); i++)
             task(arg, i, 0);
         return;
     }
@@ -228,6 +241,20 @@ void bl_pool_run(bl_pool *p, bl_task *task, void *arg, size_t count)
 int bl_pool_threads(const bl_pool *p)
 {
     return p ? p->threads : 1;
+}
+
+void bl_pool_watch(bl_pool *p, bl_stop *stop, void *arg)
+{
+    if (!p)
+        return;
+    p->asked = stop;
+    p->asked_arg = arg;
+    atomic_store(&p->leave_out, false);
+}
+
+bool bl_pool_stopped(const bl_pool *p)
+{
+    return p && atomic_load(&p->leave_out);
 }
 
 static void stop_helpers(bl_pool *p, int started)

@@ -31,4 +31,16 @@ void bl_pool_run(bl_pool *pool, bl_task *task, void *arg, size_t count);
 
 int bl_pool_threads(const bl_pool *pool); /* NULL: 1 */
 
+/* Whether what is left of a job shall not be done: a deadline has passed, or nobody waits any more.
+ */
+typedef bool bl_stop(void *arg);
+
+/* From now on `stop` is asked between parts, on the caller's thread.  Once it says yes no part is
+ * begun, of this job or another, until the pool is watched anew: jobs return as they always do, and
+ * what the parts left out should have written is whatever was there.  stop NULL: nothing is asked.
+ * Never while a job runs; pool NULL is nothing. */
+void bl_pool_watch(bl_pool *pool, bl_stop *stop, void *arg);
+/* Whether parts were left out since then. */
+bool bl_pool_stopped(const bl_pool *pool);
+
 #endif

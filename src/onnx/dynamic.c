@@ -402,7 +402,7 @@ static blind_code compute(bl_onnx_run *run, bl_frame *f, bl_build *b, bl_node *n
                      .scratch = scratch,
                      .strings = &run->strings,
                      .err = b->err };
-    blind_code code = scratch ? n->op->run(&x, n)
+    blind_code code = scratch ? bl_run_node(run, &x, n)
                               : blind_fail(b->err, BLIND_MEMORY, stage, "no memory for a node");
     if (scratch)
         bl_wipe(scratch, size);
@@ -559,7 +559,7 @@ static blind_code next_node(bl_onnx_run *run, bl_frame *f, blind_error *err)
                          .err = err };
     const bl_node *n = &f->plan->graph.nodes[f->next++];
     run->did = n;
-    return n->op->run(&x, n);
+    return bl_run_node(run, &x, n);
 }
 
 /* Calls.  ------------------------------------------------------------------------------------ */

@@ -110,12 +110,16 @@ BLIND_MUST_USE blind_code bl_onnx_run_new(bl_onnx *model, const blind_tensor *in
 BLIND_MUST_USE blind_code bl_onnx_run_start(bl_onnx *model, const bl_onnx_value *inputs, size_t len,
                                             bl_onnx_run **out, blind_error *err);
 
-/* Computes nodes until all are done or budget_ns have passed (0: no bound); a node is never
- * interrupted.
+/* From now on the steps of this run ask `stop` within nodes too, where the pool takes up the next
+ * part of their work; stop NULL: no longer.  When it says yes, the run ends as CANCELLED. */
+void bl_onnx_run_watch(bl_onnx_run *run, bl_stop *stop, void *arg);
+
+/* Computes nodes until all are done or budget_ns have passed (0: no bound).  A node is interrupted
+ * where bl_onnx_run_watch() says so, and not for the budget.
  *
  * Returns OK when the outputs are there, AGAIN when the time is up
- * Errors  INPUT for values that an operator cannot take, such as an index out of range; the run
- *         is then over */
+ * Errors  INPUT for values that an operator cannot take, such as an index out of range; CANCELLED;
+ *         the run is then over */
 BLIND_MUST_USE blind_code bl_onnx_run_step(bl_onnx_run *run, uint64_t budget_ns, blind_error *err);
 
 /* Output i in the order of bl_onnx_outputs(); valid after OK and until bl_onnx_run_free(). */

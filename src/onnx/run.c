@@ -401,6 +401,7 @@ blind_code bl_onnx_run_start(bl_onnx *m, const bl_onnx_value *inputs, size_t len
         run->next = 0;
         run->answered = false;
         run->failed = BLIND_OK;
+        run->stop = NULL;
         run->strings = (bl_arena){ .max = bl_dynamic_max(m), .secret = true };
         code = plan->whole ? start_whole(run, shapes, inputs, len, err)
                            : start_dynamic(run, inputs, len, err);
@@ -508,12 +509,29 @@ static blind_code answers(bl_onnx_run *run, blind_error *err)
 
 /* Steps.  ------------------------------------------------------------------------------------ */
 
+void bl_onnx_run_watch(bl_onnx_run *run, bl_stop *stop, void *arg)
+{
+    run->stop = stop;
+    run->stop_arg = arg;
+}
+
+blind_code bl_run_node(const bl_onnx_run *run, const bl_exec *x, const bl_node *n)
+{
+    bl_pool_watch(x->pool, run->stop, run->stop_arg);
+    blind_code code = n->op->run(x, n);
+    bool       stopped = bl_pool_stopped(x->pool);
+    bl_pool_watch(x->pool, NULL, NULL);
+    return stopped ? blind_fail(x->err, BLIND_CANCELLED, "onnx.run",
+                                "stopped within node '%.50s' (%.30s)", n->name, n->type)
+                   : code;
+}
+
 static blind_code advance(bl_onnx_run *run, const bl_exec *x)
 {
     if (run->results)
         return bl_dynamic_advance(run, x->err);
     run->did = &run->plan->graph.nodes[run->next++];
-    return run->did->op->run(x, run->did);
+    return bl_run_node(run, x, run->did);
 }
 
 static bool is_over(const bl_onnx_run *run)

@@ -22,6 +22,8 @@ struct bl_onnx_run {
     size_t     next; /* node to run */
     bool       answered;
     blind_code failed; /* a run that failed stays failed */
+    bl_stop   *stop;   /* asked while nodes compute; NULL: nothing is */
+    void      *stop_arg;
 
     /* Of a run that has no single plan. */
     bl_room        room;
@@ -124,6 +126,10 @@ void bl_frame_set(bl_frame *f, int32_t v, bl_object *o);
 void bl_frame_output(bl_frame *f, const bl_node *n, int i, bl_object *o);
 /* True when nothing but this node reads input i and nothing else has the object. */
 bool bl_frame_is_last(const bl_frame *f, const bl_node *n, int i, const bl_object *o);
+
+/* A node.  Errors: its own; CANCELLED when run->stop said yes: what it gave is nothing to go on
+ * with. */
+BLIND_MUST_USE blind_code bl_run_node(const bl_onnx_run *run, const bl_exec *x, const bl_node *n);
 
 /* Sets up f->call for a node that runs `body` in turns. */
 BLIND_MUST_USE blind_code bl_call_start(bl_frame *f, const bl_node *n, const bl_control *control,

@@ -30,6 +30,8 @@ struct bl_pipeline_run {
     size_t         flow, step; /* next to do */
     bl_step_run    work;       /* the flow under way */
     blind_code     failed;
+    bl_stop       *stop;
+    void          *stop_arg;
 };
 
 bool bl_pipeline_is(blind_span file)
@@ -485,6 +487,7 @@ static blind_code one_step(bl_pipeline_run *run, uint64_t budget_ns, blind_error
     case BEFORE:
         return before(run);
     case MODEL:
+        bl_onnx_run_watch(run->run, run->stop, run->stop_arg);
         code = bl_onnx_run_step(run->run, budget_ns, err);
         if (code == BLIND_OK)
             run->phase = run->pipeline->plain ? DONE : AFTER;
@@ -495,6 +498,12 @@ static blind_code one_step(bl_pipeline_run *run, uint64_t budget_ns, blind_error
         break;
     }
     return BLIND_OK;
+}
+
+void bl_pipeline_run_watch(bl_pipeline_run *run, bl_stop *stop, void *arg)
+{
+    run->stop = stop;
+    run->stop_arg = arg;
 }
 
 blind_code bl_pipeline_run_step(bl_pipeline_run *run, uint64_t budget_ns, blind_error *err)

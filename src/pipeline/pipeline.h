@@ -44,7 +44,8 @@ BLIND_MUST_USE blind_code bl_pipeline_run_new(bl_pipeline *p, const blind_tensor
 BLIND_MUST_USE blind_code bl_pipeline_run_start(bl_pipeline *p, const bl_onnx_value *inputs,
                                                 size_t len, bl_pipeline_run **out,
                                                 blind_error *err);
-/* A step of the pipeline is never interrupted, nor is a node of the model. */
+/* As bl_onnx_run_watch() of the model's part; a step of the pipeline is never interrupted. */
+void                      bl_pipeline_run_watch(bl_pipeline_run *run, bl_stop *stop, void *arg);
 BLIND_MUST_USE blind_code bl_pipeline_run_step(bl_pipeline_run *run, uint64_t budget_ns,
                                                blind_error *err);
 /* Output i; run_output() where it is a tensor, else NULL. */

@@ -57,6 +57,10 @@ typedef struct {
 typedef struct {
     bl_pool *pool;
     uint64_t budget_ns; /* yield after this long where the work allows */
+    /* Whether nobody waits for any of these jobs any more (cancelled, or late).  A step may ask at
+     * any time, and where that is so return early: the codes stay AGAIN and no step follows. */
+    bl_stop *over;
+    void    *over_arg;
 } bl_turn;
 
 typedef struct {

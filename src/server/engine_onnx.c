@@ -448,12 +448,15 @@ static blind_code start_alone(const model *m, bl_job *job)
     return reserve(job->request, t, bl_pipeline_run_cost(m->pipeline), &job->error);
 }
 
-static blind_code advance_alone(const model *m, bl_job *job, uint64_t budget_ns)
+static blind_code advance_alone(const model *m, bl_job *job, const bl_turn *how)
 {
     turn *t = job->state;
     if (!t->run)
         BL_TRY(start_alone(m, job));
-    blind_code code = bl_pipeline_run_step(t->run, budget_ns, &job->error);
+    bl_pipeline_run_watch(t->run, how->over, how->over_arg);
+    blind_code code = bl_pipeline_run_step(t->run, how->budget_ns, &job->error);
+    if (code == BLIND_CANCELLED) /* the executor says why */
+        return BLIND_AGAIN;
     if (code == BLIND_OK || code == BLIND_AGAIN)
         BL_TRY(reserve(job->request, t, bl_pipeline_run_size(t->run), &job->error));
     return code == BLIND_OK ? put_rows(m, job, t->run, 0) : code;
@@ -573,10 +576,11 @@ static void answer_all(model *m, joint *j)
     part(j);
 }
 
-static void advance_joint(model *m, joint *j, uint64_t budget_ns)
+static void advance_joint(model *m, joint *j, const bl_turn *how)
 {
     blind_error err = { 0 };
-    blind_code  code = bl_pipeline_run_step(j->run, budget_ns, &err);
+    bl_pipeline_run_watch(j->run, how->over, how->over_arg);
+    blind_code code = bl_pipeline_run_step(j->run, how->budget_ns, &err);
     if (code == BLIND_OK || code == BLIND_AGAIN) {
         blind_code room = reserve_joint(j, j->arena.used + bl_pipeline_run_size(j->run), &err);
         code = room == BLIND_OK ? code : room;
@@ -596,9 +600,9 @@ static void step(void *opaque, bl_job *const *jobs, size_t len, const bl_turn *h
     for (size_t i = 0; i < len; i++)
         jobs[i]->code = BLIND_AGAIN;
     if (t->joint && t->joint->run)
-        advance_joint(m, t->joint, how->budget_ns);
+        advance_joint(m, t->joint, how);
     else
-        jobs[0]->code = advance_alone(m, jobs[0], how->budget_ns);
+        jobs[0]->code = advance_alone(m, jobs[0], how);
 }
 
 static void cancel(void *opaque, bl_job *job)

@@ -607,6 +607,25 @@ static void rotate(entry *e)
     }
 }
 
+/* The jobs of a step. */
+typedef struct {
+    bl_job *const *jobs;
+    size_t         len;
+} crew;
+
+/* What must_end() will say of each of them, but for the end of the server. */
+static bool is_over(void *arg)
+{
+    const crew *c = arg;
+    uint64_t    now = bl_clock_ns();
+    for (size_t i = 0; i < c->len; i++) {
+        uint64_t deadline = bl_request_deadline(c->jobs[i]->request);
+        if (!bl_request_cancelled(c->jobs[i]->request) && (!deadline || now < deadline))
+            return false;
+    }
+    return true;
+}
+
 /* One step of the request chosen and those that go with it.  Lock held, let go while computing. */
 static void step(bl_executor *x, entry *first)
 {
@@ -617,9 +636,11 @@ static void step(bl_executor *x, entry *first)
     bl_turn  turn = { .pool = x->pool, .budget_ns = BL_MIN(left, x->options.slice_ns) };
     pthread_mutex_unlock(&x->lock);
     uint64_t begin = bl_clock_ns();
-    size_t   opened = open_jobs(batch, len, begin, jobs);
-    if (opened)
-        first->engine->step(first->instance, jobs, opened, &turn);
+    crew     all = { jobs, open_jobs(batch, len, begin, jobs) };
+    turn.over = is_over;
+    turn.over_arg = &all;
+    if (all.len)
+        first->engine->step(first->instance, jobs, all.len, &turn);
     uint64_t took = bl_clock_ns() - begin;
     x->stepped_ns = begin + took;
     pthread_mutex_lock(&x->lock);

@@ -38,16 +38,24 @@ static void end(served *s)
     CHECK(test_models_open == 0);
 }
 
-static bl_request *ask(served *s, const char *name, const char *who, const blind_tensor *inputs,
-                       size_t len)
+static bl_request *ask_until(served *s, const char *name, const char *who, uint64_t deadline_ns,
+                             const blind_tensor *inputs, size_t len)
 {
     bl_request        *request;
-    bl_request_options options = { .principal = test_who(who), .budget = bl_executor_budget(s->x) };
+    bl_request_options options = { .principal = test_who(who),
+                                   .budget = bl_executor_budget(s->x),
+                                   .deadline_ns = deadline_ns };
     CHECK_CODE(BLIND_OK, bl_registry_resolve(s->r, name, &options.model, NULL), name);
     CHECK_CODE(BLIND_OK, bl_request_new(&options, &request, NULL), "request");
     bl_request_set_inputs(request, inputs, len);
     CHECK_CODE(BLIND_OK, bl_executor_submit(s->x, request, NULL), "submit");
     return request;
+}
+
+static bl_request *ask(served *s, const char *name, const char *who, const blind_tensor *inputs,
+                       size_t len)
+{
+    return ask_until(s, name, who, 0, inputs, len);
 }
 
 static bl_event *wait_event(bl_request *request)
@@ -189,14 +197,19 @@ TEST(onnx_engine_refuses_files_that_are_none)
     end(&s);
 }
 
-static blind_code load_as(served *s, const char *name, const char *file, blind_error *err)
+static blind_code load_path(served *s, const char *name, const char *path, blind_error *err)
 {
-    char         path[100];
     bl_loaded    loaded;
     bl_principal root = bl_principal_operator();
     bl_load      load = { .name = name, .by = &root, .replace = true };
-    snprintf(path, sizeof path, "fuzz/corpus/onnx_dynamic/%s", file);
     return bl_registry_load_path(s->r, &load, path, &loaded, err);
+}
+
+static blind_code load_as(served *s, const char *name, const char *file, blind_error *err)
+{
+    char path[100];
+    snprintf(path, sizeof path, "fuzz/corpus/onnx_dynamic/%s", file);
+    return load_path(s, name, path, err);
 }
 
 TEST(onnx_engine_serves_tensors_and_files_that_are_whole)
@@ -227,20 +240,39 @@ TEST(onnx_engine_ends_a_loop_at_its_deadline)
     float        x[2] = { 1, 2 };
     blind_tensor in = { .name = "x", .rank = 1, .shape = { 2 }, .data = x, .size = sizeof x };
     served       s = start();
-    bl_request  *request;
     CHECK_CODE(BLIND_OK, load_as(&s, "forever", "bad_loop_forever", NULL), "load");
-    bl_request_options options = { .principal = test_who("ann"),
-                                   .budget = bl_executor_budget(s.x),
-                                   .deadline_ns = test_now_ns() + 50000000 };
-    CHECK_CODE(BLIND_OK, bl_registry_resolve(s.r, "forever", &options.model, NULL), "resolve");
-    CHECK_CODE(BLIND_OK, bl_request_new(&options, &request, NULL), "request");
-    bl_request_set_inputs(request, &in, 1);
-    CHECK_CODE(BLIND_OK, bl_executor_submit(s.x, request, NULL), "submit");
-    bl_event *e = wait_event(request);
+    bl_request *request = ask_until(&s, "forever", "ann", test_now_ns() + 50000000, &in, 1);
+    bl_event   *e = wait_event(request);
     CHECK(e->kind == BL_EVENT_ERROR);
     CHECK_CODE(BLIND_TIMEOUT, e->error.code, "deadline");
     bl_event_free(e);
     bl_request_release(request);
+    end(&s);
+}
+
+/* Nor does a single node that takes long: its work is left where it is. */
+TEST(onnx_engine_ends_a_node_at_its_deadline)
+{
+    int64_t      sides[] = { 4096, 4096 };
+    float        a[3] = { 1, 2, 3 }, b[3] = { 10, 20, 30 };
+    blind_tensor in = { "sides", BLIND_I64, 1, { 2 }, sides, sizeof sides };
+    blind_tensor small[] = { { "a", BLIND_F32, 2, { 1, 3 }, a, sizeof a },
+                             { "b", BLIND_F32, 1, { 3 }, b, sizeof b } };
+    served       s = start();
+    CHECK_CODE(BLIND_OK, load_path(&s, "product", "tests/vectors/engine/product.onnx", NULL),
+               "load");
+    bl_request *late = ask_until(&s, "product", "ann", test_now_ns() + 20000000, &in, 1);
+    bl_request *other = ask(&s, "sum", "bob", small, 2);
+    bl_event   *e = wait_event(late);
+    CHECK(e->kind == BL_EVENT_ERROR);
+    CHECK_CODE(BLIND_TIMEOUT, e->error.code, "deadline");
+    bl_event_free(e);
+    e = wait_event(other);
+    CHECK(e->kind == BL_EVENT_OUTPUTS && ((float *)e->outputs[0].data)[2] == 33);
+    bl_event_free(e);
+    bl_request_abandon(other);
+    bl_request_release(late);
+    bl_request_release(other);
     end(&s);
 }
 
@@ -340,5 +372,6 @@ TESTS(RUN(onnx_engine_answers_with_all_outputs),
       RUN(onnx_engine_refuses_bytes_that_are_not_its_shape),
       RUN(onnx_engine_refuses_files_that_are_none),
       RUN(onnx_engine_serves_tensors_and_files_that_are_whole),
-      RUN(onnx_engine_ends_a_loop_at_its_deadline), RUN(onnx_answers_share_the_time_with_a_stream),
+      RUN(onnx_engine_ends_a_loop_at_its_deadline), RUN(onnx_engine_ends_a_node_at_its_deadline),
+      RUN(onnx_answers_share_the_time_with_a_stream),
       RUN(onnx_memory_is_wiped_in_pieces_and_never_under_a_run))

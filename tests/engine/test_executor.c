@@ -276,6 +276,30 @@ TEST(executor_ends_a_request_at_its_deadline)
     end(&b);
 }
 
+/* What an engine asks within a step that nothing else would end. */
+TEST(executor_tells_a_step_that_nobody_waits)
+{
+    bench b = start((bl_executor_options){ 0 }, "words v1 10\nla ", "grind v1 1 1 deaf\n");
+    asked late, cancelled, other;
+    ask_new(&late, "ann", (bl_request_options){ .deadline_ns = test_now_ns() + 40 * MS }, 0);
+    CHECK_CODE(BLIND_OK,
+               bl_executor_submit_to(b.x, late.request, &test_engine_grind, b.grind, NULL), "late");
+    ask_wait(&late);
+    CHECK_CODE(BLIND_TIMEOUT, late.code, "late");
+    CHECK_CODE(BLIND_OK, ask_grind(&b, &cancelled, "ann"), "cancelled");
+    CHECK_CODE(BLIND_OK, ask_words(&b, &other, "bob", 3), "other");
+    usleep(10000);
+    bl_request_cancel(cancelled.request);
+    ask_wait(&cancelled);
+    ask_wait(&other);
+    CHECK_CODE(BLIND_CANCELLED, cancelled.code, "cancelled");
+    CHECK_CODE(BLIND_OK, other.code, "other");
+    ask_done(&late);
+    ask_done(&cancelled);
+    ask_done(&other);
+    end(&b);
+}
+
 TEST(executor_bounds_its_queues)
 {
     bench b = start((bl_executor_options){ .max_requests = 5, .max_per_principal = 3 },
@@ -433,7 +457,7 @@ TESTS(RUN(executor_gives_one_output_and_timings), RUN(executor_streams_tokens_in
       RUN(executor_batches_requests_of_one_model), RUN(executor_passes_over_a_full_queue),
       RUN(executor_stops_a_cancelled_request_within_a_slice),
       RUN(executor_cancels_a_request_that_is_stalled_or_waiting),
-      RUN(executor_ends_a_request_at_its_deadline), RUN(executor_bounds_its_queues),
-      RUN(executor_bounds_the_memory_of_requests), RUN(executor_drains),
-      RUN(executor_that_ends_tells_who_waits), RUN(executor_sees_what_comes_while_it_wipes),
-      RUN(executor_wipes_while_others_compute))
+      RUN(executor_ends_a_request_at_its_deadline), RUN(executor_tells_a_step_that_nobody_waits),
+      RUN(executor_bounds_its_queues), RUN(executor_bounds_the_memory_of_requests),
+      RUN(executor_drains), RUN(executor_that_ends_tells_who_waits),
+      RUN(executor_sees_what_comes_while_it_wipes), RUN(executor_wipes_while_others_compute))

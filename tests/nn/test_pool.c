@@ -3,6 +3,7 @@
 
 #include "tests/test.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -98,5 +99,83 @@ TEST(pool_wakes_sleepers)
     bl_pool_free(pool);
 }
 
-TESTS(RUN(pool_does_every_part_once), RUN(pool_may_be_absent), RUN(pool_refuses_silly_numbers),
+/* Says yes when it was asked so often. */
+typedef struct {
+    int       asked, most;
+    pthread_t by;
+} patience;
+
+static bool is_over(void *arg)
+{
+    patience *p = arg;
+    CHECK(pthread_equal(p->by, pthread_self()));
+    return ++p->asked >= p->most;
+}
+
+static int parts_done(const job *j)
+{
+    int done = 0;
+    for (size_t i = 0; i < MAX_PARTS; i++) {
+        CHECK(j->done[i] <= 1);
+        done += j->done[i];
+    }
+    return done;
+}
+
+/* A job that is stopped returns, the next one does nothing, and one that is not watched does all.
+ */
+TEST(pool_leaves_out_what_nobody_waits_for)
+{
+    for (int threads = 1; threads <= 8; threads++) {
+        bl_pool *pool = NULL;
+        job      j = { .threads = threads };
+        patience p = { .most = 1, .by = pthread_self() };
+        CHECK_CODE(BLIND_OK, bl_pool_new(threads, &pool, NULL), "new");
+        bl_pool_watch(pool, is_over, &p);
+        CHECK(!bl_pool_stopped(pool));
+        bl_pool_run(pool, mark, &j, 1);
+        CHECK(bl_pool_stopped(pool) && parts_done(&j) == 0);
+        p = (patience){ .most = 3, .by = pthread_self() };
+        bl_pool_watch(pool, is_over, &p);
+        bl_pool_run(pool, mark, &j, 2); /* asked once or twice, or not at all */
+        bl_pool_run(pool, mark, &j, 0);
+        CHECK(!bl_pool_stopped(pool) && parts_done(&j) == 2);
+        bl_pool_watch(pool, NULL, NULL);
+        check_run(pool, MAX_PARTS);
+        CHECK(!bl_pool_stopped(pool));
+        bl_pool_free(pool);
+    }
+}
+
+/* Parts that wait for the stop would never end if all were begun. */
+typedef struct {
+    bl_pool   *pool;
+    atomic_int begun;
+} slow_job;
+
+static void until_stopped(void *arg, size_t index, int worker)
+{
+    slow_job *j = arg;
+    (void)index;
+    atomic_fetch_add(&j->begun, 1);
+    while (worker != 0 && !bl_pool_stopped(j->pool))
+        usleep(100);
+}
+
+TEST(pool_stops_all_workers)
+{
+    for (int threads = 2; threads <= 8; threads++) {
+        slow_job j = { 0 };
+        patience p = { .most = 10, .by = pthread_self() };
+        CHECK_CODE(BLIND_OK, bl_pool_new(threads, &j.pool, NULL), "new");
+        bl_pool_watch(j.pool, is_over, &p);
+        bl_pool_run(j.pool, until_stopped, &j, MAX_PARTS);
+        CHECK(bl_pool_stopped(j.pool) && p.asked == 10);
+        CHECK(j.begun >= 9 && j.begun < 9 + threads); /* one more by each helper */
+        bl_pool_free(j.pool);
+    }
+}
+
+TESTS(RUN(pool_leaves_out_what_nobody_waits_for), RUN(pool_stops_all_workers),
+      RUN(pool_does_every_part_once), RUN(pool_may_be_absent), RUN(pool_refuses_silly_numbers),
       RUN(pool_survives_many_small_jobs), RUN(pool_wakes_sleepers))

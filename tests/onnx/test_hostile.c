@@ -590,6 +590,54 @@ TEST(a_long_product_is_not_computed_while_opening)
     bl_onnx_close(model);
 }
 
+static bool third_time(void *asked)
+{
+    return ++*(int *)asked == 3;
+}
+
+/* Nor is it computed to its end when nobody waits for it; the model serves the next. */
+TEST(a_long_product_is_stopped)
+{
+    bl_auto_buf     file = BL_BUF_EMPTY;
+    bl_onnx_options options = { .isa = bl_isa_best(), .max_memory = 512u << 20 };
+    bl_onnx        *model;
+    bl_onnx_run    *run;
+    blind_error     err;
+    int             asked = 0;
+    CHECK_CODE(BLIND_OK, bl_pool_new(2, &options.pool, NULL), "pool");
+    begin(18);
+    as_input = false;
+    int v = zeros(DIMS(2100, 2100), BLIND_F32);
+    result(node("MatMul", IN(v, v)), BLIND_F32);
+    graph_write(&g, false, &file);
+    CHECK_CODE(BLIND_OK, bl_onnx_open(bl_span(file.data, file.size), &options, &model, NULL),
+               "open");
+    CHECK_CODE(BLIND_OK, bl_onnx_run_new(model, NULL, 0, &run, NULL), "run");
+    bl_onnx_run_watch(run, third_time, &asked);
+    CHECK_CODE(BLIND_CANCELLED, bl_onnx_run_step(run, 0, &err), "stopped");
+    CHECK(strstr(err.message, "MatMul") && asked == 3);
+    CHECK_CODE(BLIND_CANCELLED, bl_onnx_run_step(run, 0, NULL), "for good");
+    bl_onnx_run_free(run);
+    CHECK_CODE(BLIND_OK, bl_onnx_run_new(model, NULL, 0, &run, NULL), "another run");
+    CHECK_CODE(BLIND_OK, bl_onnx_run_step(run, 0, &err), err.message);
+    CHECK(*(float *)bl_onnx_run_output(run, 0)->data == 0 && asked == 3);
+    bl_onnx_run_free(run);
+    bl_onnx_close(model);
+    bl_pool_free(options.pool);
+}
+
+/* Rows without columns have a bias without numbers. */
+TEST(gelu_of_nothing_is_nothing)
+{
+    blind_error err;
+    begin(18);
+    as_input = true;
+    graph_node *n = node("FastGelu", IN(floats(DIMS(2, 0)), floats(DIMS(0))));
+    n->domain = "com.microsoft";
+    result(n, BLIND_F32);
+    CHECK_CODE(BLIND_OK, attempt(bl_isa_best(), &err), err.message);
+}
+
 /* Integers that no double holds. */
 TEST(integers_are_exact)
 {
@@ -631,4 +679,4 @@ TEST(integers_are_exact)
 }
 
 TESTS(RUN(models_that_ask_for_too_much), RUN(a_long_product_is_not_computed_while_opening),
-      RUN(integers_are_exact))
+      RUN(a_long_product_is_stopped), RUN(gelu_of_nothing_is_nothing), RUN(integers_are_exact))

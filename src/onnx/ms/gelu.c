@@ -16,7 +16,7 @@ blind_code bl_ms_gelu_infer(bl_build *b, bl_node *n)
             : strcmp(n->type, "QuickGelu") == 0 ? BL_UNARY_SILU
                                                 : BL_UNARY_GELU_ERF;
     p->a = bl_attr_float(n, "alpha", 1.702f);
-    if (bias && (x->rank < 1 || bias->len == 0 || (int64_t)bias->len != x->dim[x->rank - 1]))
+    if (bias && (x->rank < 1 || (int64_t)bias->len != x->dim[x->rank - 1]))
         return bl_op_fail(b, n, BLIND_INPUT, "a bias that is not one number per column");
     n->inplace = 1;
     return bl_set_same(b, n);
@@ -27,6 +27,8 @@ blind_code bl_ms_gelu_run(const bl_exec *x, const bl_node *n)
     const gelu_params *p = n->params;
     const bl_tensor   *in = bl_arg(x, n, 0), *bias = bl_arg(x, n, 1);
     bl_tensor         *out = bl_result(x, n, 0);
+    if (out->len == 0)
+        return BLIND_OK;
     if (!bias) {
         x->kernels->unary(p->op, out->data, in->data, out->len, p->a, 0, x->pool);
         return BLIND_OK;

@@ -31,6 +31,13 @@ weights = numpy.roll(numpy.eye(size, dtype=numpy.float32), 1, axis=1)
 write("matmuls", nodes, [info("x", F32, ["rows", size])], [info("y", F32, ["rows", size])],
       [numpy_helper.from_array(weights, "w")])
 
+# y = the sum of a product of two matrices as large as asked for: one node that takes as long as anybody likes
+write("product",
+      [helper.make_node("ConstantOfShape", ["sides"], ["m"]),
+       helper.make_node("MatMul", ["m", "m"], ["p"]),
+       helper.make_node("ReduceMax", ["p"], ["y"], keepdims=0)],
+      [info("sides", TensorProto.INT64, [2])], [info("y", F32, [])])
+
 # y = the sum of the table's rows that the ids name: an id out of range fails the run
 table = numpy.arange(32, dtype=numpy.float32).reshape(8, 4)
 write("ids",
