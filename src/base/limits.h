@@ -110,6 +110,19 @@
 #define BL_MAX_STOPS            16           /* texts that end an answer */
 #define BL_MAX_STOP_SIZE        1024         /* bytes of one */
 #define BL_MAX_DRAFTS           16           /* tokens guessed ahead */
+#define BL_MAX_TOKEN_TEXT       1024         /* bytes of a token that a grammar may let through */
+#define BL_MAX_GRAMMAR_OPS      (1u << 18)   /* steps of one grammar */
+#define BL_MAX_GRAMMAR_SETS     4096         /* sets of bytes */
+#define BL_MAX_GRAMMAR_DEPTH    126          /* calls and loops within each other */
+#define BL_MAX_GRAMMAR_PLACES   8192         /* of a grammar that a text may stand at, at once */
+#define BL_MAX_GRAMMAR_STATES   (1u << 14)   /* kept of one answer */
+#define BL_MAX_GRAMMAR_MEMORY   (16u << 20)  /* for them */
+#define BL_MAX_GRAMMAR_MASKS    64           /* kept of one answer */
+#define BL_MAX_SCHEMA_NODES     16384        /* schemas within one schema */
+#define BL_MAX_SCHEMA_DEPTH     64           /* references and alternatives followed */
+#define BL_MAX_PATTERN_SIZE     4096         /* bytes of a regular expression */
+#define BL_MAX_PATTERN_DEPTH    64
+#define BL_MAX_PATTERN_REPEAT   65535
 
 /* What a request may ask of a language model */
 #define BL_MAX_MESSAGES    4096

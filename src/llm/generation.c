@@ -2,6 +2,7 @@
 #include "llm/generation.h"
 
 #include "llm/lookup.h"
+#include "llm/matcher.h"
 #include "llm/stops.h"
 
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct bl_generation {
     bl_generation_options options; /* its borrowed lists are not used after bl_generation_new() */
     size_t                vocabulary;
     bl_sampler           *sampler;
+    bl_matcher           *matcher; /* NULL without a grammar */
     bl_stops              stops;
     bl_tokens             all; /* prompt and answer */
     bl_buf                taken;
@@ -43,6 +45,8 @@ static blind_code remember_prompt(bl_generation *g, const int32_t *prompt, size_
 
 static blind_code check(const bl_generation_options *o, blind_error *err)
 {
+    if (o->grammar && !o->tree)
+        return blind_fail(err, BLIND_INPUT, "llm.generation", "a grammar without a tree of tokens");
     if (o->logprobs > BL_MAX_LOGPROBS)
         return blind_fail(err, BLIND_LIMIT, "llm.generation", "%zu likeliest tokens, at most %d",
                           o->logprobs, BL_MAX_LOGPROBS);
@@ -68,6 +72,8 @@ blind_code bl_generation_new(const bl_tokenizer *t, const bl_generation_options 
     blind_code code = bl_sampler_new(g->vocabulary, &options->sampling, &g->sampler, err);
     if (code == BLIND_OK)
         code = bl_stops_init(&g->stops, options->stops, options->n_stops, err);
+    if (code == BLIND_OK && options->grammar)
+        code = bl_matcher_new(options->grammar, options->tree, &g->matcher, err);
     if (code == BLIND_OK)
         code = remember_prompt(g, prompt, len, err);
     if (code != BLIND_OK) {
@@ -83,6 +89,7 @@ void bl_generation_free(bl_generation *g)
     if (!g)
         return;
     bl_sampler_free(g->sampler);
+    bl_matcher_free(g->matcher);
     bl_stops_done(&g->stops);
     bl_tokens_done(&g->all);
     bl_buf_done(&g->taken);
@@ -148,25 +155,39 @@ static void write_text(bl_generation *g, int32_t id)
         finish(g, BL_FINISH_STOP);
 }
 
+/* The token, and past it in the grammar. */
+static blind_code choose(bl_generation *g, const float *logits, int32_t *token, blind_error *err)
+{
+    const uint32_t *mask = NULL;
+    if (g->matcher)
+        BL_TRY(bl_matcher_mask(g->matcher, &mask, err));
+    BL_TRY(bl_sampler_pick(g->sampler, logits, mask, g->n, token, err));
+    if (g->matcher && !is_end(g, *token))
+        BL_TRY(bl_matcher_take(g->matcher, *token, err));
+    return BLIND_OK;
+}
+
 blind_code bl_generation_take(bl_generation *g, const float *logits, int32_t *token,
                               blind_error *err)
 {
     *token = BL_NO_TOKEN;
     if (g->finish != BL_FINISH_NONE)
         return blind_fail(err, BLIND_INPUT, "llm.generation", "the answer is finished");
-    BL_TRY(bl_sampler_pick(g->sampler, logits, NULL, g->n, token, err));
+    BL_TRY(choose(g, logits, token, err));
     taken one = { .id = *token, .begin = g->written };
     judge_drafts(g, *token);
     tell(g, logits, &one);
     g->n++;
     bl_sampler_saw(g->sampler, *token, true);
     bl_tokens_add(&g->all, *token);
-    if (is_end(g, *token) && !g->options.ignore_end)
+    if (is_end(g, *token) && (g->matcher || !g->options.ignore_end))
         finish(g, BL_FINISH_STOP);
     else
         write_text(g, *token);
     one.end = g->written;
     bl_buf_add(&g->taken, bl_span(&one, sizeof one));
+    if (g->finish == BL_FINISH_NONE && g->matcher && bl_matcher_ended(g->matcher))
+        finish(g, BL_FINISH_STOP);
     if (g->finish == BL_FINISH_NONE && g->n >= g->options.max_tokens)
         finish(g, BL_FINISH_LENGTH);
     BL_TRY(bl_buf_check(&g->all.bytes, "llm.generation", err));

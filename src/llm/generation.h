@@ -20,7 +20,9 @@
 #define BL_LLM_GENERATION_H
 
 #include "base/limits.h"
+#include "llm/grammar.h"
 #include "llm/sampler.h"
+#include "llm/token_tree.h"
 #include "llm/tokenizer.h"
 
 typedef struct bl_generation bl_generation;
@@ -35,6 +37,10 @@ typedef struct {
     size_t            lookup;     /* tokens guessed ahead at most, at most BL_MAX_DRAFTS; 0: none */
     bool              special;    /* control tokens are written, too */
     bool              ignore_end; /* tokens that end an answer do not */
+    /* What the answer is held to, or NULL; with it the tokenizer's tree.  Borrowed until
+     * bl_generation_free().  The answer stops where nothing can follow. */
+    const bl_grammar    *grammar;
+    const bl_token_tree *tree;
 } bl_generation_options;
 
 #define BL_GENERATION_PLAIN                                                                        \
@@ -66,7 +72,7 @@ void                      bl_generation_free(bl_generation *g);
 /* Chooses the next token, unless the generation is finished (BL_FINISH_NONE is asked first).
  *
  * logits  [tokens of the vocabulary] at least, borrowed; what is past them is never chosen
- * Errors  INPUT (logits that are not numbers), UNSUPPORTED (no token may come), MEMORY; the
+ * Errors  INPUT (logits that are not numbers), UNSUPPORTED (no token may come), LIMIT, MEMORY; the
  *         generation is of no more use then */
 BLIND_MUST_USE blind_code bl_generation_take(bl_generation *g, const float *logits, int32_t *token,
                                              blind_error *err);
