@@ -13,12 +13,13 @@ static unsigned size_of(uint32_t c)
     return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
 }
 
-static void put_utf8(uint32_t c, unsigned size, uint8_t *out)
+static void put_utf8(uint32_t c, unsigned size, uint8_t out[4])
 {
     static const uint8_t leads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
-    for (unsigned i = size; i-- > 1; c >>= 6)
-        out[i] = (uint8_t)(0x80 | (c & 0x3f));
-    out[0] = (uint8_t)(leads[size] | c);
+    for (unsigned i = 0; i < 4 && i < size; i++) {
+        uint32_t bits = c >> 6 * (size - 1 - i);
+        out[i] = (uint8_t)(i ? 0x80 | (bits & 0x3f) : leads[size] | bits);
+    }
 }
 
 /* A range whose bytes are independent of each other: each lies between those of its ends. */
