@@ -101,7 +101,8 @@ static void serve(int asked, int answers)
     const char *settings[] = { "model", "sum=tests/vectors/engine/sum.onnx", "model",
                                "turn=tests/vectors/engine/matmuls.onnx",
                                /* two rows are answered together, a row waits for the other */
-                               "max-batch", "2", "max-wait-us", "1000000", NULL };
+                               "max-batch", "2", "max-wait-us", "1000000", "model",
+                               "chat=examples/llm/demo-llm-f16.gguf", "kv-memory", "4M", NULL };
     test_server server;
     pattern     p;
     test_server_start(&server, settings);
@@ -374,13 +375,90 @@ TEST(a_connection_leaves_no_head)
     expect_gone("a field", text, PATTERN);
 }
 
+/* Sixteen letters and digits that nobody used before. */
+static void make_canary(char text[PATTERN + 1])
+{
+    uint8_t random[PATTERN / 2];
+    CHECK(bl_random(random, sizeof random, NULL) == BLIND_OK);
+    bl_hex_encode(bl_span(random, sizeof random), text);
+}
+
+static void post(test_peer *p, const char *path, const char *body)
+{
+    char             line[64];
+    test_auto_answer answer = { 0 };
+    snprintf(line, sizeof line, "POST %s", path);
+    test_ask(p, line, "", bl_span_str(body), &answer);
+    if (answer.status != 200)
+        fail_msg("%d %.*s", answer.status, (int)answer.body.size, (char *)answer.body.data);
+}
+
+/* What is asked, in each form, and what is answered: an echo is both. */
+TEST(a_language_model_leaves_nothing)
+{
+    static const struct {
+        const char *name, *path, *format;
+    } ways[] = {
+        { "a chat", "/v1/chat/completions",
+          "{\"model\":\"chat\",\"max_tokens\":3,\"messages\":[{\"role\":\"user\","
+          "\"content\":[{\"type\":\"text\",\"text\":\"%s\"}]}]}" },
+        { "an echo", "/v1/completions",
+          "{\"model\":\"chat\",\"max_tokens\":3,\"echo\":true,\"prompt\":\"%s\"}" },
+        { "a stream", "/v1/completions",
+          "{\"model\":\"chat\",\"max_tokens\":3,\"echo\":true,\"stream\":true,"
+          "\"prompt\":\"%s\"}" },
+        { "a response", "/v1/responses",
+          "{\"model\":\"chat\",\"max_output_tokens\":3,\"instructions\":\"%s\","
+          "\"input\":\"x\"}" },
+        { "an embedding", "/v1/embeddings", "{\"model\":\"chat\",\"input\":\"%s\"}" },
+        { "a text to stop at", "/v1/completions",
+          "{\"model\":\"chat\",\"max_tokens\":3,\"stop\":\"%s\",\"prompt\":\"x\"}" },
+    };
+    for (size_t i = 0; i < BL_LEN(ways); i++) {
+        test_peer p;
+        char      canary[PATTERN + 1], body[512];
+        make_canary(canary);
+        snprintf(body, sizeof body, ways[i].format, canary);
+        test_peer_open(&p, child.port);
+        CHECK(test_peer_attest(&p) == 200);
+        post(&p, ways[i].path, body);
+        expect_gone(ways[i].name, canary, PATTERN);
+        test_peer_close(&p);
+    }
+}
+
+TEST(tokens_leave_nothing)
+{
+    test_peer p;
+    int32_t   ids[PATTERN / sizeof(int32_t)];
+    char      text[64], body[256];
+    size_t    at = 0;
+    CHECK(bl_random(ids, sizeof ids, NULL) == BLIND_OK);
+    for (size_t i = 0; i < BL_LEN(ids); i++) {
+        ids[i] = 1000 + (ids[i] & 0x3ff);
+        at += (size_t)snprintf(text + at, sizeof text - at, i ? ",%d" : "%d", ids[i]);
+    }
+    snprintf(body, sizeof body, "{\"model\":\"chat\",\"max_tokens\":2,\"prompt\":[%s]}", text);
+    test_peer_open(&p, child.port);
+    CHECK(test_peer_attest(&p) == 200);
+    post(&p, "/v1/completions", body);
+    expect_gone("the tokens", ids, sizeof ids);
+    expect_gone("the tokens' text", text, PATTERN);
+    test_peer_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RUN(the_search_finds_what_is_there),        RUN(a_binary_request_leaves_nothing),
-        RUN(a_body_that_is_cut_off_leaves_nothing), RUN(kernels_leave_nothing),
-        RUN(joined_requests_leave_nothing),         RUN(a_json_request_leaves_nothing),
+        RUN(the_search_finds_what_is_there),
+        RUN(a_binary_request_leaves_nothing),
+        RUN(a_body_that_is_cut_off_leaves_nothing),
+        RUN(kernels_leave_nothing),
+        RUN(joined_requests_leave_nothing),
+        RUN(a_json_request_leaves_nothing),
         RUN(a_connection_leaves_no_head),
+        RUN(a_language_model_leaves_nothing),
+        RUN(tokens_leave_nothing),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
