@@ -1,5 +1,6 @@
 /* `blind bench`: how long a model file takes on this machine, as one line of JSON. */
 #include "base/clock.h"
+#include "cli/bench_llm.h"
 #include "cli/commands.h"
 #include "cli/local.h"
 #include "cli/profile.h"
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 
 /* The most memory this process had at once.  Source: proc(5), VmHWM. */
-static double rss_peak_mb(void)
+double bl_bench_rss_peak_mb(void)
 {
     FILE *f = fopen("/proc/self/status", "r");
     char  line[256];
@@ -91,6 +92,8 @@ static blind_code run(bl_args *args, blind_error *err)
 {
     bl_auto_local local = { 0 };
     samples       s = { 0 };
+    if (bl_bench_is_llm(args))
+        return bl_bench_llm(args, err);
     BL_TRY(bl_local_open(args, &local, err));
     blind_code code = measure(args, &local, &s, err);
     if (code == BLIND_OK && (bl_args_has(args, "profile") || bl_args_has(args, "trace")))
@@ -102,10 +105,10 @@ static blind_code run(bl_args *args, blind_error *err)
         args,
         json_pack("{s:i,s:f,s:f,s:f,s:f,s:f,s:I,s:I,s:s,s:s,s:I,s:I}", "version", 1, "median_ms",
                   ms[s.len / 2], "min_ms", ms[0], "p95_ms", ms[(s.len - 1) * 95 / 100], "load_ms",
-                  local.load_ms, "rss_peak_mb", rss_peak_mb(), "runs", (json_int_t)s.len, "threads",
-                  (json_int_t)bl_args_integer(args, "threads"), "isa", bl_isa_name(bl_isa_best()),
-                  "precision", bl_args_text(args, "precision"), "packed_bytes",
-                  (json_int_t)cost.packed, "run_bytes", (json_int_t)cost.run),
+                  local.load_ms, "rss_peak_mb", bl_bench_rss_peak_mb(), "runs", (json_int_t)s.len,
+                  "threads", (json_int_t)bl_args_integer(args, "threads"), "isa",
+                  bl_isa_name(bl_isa_best()), "precision", bl_args_text(args, "precision"),
+                  "packed_bytes", (json_int_t)cost.packed, "run_bytes", (json_int_t)cost.run),
         err);
 }
 
@@ -118,6 +121,14 @@ static const bl_option options[] = {
       .help = "runs before them, not timed" },
     { .name = "min-seconds", .kind = BL_NUMBER, .arg = "S", .min = 0, .max = 86400,
       .fallback = "0", .help = "go on until so much time has passed" },
+    { .name = "prefill", .kind = BL_INTEGER, .arg = "N", .min = 1, .max = 1 << 24,
+      .fallback = "512", .help = "of a language model: tokens of a prompt" },
+    { .name = "decode", .kind = BL_INTEGER, .arg = "N", .min = 0, .max = 1 << 24,
+      .fallback = "128", .help = "of a language model: tokens that it writes" },
+    { .name = "streams", .kind = BL_INTEGER, .arg = "N", .min = 1, .max = 256, .fallback = "1",
+      .help = "of a language model: sequences at once" },
+    { .name = "kv", .kind = BL_CHOICE, .choices = "f16|q8_0|f32", .arg = "TYPE", .fallback = "f16",
+      .help = "of a language model: how keys and values are kept" },
     { .name = "profile", .kind = BL_FLAG,
       .help = "print the time of each node of one more run, after fusion, on stderr" },
     { .name = "trace", .kind = BL_FILE, .arg = "FILE",
@@ -131,9 +142,13 @@ const bl_command bl_command_bench = {
     .summary = "time a model file on this machine, without a server",
     .about = "Prints one line of JSON: median_ms, min_ms and p95_ms of the runs, load_ms (mapping "
              "and hashing the file, parsing, checking, planning for the given inputs and packing "
-             "the weights) and rss_peak_mb, the most memory the process had at once.",
+             "the weights) and rss_peak_mb, the most memory the process had at once. Of a language "
+             "model (GGUF): prefill_tokens_s and decode_tokens_s, of all streams together and "
+             "medians of the runs, step_p95_ms between two tokens of a stream, load_ms without "
+             "hashing, and rss_peak_mb.",
     .options = options,
-    .examples = "blind bench --model digits.onnx --input image=one.npy --threads 2 --runs 100",
+    .examples = "blind bench --model digits.onnx --input image=one.npy --threads 2 --runs 100\n"
+                "blind bench --model model.gguf --prefill 512 --decode 128 --threads 2 --runs 5",
     .exits = "3  the model needs what is not supported; the message names operator, node and opset",
     .run = run,
 };
