@@ -124,8 +124,8 @@ static void store_bytes(const bl_kv_layout *l, uint8_t *keys, size_t in_page, co
     }
 }
 
-static void store(const bl_kv_layout *l, uint8_t *keys, size_t in_page, const float *key,
-                  const float *value)
+void bl_layer_store(const bl_kv_layout *l, uint8_t *keys, size_t in_page, const float *key,
+                    const float *value)
 {
     if (l->type == BL_KV_Q8_0) {
         store_bytes(l, keys, in_page, key, value);
@@ -232,7 +232,7 @@ const bl_layer_kernels bl_layer_scalar = {
     .activate = activate,
     .rotate = rotate,
     .soft_cap = soft_cap,
-    .store = store,
+    .store = bl_layer_store,
     .attend_prompt = attend,
     .attend_decode = attend,
     .attend_scratch = attend_scratch,
@@ -241,5 +241,13 @@ const bl_layer_kernels bl_layer_scalar = {
 
 const bl_layer_kernels *bl_layer_kernels_for(bl_isa isa)
 {
-    return bl_isa_usable(isa) ? &bl_layer_scalar : NULL;
+#if defined(__x86_64__)
+    bool halves = __builtin_cpu_supports("f16c");
+    if (isa >= BL_ISA_AVX512 && bl_isa_usable(BL_ISA_AVX512))
+        return &bl_layer_avx512;
+    if (isa >= BL_ISA_AVX2 && bl_isa_usable(BL_ISA_AVX2) && halves)
+        return &bl_layer_avx2;
+#endif
+    (void)isa;
+    return &bl_layer_scalar;
 }

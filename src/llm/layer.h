@@ -55,9 +55,16 @@ typedef struct {
     size_t tokens; /* that attend_prompt likes to get at once, at most */
 } bl_layer_kernels;
 
-/* Valid for ever; NULL when this processor does not run `isa`. */
+/* The kernels of `isa`, or the best of those before it that this processor runs. */
 const bl_layer_kernels *bl_layer_kernels_for(bl_isa isa);
 
 extern const bl_layer_kernels bl_layer_scalar;
+#if defined(__x86_64__)
+extern const bl_layer_kernels bl_layer_avx2, bl_layer_avx512;
+#endif
+
+/* bl_layer_scalar's store(). */
+void bl_layer_store(const bl_kv_layout *layout, uint8_t *keys, size_t in_page, const float *key,
+                    const float *value);
 
 #endif
