@@ -110,6 +110,8 @@ static graph_bound dot(const context *c, double unit)
     double sum = n->terms * a * b;
     if ((c->in[0].infinite && c->in[1].denormal) || (c->in[0].denormal && c->in[1].infinite))
         return (graph_bound){ INFINITY, 0 }; /* infinity times what may count as zero */
+    if (c->mode->product > 1e-3 && fmax(a, b) > 3.39e38)
+        return (graph_bound){ INFINITY, 0 }; /* infinite as a bf16 */
     if (c->moves || c->joined) {
         carried += sum * fmax(c->mode->product, sum_error(c, unit));
         carried += n->terms * 1.2e-38 * (a + b); /* denormal factors may count as zero */

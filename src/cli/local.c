@@ -37,6 +37,7 @@ static blind_code open_model(const bl_args *args, bl_local *l, blind_span file, 
 {
     size_t           told = 0;
     bl_onnx_options  options = { .pool = l->pool,
+                                 .packing = l->pool,
                                  .isa = bl_isa_best(),
                                  .needed = bl_hash_along_needed,
                                  .unneeded = bl_hash_along_unneeded,

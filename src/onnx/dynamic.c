@@ -506,6 +506,7 @@ static blind_code run_alone(bl_onnx_run *run, bl_frame *f, const bl_node *node, 
                         .store = store,
                         .kernels = m->kernels,
                         .pool = m->options.pool,
+                        .packing = m->options.packing,
                         .plain = true,
                         .err = err };
     blind_code    code =

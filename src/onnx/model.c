@@ -139,6 +139,7 @@ static blind_code fold_constants(bl_onnx *m, bl_body *body, blind_error *err)
                         .store = body->store,
                         .kernels = m->kernels,
                         .pool = m->options.pool,
+                        .packing = m->options.packing,
                         .plain = m->options.plain,
                         .opening = true,
                         .err = err };

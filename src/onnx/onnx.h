@@ -33,8 +33,11 @@ typedef struct {
 } bl_onnx_files;
 
 typedef struct {
-    bl_pool      *pool; /* borrowed as long as the model; NULL: the caller's thread alone */
-    bl_isa        isa;  /* bl_isa_best() for the fastest */
+    bl_pool *pool; /* borrowed as long as the model; NULL: the caller's thread alone */
+    /* Packs weights when a model is opened and planned for.  NULL where another thread may be using
+     * the pool at that time: then the caller's thread does it alone. */
+    bl_pool      *packing;
+    bl_isa        isa; /* bl_isa_best() for the fastest */
     bl_precision  precision;
     bool          plain;      /* nothing fused: every node as its operator specifies it */
     size_t        max_memory; /* bytes for weights beside the file and for one run; 0: no bound */

@@ -94,7 +94,7 @@ static blind_code pack_weights(bl_build *b, const bl_node *n, const bl_conv_para
     const float      *data;
     *out = NULL;
     if (!chain && k->conv_pack_filters)
-        BL_TRY(k->conv_pack_filters(&p->window, &filters, b->pool, out, b->err));
+        BL_TRY(k->conv_pack_filters(&p->window, &filters, b->packing, out, b->err));
     if (*out)
         return BLIND_OK;
     BL_TRY(open_weights(b, n, gain, p->window.channels_out, &data));

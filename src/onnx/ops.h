@@ -20,7 +20,8 @@ typedef struct {
     bl_arena         *origin_arena;
     bl_store         *store; /* packed weights */
     const bl_kernels *kernels;
-    bl_pool          *pool;
+    bl_pool          *pool;    /* of runs: how many will share their work */
+    bl_pool          *packing; /* idle now, or NULL */
     size_t            folded;  /* bytes of constants computed so far */
     double            work;    /* operations that took */
     bool              plain;   /* no fusion */

@@ -348,6 +348,7 @@ static blind_code make(bl_onnx *m, bl_plan *plan, const bl_plan_for *what, blind
                         .store = body->store,
                         .kernels = m->kernels,
                         .pool = m->options.pool,
+                        .packing = m->options.packing,
                         .plain = m->options.plain,
                         .err = err };
     BL_TRY(bl_plan_fold(&b));
