@@ -1,10 +1,11 @@
 /* Matrix products with packed weights on AMX tiles.
  *
  * The rows are cut into blocks, and their products into spans.  Of each span, the left factor is
- * split once into shared memory, by all threads; then panels are claimed by the threads, each
- * computed in full by one of them in one order, so that results do not depend on the number of
- * threads.  A thread claims its next panels while it multiplies, so that it never waits for the
- * first numbers of a panel.
+ * split into shared memory by all threads, or by each for itself: what another thread has split
+ * comes from its caches, slowly.  Then panels are claimed by the threads, each computed in full by
+ * one of them in one order, so that results do not depend on the number of threads.  A thread
+ * claims its next panels while it multiplies, so that it never waits for the first numbers of a
+ * panel.
  *
  * With three bf16 parts the weights stay fp32 panels, the same that AVX-512 reads: each slice of a
  * panel is split while the tiles multiply the one before it.  So they take four bytes, and few
@@ -19,6 +20,7 @@
 #define ROW_BLOCK 768                  /* parts of rows that stay in the second cache */
 #define SPAN      ((size_t)1200 << 10) /* bytes of split rows that stay in the second cache */
 
+#define OWN_PANELS  4 /* of a thread, from which on it splits the left factor for itself */
 #define PER_THREAD  8 /* claims that even out threads that are held up */
 #define MOST_PANELS 4
 
@@ -32,7 +34,8 @@ typedef struct {
     size_t           chunk; /* panels claimed at once */
     size_t           span;  /* blocks of k whose split rows stay in the second cache */
     size_t           left_len, right_len; /* bf16 numbers of one strip or panel of k_block */
-    size_t           left_size, sums_size, worker_size;
+    size_t           left_size, shared_size, sums_size, worker_size; /* bytes */
+    bool             own;        /* each thread splits the left factor for itself */
     size_t           row, rows;  /* the block of rows under way */
     size_t           begin, end; /* blocks of k of the span under way */
     atomic_size_t    claimed;    /* panels of it */
@@ -65,10 +68,12 @@ static void plan(amx_job *j, const bl_micro *m, int parts, const bl_packed *b, s
     j->panels = bl_ceil(b->n, BL_AMX_COLS);
     j->chunk = BL_MIN(j->panels / (PER_THREAD * (size_t)threads), (size_t)MOST_PANELS);
     j->chunk = BL_MAX(j->chunk, (size_t)1);
+    j->own = threads > 1 && j->panels / (size_t)threads >= OWN_PANELS;
     j->left_len = j->right_len = bl_amx_len(j->k_block, parts);
     j->left_size = j->left_len * j->strips * j->span * sizeof(uint16_t);
     j->sums_size = j->span < j->k_blocks ? j->panels * j->strips * BL_AMX_SUMS * sizeof(float) : 0;
-    j->worker_size = (2 + j->strips) * BL_AMX_SUMS * sizeof(float);
+    j->shared_size = j->own ? 0 : j->left_size;
+    j->worker_size = (j->own ? j->left_size : 0) + (2 + j->strips) * BL_AMX_SUMS * sizeof(float);
     if (!packed_tiles(b))
         j->worker_size += 2 * j->right_len * sizeof(uint16_t);
 }
@@ -100,34 +105,56 @@ size_t bl_amx_gemm_scratch(const bl_micro *m, int parts, const bl_packed *b, siz
     if (!on_tiles(b, parts, rows))
         return packed_tiles(b) ? bl_few_scratch(threads) : otherwise;
     plan(&j, m, parts, b, rows, threads);
-    return BL_MAX(otherwise, j.left_size + j.sums_size + j.worker_size * (size_t)threads);
+    return BL_MAX(otherwise, j.shared_size + j.sums_size + j.worker_size * (size_t)threads);
 }
 
 /* The left factor.  -------------------------------------------------------------------------- */
 
-static uint16_t *left_of(const amx_job *j, size_t k_block, size_t strip)
+static uint16_t *left_of(const amx_job *j, uint16_t *left, size_t k_block, size_t strip)
 {
-    return (uint16_t *)j->g->scratch + ((k_block - j->begin) * j->strips + strip) * j->left_len;
+    return left + ((k_block - j->begin) * j->strips + strip) * j->left_len;
+}
+
+/* One strip of one block of k of the span. */
+static bool split_strip(const amx_job *j, uint16_t *left, size_t index)
+{
+    const bl_gemm *g = j->g;
+    size_t         strips = bl_ceil(j->rows, BL_AMX_ROWS);
+    size_t         strip = index % strips, block = j->begin + index / strips;
+    size_t         row = strip * BL_AMX_ROWS, k0 = block * j->k_block;
+    return bl_amx_split_left(
+        left_of(j, left, block, strip), j->parts, g->a + (j->row + row) * g->a_stride + k0,
+        g->a_stride, BL_MIN(j->rows - row, (size_t)BL_AMX_ROWS), BL_MIN(j->b->k - k0, j->k_block));
+}
+
+static size_t strips_of_span(const amx_job *j)
+{
+    return bl_ceil(j->rows, BL_AMX_ROWS) * (j->end - j->begin);
 }
 
 static void split_part(void *arg, size_t index, int worker)
 {
     (void)worker;
-    amx_job       *j = arg;
-    const bl_gemm *g = j->g;
-    size_t         strips = bl_ceil(j->rows, BL_AMX_ROWS);
-    size_t         strip = index % strips, block = j->begin + index / strips;
-    size_t         row = strip * BL_AMX_ROWS, k0 = block * j->k_block;
-    if (!bl_amx_split_left(left_of(j, block, strip), j->parts,
-                           g->a + (j->row + row) * g->a_stride + k0, g->a_stride,
-                           BL_MIN(j->rows - row, (size_t)BL_AMX_ROWS),
-                           BL_MIN(j->b->k - k0, j->k_block)))
+    amx_job *j = arg;
+    if (!split_strip(j, j->g->scratch, index))
         atomic_store_explicit(&j->unfit, true, memory_order_relaxed);
+}
+
+/* All of the span.  Every thread finds the same. */
+static bool split_own(amx_job *j, uint16_t *left)
+{
+    bool fit = true;
+    for (size_t i = 0; i < strips_of_span(j); i++)
+        fit = split_strip(j, left, i) && fit;
+    if (!fit)
+        atomic_store_explicit(&j->unfit, true, memory_order_relaxed);
+    return fit;
 }
 
 /* The product.  ------------------------------------------------------------------------------ */
 
 typedef struct {
+    uint16_t *left;
     uint16_t *right[2]; /* the slice that is multiplied, the one that is split */
     float    *tiles[2]; /* sums of one product */
     int       turn;     /* which of them is free */
@@ -176,7 +203,7 @@ static const uint16_t *slice_tiles(const amx_job *j, const slice *s)
 /* Sums of one strip over several blocks of k. */
 static float *sums_of(const amx_job *j, const part *p, const slice *s, size_t strip)
 {
-    float *all = (float *)((char *)j->g->scratch + j->left_size);
+    float *all = (float *)((char *)j->g->scratch + j->shared_size);
     return j->sums_size > 0 ? all + (s->panel * j->strips + strip) * BL_AMX_SUMS
                             : p->sums + strip * BL_AMX_SUMS;
 }
@@ -221,8 +248,8 @@ static void multiply_slice(const amx_job *j, part *p, const slice *s, const uint
         float *sums = sums_of(j, p, s, strip);
         float *here = p->tiles[p->turn];
         bool   direct = j->k_blocks > 1 && s->block == 0;
-        bl_amx_tile(j->parts, direct ? sums : here, left_of(j, s->block, strip), right, rows, steps,
-                    false, ahead);
+        bl_amx_tile(j->parts, direct ? sums : here, left_of(j, p->left, s->block, strip), right,
+                    rows, steps, false, ahead);
         bl_amx_finish_sums(ahead);
         if (direct)
             continue;
@@ -287,8 +314,13 @@ static void multiply_part(void *arg, size_t index, int worker)
     (void)index;
     amx_job *j = arg;
     char    *scratch =
-        (char *)j->g->scratch + j->left_size + j->sums_size + (size_t)worker * j->worker_size;
-    part p = { .tiles[0] = (float *)scratch };
+        (char *)j->g->scratch + j->shared_size + j->sums_size + (size_t)worker * j->worker_size;
+    part p = { .left = j->own ? (uint16_t *)scratch : j->g->scratch };
+    p.tiles[0] = (float *)(scratch + (j->own ? j->left_size : 0));
+    if (atomic_load_explicit(&j->claimed, memory_order_relaxed) >= j->panels)
+        return;
+    if (j->own && !split_own(j, p.left))
+        return;
     p.tiles[1] = p.tiles[0] + BL_AMX_SUMS;
     p.sums = p.tiles[1] + BL_AMX_SUMS;
     p.right[0] = (uint16_t *)(p.sums + j->strips * BL_AMX_SUMS);
@@ -366,14 +398,15 @@ static void run_otherwise(const bl_micro *m, const bl_gemm *g, size_t row, size_
 /* The spans of one block of rows.  False when a number cannot be split, and nothing is done. */
 static bool run_block(amx_job *j, bl_pool *pool)
 {
-    size_t strips = bl_ceil(j->rows, BL_AMX_ROWS);
     for (j->begin = 0; j->begin < j->k_blocks; j->begin = j->end) {
         j->end = BL_MIN(j->begin + j->span, j->k_blocks);
         atomic_store_explicit(&j->claimed, 0, memory_order_relaxed);
-        bl_pool_run(pool, split_part, j, strips * (j->end - j->begin));
+        if (!j->own)
+            bl_pool_run(pool, split_part, j, strips_of_span(j));
+        if (!atomic_load_explicit(&j->unfit, memory_order_relaxed))
+            bl_pool_run(pool, multiply_part, j, BL_MIN((size_t)bl_pool_threads(pool), j->panels));
         if (atomic_load_explicit(&j->unfit, memory_order_relaxed))
             return false;
-        bl_pool_run(pool, multiply_part, j, BL_MIN((size_t)bl_pool_threads(pool), j->panels));
     }
     return true;
 }

@@ -208,8 +208,8 @@ static void weigh(const amx_job *j, const part *p, size_t rows, const float *top
         float *scores = p->scores + panel * BL_AMX_SUMS;
         for (size_t r = 0; r < rows; r++) {
             float *at = scores + r * BL_AMX_COLS;
-            vf     low = vf_exp(vf_sub(vf_load(at), vf_set(top[r])));
-            vf     high = vf_exp(vf_sub(vf_load(at + VL), vf_set(top[r])));
+            vf     low = vf_exp_or_zero(vf_sub(vf_load(at), vf_set(top[r])));
+            vf     high = vf_exp_or_zero(vf_sub(vf_load(at + VL), vf_set(top[r])));
             vf_store(at, low);
             vf_store(at + VL, high);
             total[r] = vf_add(total[r], vf_add(low, high));

@@ -401,12 +401,12 @@ TEST(attention_is_the_same_for_any_number_of_threads)
     free(x), free(first), free(again);
 }
 
-/* Results do not depend on the number of threads: to the bit. */
-TEST(gemm_is_the_same_for_any_number_of_threads)
+/* `odd` is one number among those of a. */
+static void check_threads(gemm_case c, float odd)
 {
-    gemm_case c = { .rows = 150, .k = 600, .n = 200 };
-    float    *a = test_floats(c.rows * c.k, 1), *b = test_floats(c.k * c.n, 2);
-    EACH_ISA(kernels)
+    float *a = test_floats(c.rows * c.k, 1), *b = test_floats(c.k * c.n, 2);
+    a[c.rows * c.k / 2] = odd;
+    EACH_KERNELS(kernels)
     {
         float *first = test_floats(c.rows * c.n, 3);
         run_gemm(kernels, &c, a, b, first, NULL);
@@ -422,6 +422,17 @@ TEST(gemm_is_the_same_for_any_number_of_threads)
         free(first);
     }
     free(a), free(b);
+}
+
+/* Results do not depend on the number of threads: to the bit.  Many columns: each thread splits the
+ * rows for itself. */
+TEST(gemm_is_the_same_for_any_number_of_threads)
+{
+    check_threads((gemm_case){ .rows = 150, .k = 600, .n = 200 }, 1);
+    check_threads((gemm_case){ .rows = 40, .k = 850, .n = 700 }, 1);
+    check_threads((gemm_case){ .rows = 40, .k = 70, .n = 700 }, INFINITY);
+    check_threads((gemm_case){ .rows = 150, .k = 100, .n = 200 }, INFINITY);
+    check_threads((gemm_case){ .rows = 7, .k = 600, .n = 700 }, 1);
 }
 
 /* Root mean square of the error against sums in double, over that of the sums. */
