@@ -12,6 +12,10 @@
 
 const bl_product_kernels *bl_product_kernels_for(bl_isa isa)
 {
+#if defined(__x86_64__)
+    if (isa == BL_ISA_AMX)
+        return &bl_product_amx;
+#endif
     (void)isa;
     return &bl_product_scalar;
 }

@@ -25,6 +25,9 @@ struct bl_product_kernels {
 };
 
 extern const bl_product_kernels bl_product_scalar;
+#if defined(__x86_64__)
+extern const bl_product_kernels bl_product_amx;
+#endif
 
 /* One sum, where it belongs. */
 static inline void bl_product_put(const bl_product *p, size_t token, size_t row, float sum)
