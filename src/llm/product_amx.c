@@ -305,18 +305,37 @@ static void put_few(const work *w, size_t row, size_t rows)
                  16);
 }
 
-/* One row of a chunk, and the fetching of what comes a while later in its place. */
-static void unpack_row(const work *w, uint16_t *to, size_t row, size_t rows, size_t chunk, size_t i)
+/* One chunk of up to 16 rows. */
+typedef struct {
+    size_t         row, rows;
+    size_t         columns, size; /* of each row's chunk, size in bytes */
+    size_t         begin, steps;
+    const uint8_t *from;
+    bool           last; /* chunk: sums are whole behind it */
+} turn;
+
+static turn turn_at(const work *w, size_t first, size_t count, size_t index)
 {
-    const uint8_t *from = weights_at(w, row + i, chunk), *ahead = NULL;
-    size_t         columns = chunk_columns(w, chunk), size = w->p->w.type->size;
-    size_t         next = chunk + 1 < w->chunks ? chunk + 1 : 0;
-    (void)rows;
-    ahead = next ? weights_at(w, row + i, next) : weights_at(w, row + 16 + i, 0);
-    size = chunk_columns(w, next) / w->p->w.type->len * size;
-    for (size_t at = 0; at < size; at += 64)
-        _mm_prefetch((const char *)ahead + at, _MM_HINT_T0);
-    w->unpack.row(from, columns, to + i * STEP, TILE);
+    size_t chunk = index % w->chunks, row = index / w->chunks * 16,
+           columns = chunk_columns(w, chunk);
+    return (turn){ .row = first + row,
+                   .rows = BL_MIN(count - row, (size_t)16),
+                   .columns = columns,
+                   .size = columns / w->p->w.type->len * w->p->w.type->size,
+                   .begin = chunk * w->chunk / STEP,
+                   .steps = (columns + STEP - 1) / STEP,
+                   .from = weights_at(w, first + row, chunk),
+                   .last = chunk + 1 == w->chunks };
+}
+
+/* Row i of a turn, and the fetching of as much that comes 16 rows later: weights are read as one
+ * stream, though they are unpacked by chunks. */
+static void unpack_row(const work *w, const turn *t, size_t i, uint16_t *to, const char **far)
+{
+    for (size_t at = 0; at < t->size; at += 64)
+        _mm_prefetch(*far + at, _MM_HINT_T1);
+    *far += t->size;
+    w->unpack.row(t->from + i * w->row_size, t->columns, to + i * STEP, TILE);
 }
 
 /* Rows first..first + count - 1.  Turn after turn a chunk of 16 rows is unpacked, a row at a time,
@@ -325,35 +344,26 @@ static inline __attribute__((always_inline)) void few(const work *w, size_t firs
                                                       uint16_t *scratch, const size_t parts,
                                                       const bool second, const size_t groups)
 {
-    size_t      turns = (count + 15) / 16 * w->chunks, chunk = 0, row = first;
-    size_t      old_row = 0, old_begin = 0, old_end = 0; /* steps */
+    size_t      turns = (count + 15) / 16 * w->chunks;
+    const char *far = (const char *)weights_at(w, first + 16, 0);
+    turn        now = { 0 }, old = { 0 };
     group_tiles b[4];
     for (size_t g = 0; g < groups; g++)
         b[g] = tiles_of(w, g);
     clear_sums();
-    for (size_t turn = 0; turn <= turns; turn++) {
-        uint16_t       *to = scratch + turn % 2 * 16 * CHUNK;
-        const uint16_t *old = scratch + (turn + 1) % 2 * 16 * CHUNK;
-        size_t          rows = turn < turns ? BL_MIN(first + count - row, (size_t)16) : 0;
+    for (size_t index = 0; index <= turns; index++, old = now) {
+        uint16_t       *to = scratch + index % 2 * 16 * CHUNK;
+        const uint16_t *from = scratch + (index + 1) % 2 * 16 * CHUNK;
+        now = index < turns ? turn_at(w, first, count, index) : (turn){ 0 };
         for (size_t i = 0; i < 16; i++) {
-            if (i < rows)
-                unpack_row(w, to, row, rows, chunk, i);
-            size_t steps = old_end - old_begin;
-            multiply_few(w, b, old, old_begin, old_begin + steps * i / 16,
-                         old_begin + steps * (i + 1) / 16, parts, second, groups);
+            if (i < now.rows)
+                unpack_row(w, &now, i, to, &far);
+            multiply_few(w, b, from, old.begin, old.begin + old.steps * i / 16,
+                         old.begin + old.steps * (i + 1) / 16, parts, second, groups);
         }
-        if (turn > 0 && chunk == 0) { /* the turn before ended 16 rows */
-            put_few(w, old_row, BL_MIN(first + count - old_row, (size_t)16));
+        if (old.last) {
+            put_few(w, old.row, old.rows);
             clear_sums();
-        }
-        if (turn == turns)
-            break;
-        old_row = row;
-        old_begin = chunk * w->chunk / STEP;
-        old_end = old_begin + (chunk_columns(w, chunk) + STEP - 1) / STEP;
-        if (++chunk == w->chunks) {
-            chunk = 0;
-            row += 16;
         }
     }
 }
