@@ -30,6 +30,7 @@ static const struct {
     { "openai.missing", "missing_required_parameter", 400 },
     { "openai.field", "invalid_value", 400 },
     { "llm.context", "context_length_exceeded", 400 },
+    { "llm.schema", "invalid_json_schema", 400 },
     { "executor.busy", "rate_limit_exceeded", 429 },
     { "server.token", "invalid_api_key", 401 },
 };
@@ -46,7 +47,7 @@ static int status_of(const blind_error *error, const char **code)
     bool body = error->stage && strncmp(error->stage, "server.", 7) == 0;
     if (error->code == BLIND_UNSUPPORTED && status == 422)
         status = 400;
-    if (error->code == BLIND_UNSUPPORTED && status == 400)
+    if (error->code == BLIND_UNSUPPORTED && strcmp(*code, "invalid_json_schema") != 0)
         *code = "unsupported_parameter";
     return error->code == BLIND_LIMIT && !body ? 400 : status;
 }

@@ -60,6 +60,8 @@ static void close_model(void *opaque)
 {
     model *m = opaque;
     bl_llm_engine_close(m->engine);
+    bl_token_tree_free(m->parts.tree);
+    pthread_mutex_destroy(&m->parts.lock);
     bl_template_close(m->parts.chat);
     bl_tokenizer_close(m->parts.tokenizer);
     bl_gguf_done(&m->parts.gguf);
@@ -139,6 +141,7 @@ static blind_code open_model(blind_span file, const bl_engine_options *options, 
     model *m = calloc(1, sizeof *m);
     if (!m)
         return blind_fail(err, BLIND_MEMORY, "llm.open", "no memory for a model");
+    pthread_mutex_init(&m->parts.lock, NULL);
     blind_code code = open_parts(m, file, options, err);
     if (code == BLIND_OK)
         *out = m;

@@ -13,9 +13,12 @@
 #include "http/openai_write.h"
 #include "llm/engine.h"
 #include "llm/generation.h"
+#include "llm/grammar.h"
 #include "llm/template.h"
 #include "llm/tool_calls.h"
 #include "server/request.h"
+
+#include <pthread.h>
 
 /* A model's parts that any thread may use while the model is in use. */
 typedef struct {
@@ -25,6 +28,8 @@ typedef struct {
     bl_calls_style  calls;
     bl_pooling_kind pooling; /* of embeddings */
     size_t          context; /* tokens of a prompt and its answer that there is room for */
+    pthread_mutex_t lock;    /* of the tree, which the first to need it makes */
+    bl_token_tree  *tree;
 } bl_llm_parts;
 
 typedef struct {
@@ -33,6 +38,7 @@ typedef struct {
     blind_span           *echoes;  /* [prompts_len], texts in front of the answers; NULL: none */
     size_t                prompts_len, n;
     bl_generation_options options; /* the seed is that of the first answer */
+    bl_grammar           *grammar; /* of options; NULL: none */
     bl_pooling_kind       pooling;
     bl_calls_style        calls;
     bool                  has_tools; /* calls of them are looked for */
@@ -42,7 +48,7 @@ typedef struct {
 
 /* Errors  INPUT (a template that refuses, tokens that are none), LIMIT ("llm.context": too long),
  * UNSUPPORTED, MEMORY */
-BLIND_MUST_USE blind_code bl_llm_prepare(const bl_llm_parts *parts, const bl_openai_request *asked,
+BLIND_MUST_USE blind_code bl_llm_prepare(bl_llm_parts *parts, const bl_openai_request *asked,
                                          int64_t now_s, bl_llm_ask **out, blind_error *err);
 void                      bl_llm_ask_done(void *ask);
 

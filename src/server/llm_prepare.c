@@ -208,22 +208,74 @@ static blind_code take_options(const bl_llm_parts *parts, const bl_openai_reques
 
 /* ---- what an answer must look like ---- */
 
-static blind_code take_grammar(const bl_llm_parts *parts, const bl_openai_request *asked,
-                               bl_llm_ask *ask, blind_error *err)
+/* {"name": NAME, "arguments": {...}}, as the family writes a call.  References in the parameters
+ * are from the root of the whole schema, so what they name moves there. */
+static json_t *call_schema(const json_t *tool, const char *arguments, json_t *definitions[2])
 {
-    (void)parts;
-    if (asked->format != BL_FORMAT_TEXT)
-        return blind_fail(err, BLIND_UNSUPPORTED, "llm.format",
-                          "'response_format' is not supported by this model");
-    if (ask->in_call)
-        return blind_fail(err, BLIND_UNSUPPORTED, "llm.tools",
-                          "'tool_choice' is not supported by this model");
-    return BLIND_OK;
+    static const char *const kinds[] = { "$defs", "definitions" };
+    const json_t            *given = bl_openai_tool_schema(tool);
+    json_t *parameters = json_object_size(given) > 0 ? json_copy((json_t *)(uintptr_t)given)
+                                                     : json_pack("{s:s}", "type", "object");
+    for (size_t i = 0; i < BL_LEN(kinds); i++) {
+        json_t *held = json_object_get(parameters, kinds[i]);
+        if (held && json_object_update_missing(definitions[i], held) != 0)
+            return NULL;
+        json_object_del(parameters, kinds[i]);
+    }
+    return json_pack("{s:s,s:{s:{s:s},s:o},s:[s,s],s:b}", "type", "object", "properties", "name",
+                     "const", bl_openai_tool_name(tool), arguments, parameters, "required", "name",
+                     arguments, "additionalProperties", 0);
+}
+
+/* Any of the tools that may be called. */
+static json_t *calls_schema(const bl_llm_parts *parts, const bl_openai_request *asked)
+{
+    size_t      i;
+    json_t     *tool, *any = json_array(), *definitions[2] = { json_object(), json_object() };
+    const char *name = asked->tool_choice == BL_TOOLS_NAMED ? asked->tool_name : NULL;
+    bool        failed = false;
+    json_array_foreach(asked->tools, i,
+                       tool) if (!name || strcmp(name, bl_openai_tool_name(tool)) == 0) failed |=
+        json_array_append_new(
+            any, call_schema(tool, bl_calls_arguments(parts->calls), definitions)) != 0;
+    json_t *schema = json_pack("{s:o,s:o,s:o}", "anyOf", any, "$defs", definitions[0],
+                               "definitions", definitions[1]);
+    if (!failed)
+        return schema;
+    json_decref(schema);
+    return NULL;
+}
+
+static blind_code get_tree(bl_llm_parts *parts, const bl_token_tree **out, blind_error *err)
+{
+    pthread_mutex_lock(&parts->lock);
+    blind_code code =
+        parts->tree ? BLIND_OK : bl_token_tree_new(parts->tokenizer, &parts->tree, err);
+    *out = parts->tree;
+    pthread_mutex_unlock(&parts->lock);
+    return code;
+}
+
+static blind_code take_grammar(bl_llm_parts *parts, const bl_openai_request *asked, bl_llm_ask *ask,
+                               blind_error *err)
+{
+    bl_auto_json *calls = NULL;
+    blind_code    code = BLIND_OK;
+    if (ask->in_call) {
+        calls = calls_schema(parts, asked);
+        code = calls ? bl_grammar_schema(calls, &ask->grammar, err) : no_memory(err);
+    } else if (asked->format == BL_FORMAT_JSON) {
+        code = bl_grammar_json(true, &ask->grammar, err);
+    } else if (asked->format == BL_FORMAT_SCHEMA) {
+        code = bl_grammar_schema(asked->schema, &ask->grammar, err);
+    }
+    ask->options.grammar = ask->grammar;
+    return code == BLIND_OK && ask->grammar ? get_tree(parts, &ask->options.tree, err) : code;
 }
 
 /* ---- as a whole ---- */
 
-static blind_code fill(const bl_llm_parts *parts, const bl_openai_request *asked, int64_t now_s,
+static blind_code fill(bl_llm_parts *parts, const bl_openai_request *asked, int64_t now_s,
                        bl_llm_ask *ask, blind_error *err)
 {
     bool chat = asked->messages != NULL;
@@ -252,7 +304,7 @@ static blind_code fill(const bl_llm_parts *parts, const bl_openai_request *asked
     return take_grammar(parts, asked, ask, err);
 }
 
-blind_code bl_llm_prepare(const bl_llm_parts *parts, const bl_openai_request *asked, int64_t now_s,
+blind_code bl_llm_prepare(bl_llm_parts *parts, const bl_openai_request *asked, int64_t now_s,
                           bl_llm_ask **out, blind_error *err)
 {
     *out = NULL;
@@ -274,6 +326,7 @@ void bl_llm_ask_done(void *opaque)
     bl_llm_ask *ask = opaque;
     for (size_t i = 0; ask->prompts && i < ask->prompts_len; i++)
         bl_tokens_done(&ask->prompts[i]);
+    bl_grammar_free(ask->grammar);
     bl_arena_done(&ask->arena);
     free(ask);
 }

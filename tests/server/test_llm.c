@@ -90,7 +90,7 @@ static int64_t number_at(const json_t *root, const char *path)
 typedef struct {
     char    text[8192]; /* of choice 0 */
     char    finish[32];
-    size_t  chunks, usages;
+    size_t  chunks, usages, calls;
     bool    done;
     json_t *last;
 } heard;
@@ -113,6 +113,7 @@ static void hear(heard *h, const char *data)
         strncat(h->text, text, sizeof h->text - strlen(h->text) - 1);
     if (finish)
         snprintf(h->finish, sizeof h->finish, "%s", finish);
+    h->calls += json_array_size(at(choice, "delta.tool_calls"));
     h->usages += json_is_object(at(chunk, "usage"));
     h->chunks++;
     json_decref(h->last);
@@ -300,6 +301,117 @@ TEST(a_response_and_its_events)
     json_decref(root);
 }
 
+/* ---- answers that must look like something ---- */
+
+#define FORMAT(schema)                                                                             \
+    "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"s\","               \
+    "\"schema\":" schema "}}"
+
+TEST(a_schema_is_kept)
+{
+    json_t *root =
+        ask_once("/v1/chat/completions",
+                 "{" CHAT ",\"max_tokens\":250," FORMAT(
+                     "{\"type\":\"object\",\"properties\":{\"kind\":{\"enum\":[\"file\","
+                     "\"folder\"]},\"big\":{\"type\":\"boolean\"}},\"required\":[\"kind\","
+                     "\"big\"],\"additionalProperties\":false}") "}",
+                 200);
+    json_t *said = json_loads(text_at(root, "choices.0.message.content"), 0, NULL);
+    if (!json_is_string(at(said, "kind")) || !json_is_boolean(at(said, "big")) ||
+        json_object_size(said) != 2)
+        fail_msg("%s", text_at(root, "choices.0.message.content"));
+    assert_string_equal(text_at(root, "choices.0.finish_reason"), "stop");
+    json_decref(said);
+    json_decref(root);
+}
+
+TEST(a_json_object_is_one)
+{
+    json_t     *root = ask_once("/v1/completions",
+                                "{" PROMPT ",\"max_tokens\":40,\"seed\":1,"
+                                    "\"response_format\":{\"type\":\"json_object\"}}",
+                                200);
+    const char *text = text_at(root, "choices.0.text");
+    CHECK(text[strspn(text, " \n\t")] == '{');
+    if (strcmp(text_at(root, "choices.0.finish_reason"), "stop") == 0) {
+        json_t *said = json_loads(text, 0, NULL);
+        CHECK(json_is_object(said));
+        json_decref(said);
+    }
+    json_decref(root);
+}
+
+TEST(a_schema_that_cannot_be_kept_is_refused)
+{
+    json_t *root = ask_once("/v1/chat/completions",
+                            "{" CHAT "," FORMAT("{\"not\":{\"type\":\"string\"}}") "}", 400);
+    assert_string_equal(text_at(root, "error.code"), "invalid_json_schema");
+    json_decref(root);
+}
+
+#define TOOLS                                                                                      \
+    "\"max_tokens\":200,\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"look\","         \
+    "\"parameters\":"                                                                              \
+    "{\"type\":\"object\",\"properties\":{\"at\":{\"$ref\":\"#/$defs/"                             \
+    "place\"}},\"required\":[\"at\"],"                                                             \
+    "\"additionalProperties\":false,\"$defs\":{\"place\":{\"enum\":[\"home\",\"sea\"]}}}}},"       \
+    "{\"type\":\"function\",\"function\":{\"name\":\"stop\"}}]"
+
+static void check_look(const json_t *call)
+{
+    assert_string_equal(text_at(call, "type"), "function");
+    assert_string_equal(text_at(call, "function.name"), "look");
+    CHECK(strncmp(text_at(call, "id"), "call_", 5) == 0);
+    json_t *arguments = json_loads(text_at(call, "function.arguments"), 0, NULL);
+    CHECK(json_is_string(at(arguments, "at")));
+    json_decref(arguments);
+}
+
+TEST(a_tool_that_must_be_called_is)
+{
+    static const char named[] =
+        "\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"look\"}}";
+    char  body[1024];
+    heard h;
+    snprintf(body, sizeof body, "{" CHAT "," TOOLS ",%s}", named);
+    json_t *root = ask_once("/v1/chat/completions", body, 200);
+    CHECK(json_is_null(at(root, "choices.0.message.content")));
+    CHECK(json_array_size(at(root, "choices.0.message.tool_calls")) == 1);
+    check_look(at(root, "choices.0.message.tool_calls.0"));
+    assert_string_equal(text_at(root, "choices.0.finish_reason"), "tool_calls");
+    json_decref(root);
+    snprintf(body, sizeof body, "{" CHAT "," TOOLS ",%s,\"stream\":true}", named);
+    ask_stream("/v1/chat/completions", body, &h);
+    assert_string_equal(h.finish, "tool_calls");
+    CHECK(h.calls == 1 && h.text[0] == 0);
+    heard_done(&h);
+}
+
+TEST(some_tool_that_must_be_called_is)
+{
+    json_t *root =
+        ask_once("/v1/chat/completions", "{" CHAT "," TOOLS ",\"tool_choice\":\"required\"}", 200);
+    CHECK(json_array_size(at(root, "choices.0.message.tool_calls")) == 1);
+    json_decref(root);
+    root = ask_once("/v1/chat/completions", "{" CHAT "," TOOLS ",\"tool_choice\":\"none\"}", 200);
+    CHECK(!at(root, "choices.0.message.tool_calls"));
+    json_decref(root);
+}
+
+TEST(a_response_calls_too)
+{
+    json_t *root =
+        ask_once("/v1/responses",
+                 "{" ASK ",\"input\":\"Look.\",\"max_output_tokens\":60,\"tools\":[{\"type\":"
+                 "\"function\",\"name\":\"look\",\"parameters\":{\"type\":\"object\","
+                 "\"properties\":{\"at\":{\"const\":\"sea\"}},\"required\":[\"at\"],"
+                 "\"additionalProperties\":false}}],\"tool_choice\":\"required\"}",
+                 200);
+    assert_string_equal(text_at(root, "output.0.type"), "function_call");
+    assert_string_equal(text_at(root, "output.0.arguments"), "{\"at\":\"sea\"}");
+    json_decref(root);
+}
+
 /* ---- refusals ---- */
 
 TEST(refusals_say_what_is_wrong)
@@ -478,6 +590,12 @@ int main(void)
         RUN(an_echo_stands_in_front),
         RUN(embeddings_have_length_one_and_tell_texts_apart),
         RUN(a_response_and_its_events),
+        RUN(a_schema_is_kept),
+        RUN(a_json_object_is_one),
+        RUN(a_schema_that_cannot_be_kept_is_refused),
+        RUN(a_tool_that_must_be_called_is),
+        RUN(some_tool_that_must_be_called_is),
+        RUN(a_response_calls_too),
         RUN(refusals_say_what_is_wrong),
         RUN(nothing_is_answered_before_the_attestation),
         RUN(answers_are_the_same_alone_and_among_others),

@@ -411,6 +411,11 @@ TEST(a_language_model_leaves_nothing)
           "{\"model\":\"chat\",\"max_output_tokens\":3,\"instructions\":\"%s\","
           "\"input\":\"x\"}" },
         { "an embedding", "/v1/embeddings", "{\"model\":\"chat\",\"input\":\"%s\"}" },
+        { "a schema", "/v1/chat/completions",
+          "{\"model\":\"chat\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}"
+          "],"
+          "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"s\","
+          "\"schema\":{\"enum\":[\"%s\"]}}}}" },
         { "a text to stop at", "/v1/completions",
           "{\"model\":\"chat\",\"max_tokens\":3,\"stop\":\"%s\",\"prompt\":\"x\"}" },
     };
