@@ -243,6 +243,8 @@ const bl_layer_kernels *bl_layer_kernels_for(bl_isa isa)
 {
 #if defined(__x86_64__)
     bool halves = __builtin_cpu_supports("f16c");
+    if (isa == BL_ISA_AMX && bl_isa_usable(BL_ISA_AMX))
+        return &bl_layer_amx;
     if (isa >= BL_ISA_AVX512 && bl_isa_usable(BL_ISA_AVX512))
         return &bl_layer_avx512;
     if (isa >= BL_ISA_AVX2 && bl_isa_usable(BL_ISA_AVX2) && halves)

@@ -60,7 +60,7 @@ const bl_layer_kernels *bl_layer_kernels_for(bl_isa isa);
 
 extern const bl_layer_kernels bl_layer_scalar;
 #if defined(__x86_64__)
-extern const bl_layer_kernels bl_layer_avx2, bl_layer_avx512;
+extern const bl_layer_kernels bl_layer_avx2, bl_layer_avx512, bl_layer_amx;
 #endif
 
 /* bl_layer_scalar's store(). */

@@ -5,9 +5,6 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #include "nn/math.inc"
 
-#define LAYER_KERNELS bl_layer_avx2
-#define LAYER_ISA     BL_ISA_AVX2
-
 ALWAYS_INLINE vf vf_load_half(const uint16_t *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
@@ -27,3 +24,5 @@ ALWAYS_INLINE vf vf_from_double(double x)
 }
 
 #include "llm/layer.inc"
+
+LAYER_TABLE(bl_layer_avx2, BL_ISA_AVX2, attend, attend_scratch, MOST_TOKENS);

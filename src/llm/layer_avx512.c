@@ -1,12 +1,10 @@
-/* The layers' steps for AVX-512. */
+/* The layers' steps for AVX-512.  With AMX attention of prompts takes its tiles. */
+#include "llm/attend_amx.h"
 #include "nn/ops.h"
 #include "nn/vec512.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #include "nn/math.inc"
-
-#define LAYER_KERNELS bl_layer_avx512
-#define LAYER_ISA     BL_ISA_AVX512
 
 ALWAYS_INLINE vf vf_load_half(const uint16_t *p)
 {
@@ -27,3 +25,12 @@ ALWAYS_INLINE vf vf_from_double(double x)
 }
 
 #include "llm/layer.inc"
+
+LAYER_TABLE(bl_layer_avx512, BL_ISA_AVX512, attend, attend_scratch, MOST_TOKENS);
+
+static size_t amx_scratch(const bl_kv_layout *l, size_t heads)
+{
+    return BL_MAX(attend_scratch(l, heads), bl_attend_amx_scratch(l, heads));
+}
+
+LAYER_TABLE(bl_layer_amx, BL_ISA_AMX, bl_attend_amx, amx_scratch, BL_ATTEND_AMX_TOKENS);
