@@ -22,6 +22,7 @@ typedef enum {
     BL_LAYOUT_LINES,     /* as COLUMNS, of conv_lines.c                                       */
     BL_LAYOUT_TILES,     /* bf16, in the order of amx.h */
     BL_LAYOUT_CELLS,     /* [panel of `width` units][k][gate][width]                          */
+    BL_LAYOUT_NBITS,     /* of nbits.h                                                        */
     BL_LAYOUT_BYTES,     /* of bytes_micro.h: lines of four products                          */
 } bl_layout;
 

@@ -26,6 +26,10 @@ struct bl_kernels {
     /* Packs b, which is not needed afterwards: row-major weights have strides { n, 1 }, transposed
      * ones { 1, k }.  Errors  MEMORY, LIMIT (a size that overflows) */
     blind_code (*gemm_pack)(const bl_matrix *b, bl_packed **out, blind_error *err);
+    /* The same for small numbers, which stay as small: few rows read them as they are, of many a
+     * part of the matrix is made floats at a time. */
+    blind_code (*gemm_pack_nbits)(const bl_nbits_matrix *b, bl_pool *pool, bl_packed **out,
+                                  blind_error *err);
     size_t (*gemm_scratch)(const bl_packed *b, size_t rows, int threads); /* bytes, may be 0 */
     /* Sums of k products: relative to sum |a||b| within 2e-7 * sqrt(k), at most 1e-5. */
     void (*gemm)(const bl_gemm *g, bl_pool *pool);

@@ -5,11 +5,13 @@
 #include "nn/conv_amx.h"
 #include "nn/conv_lines.h"
 #include "nn/micro.h"
+#include "nn/nbits.h"
 #include "nn/scalar.h"
 #include "nn/vec512.h"
 #include "nn/winograd.h"
 
 #define TILE_ROWS   14
+#define NBITS_ROWS  8
 #define TILE_ALL(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #define CELLS       bl_cells_avx512
 #define KERNELS     bl_kernels_avx512
@@ -19,6 +21,7 @@
 /* clang-format off */
 #include "nn/tile.inc"
 #include "nn/few.inc"
+#include "nn/nbits.inc"
 #include "nn/math.inc"
 #include "nn/finish.inc"
 #include "nn/pack.inc"
@@ -39,11 +42,16 @@
     }                                                                                              \
     static size_t gemm_scratch_##name(const bl_packed *b, size_t rows, int threads)                \
     {                                                                                              \
+        if (b->layout == BL_LAYOUT_NBITS)                                                          \
+            return bl_nbits_scratch(&micro, gemm_scratch_##name, b, rows, threads);                \
         return bl_amx_gemm_scratch(&micro, bl_amx_parts(PRECISION), b, rows, threads);             \
     }                                                                                              \
     static void gemm_##name(const bl_gemm *g, bl_pool *pool)                                       \
     {                                                                                              \
-        bl_amx_gemm_run(&micro, bl_amx_parts(PRECISION), g, pool);                                 \
+        if (g->b->layout == BL_LAYOUT_NBITS)                                                       \
+            bl_nbits_run(&micro, gemm_##name, g, pool);                                            \
+        else                                                                                       \
+            bl_amx_gemm_run(&micro, bl_amx_parts(PRECISION), g, pool);                             \
     }                                                                                              \
     static size_t attention_scratch_##name(const bl_attention *a, int threads)                     \
     {                                                                                              \
@@ -98,6 +106,7 @@ AMX(medium, BL_PRECISION_MEDIUM)
     [PRECISION] = { .isa = BL_ISA_AMX,                                                             \
                     .precision = PRECISION,                                                        \
                     .gemm_pack = gemm_pack_##name,                                                 \
+                    .gemm_pack_nbits = gemm_pack_nbits,                                            \
                     .gemm_scratch = gemm_scratch_##name,                                           \
                     .gemm = gemm_##name,                                                           \
                     .matmul_scratch = matmul_scratch,                                              \

@@ -91,12 +91,17 @@ typedef struct {
     size_t step;                /* from pixel to pixel of an output row */
 } bl_walk;
 
+/* to[k][width] of a panel of nbits.h */
+typedef void bl_nbits_open(float *to, size_t k, const void *panel);
+
 typedef struct {
     size_t          rows;  /* of a tile, at most */
     size_t          width; /* of a panel */
     bl_tile        *tile;
     bl_finish_rows *finish;
     bl_few         *few;
+    bl_few         *nbits_few; /* with panels of nbits.h; up to BL_MAX_ROWS rows */
+    bl_nbits_open  *nbits_open;
     /* sums[r][j] = sum over lines l, i < k of lines[l][first + r * step + i] * panel[l * k + i][j]
      * for all rows of a tile. */
     void (*tile_lines)(float *sums, const float *const *lines, size_t count, size_t first,
@@ -155,8 +160,8 @@ typedef struct {
     size_t row, rows, col, cols;
 } bl_piece;
 
-/* The piece after *p, in the order in which they lie; false after the last.  Pieces begin at a panel
- * and at a multiple of 32 rows.  b->reading is told of what comes. */
+/* The piece after *p, in the order in which they lie; false after the last.  Pieces begin at a
+ * panel and at a multiple of 32 rows.  b->reading is told of what comes. */
 bool bl_next_piece(const bl_matrix *b, size_t width, bl_piece *p);
 /* The most of any piece. */
 size_t bl_piece_rows(const bl_matrix *b);

@@ -85,6 +85,21 @@ typedef struct {
     const bl_reading *reading; /* told of it piece by piece; or NULL */
 } bl_matrix;
 
+/* A matrix of small numbers to pack: element (i, j) is (q - zero) * scale, with the scale and the
+ * zero point of its block of rows. */
+typedef struct {
+    const void *q;     /* number i * row_stride + j * col_stride; two of 4 bits lie in a byte, the
+                          first in its lower half */
+    size_t       bits; /* 4 or 8 */
+    bool         is_signed;
+    size_t       k, n; /* rows, at least 1; columns */
+    size_t       row_stride, col_stride;
+    size_t       block; /* rows that share a scale: a multiple of 8 */
+    const float *scale; /* number i / block * scale_row + j * scale_col */
+    const float *zero;  /* in the same order; or NULL: 0, or the middle of what is not signed */
+    size_t       scale_row, scale_col;
+} bl_nbits_matrix;
+
 /* Filters to pack, [channels_out, channels_in / groups, kernel...] dense, at any address: those of
  * each output channel times its gain, rounded once. */
 typedef struct {

@@ -1,6 +1,6 @@
 /* Products in plain C: the specification.  Sums are kept in double, so that the faster kernels are
  * tested against something better than themselves. */
-#include "nn/internal.h"
+#include "nn/nbits.h"
 #include "nn/scalar.h"
 
 #include <math.h>
@@ -30,6 +30,12 @@ static blind_code gemm_pack(const bl_matrix *b, bl_packed **out, blind_error *er
     return BLIND_OK;
 }
 
+static blind_code gemm_pack_nbits(const bl_nbits_matrix *b, bl_pool *pool, bl_packed **out,
+                                  blind_error *err)
+{
+    return bl_nbits_pack(b, LANES, pool, out, err);
+}
+
 static size_t gemm_scratch(const bl_packed *b, size_t rows, int threads)
 {
     (void)b, (void)rows, (void)threads;
@@ -54,9 +60,23 @@ static void gemm_row(void *arg, size_t m, int worker)
     }
 }
 
+/* Of small numbers, each made a float by itself. */
+static void nbits_row(void *arg, size_t m, int worker)
+{
+    (void)worker;
+    const bl_gemm *g = arg;
+    for (size_t j = 0; j < g->b->n; j++) {
+        double sum = 0;
+        for (size_t i = 0; i < g->b->k; i++)
+            sum += (double)g->a[m * g->a_stride + i] * (double)bl_nbits_at(g->b, i, j);
+        size_t offset = m * g->out_stride + j;
+        g->out[offset] = finish(&g->epilogue, sum, j, offset);
+    }
+}
+
 static void gemm(const bl_gemm *g, bl_pool *pool)
 {
-    bl_pool_run(pool, gemm_row, (void *)g, g->rows);
+    bl_pool_run(pool, g->b->layout == BL_LAYOUT_NBITS ? nbits_row : gemm_row, (void *)g, g->rows);
 }
 
 static size_t matmul_scratch(const bl_matmul *m, int threads)
@@ -217,6 +237,7 @@ const bl_kernels bl_kernels_scalar = {
     .isa = BL_ISA_SCALAR,
     .precision = BL_PRECISION_HIGHEST,
     .gemm_pack = gemm_pack,
+    .gemm_pack_nbits = gemm_pack_nbits,
     .gemm_scratch = gemm_scratch,
     .gemm = gemm,
     .matmul_scratch = matmul_scratch,

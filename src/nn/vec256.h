@@ -166,6 +166,25 @@ static inline float vf_highest(vf x)
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
 
+/* Eight words of small numbers in two's complement, the first in the lowest bits. */
+typedef int32_t vi __attribute__((vector_size(32)));
+
+static inline vi vi_load(const void *p)
+{
+    return (vi)_mm256_loadu_si256(p);
+}
+/* Number `at` of each word. */
+static inline vf vf_of_4_bits(vi words, size_t at)
+{
+    __m256i moved = _mm256_sll_epi32((__m256i)words, _mm_cvtsi32_si128(28 - 4 * (int)at));
+    return _mm256_cvtepi32_ps(_mm256_srai_epi32(moved, 28));
+}
+static inline vf vf_of_8_bits(vi words, size_t at)
+{
+    __m256i moved = _mm256_sll_epi32((__m256i)words, _mm_cvtsi32_si128(24 - 8 * (int)at));
+    return _mm256_cvtepi32_ps(_mm256_srai_epi32(moved, 24));
+}
+
 /* to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j < cols, both at most VL. */
 static inline void turn_block(float *to, size_t to_stride, const float *from, size_t from_stride,
                               size_t rows, size_t cols)

@@ -156,6 +156,25 @@ static inline float vf_highest(vf x)
     return _mm512_reduce_max_ps(x);
 }
 
+/* Sixteen words of small numbers in two's complement, the first in the lowest bits. */
+typedef int32_t vi __attribute__((vector_size(64)));
+
+static inline vi vi_load(const void *p)
+{
+    return (vi)_mm512_loadu_si512(p);
+}
+/* Number `at` of each word. */
+static inline vf vf_of_4_bits(vi words, size_t at)
+{
+    const __m512 values = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1);
+    return _mm512_permutexvar_ps((__m512i)(words >> (4 * (int)at)), values); /* by the low bits */
+}
+static inline vf vf_of_8_bits(vi words, size_t at)
+{
+    __m512i moved = _mm512_sll_epi32((__m512i)words, _mm_cvtsi32_si128(24 - 8 * (int)at));
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(moved, 24));
+}
+
 /* to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j < cols, both at most VL. */
 static inline void turn_block(float *to, size_t to_stride, const float *from, size_t from_stride,
                               size_t rows, size_t cols)

@@ -1,5 +1,5 @@
 /* FusedMatMul: a product whose factors may be turned, times a number.  MatMulNBits: a product with
- * weights of 4 or 8 bits, opened into floats and packed when planned. */
+ * weights of 4 or 8 bits, which stay so. */
 #include "onnx/ms/ms.h"
 
 #include <stdlib.h>
@@ -229,20 +229,52 @@ static void open_column(const bl_build *b, const bl_node *n, const nbits_params 
     }
 }
 
+/* Numbers whose groups are in no order become floats. */
+static blind_code pack_opened(bl_build *b, const bl_node *n, const nbits_params *p, bl_packed **out)
+{
+    size_t              len;
+    bl_auto_free float *open = NULL;
+    if (!bl_mul(p->n, p->k, &len) || !(open = calloc(len, sizeof *open)))
+        return bl_op_fail(b, n, BLIND_MEMORY, "no memory to open weights");
+    for (size_t col = 0; col < p->n; col++)
+        open_column(b, n, p, col, open + col * p->k);
+    bl_matrix from = { open, p->k, p->n, 1, p->k, NULL };
+    return b->kernels->gemm_pack(&from, out, b->err);
+}
+
+/* The others stay as they are. */
+static blind_code pack_small(bl_build *b, const bl_node *n, const nbits_params *p, bl_packed **out)
+{
+    size_t              len = p->n * p->blocks; /* there are so many scales */
+    bl_auto_free float *scales = calloc(len, sizeof *scales), *zeros = calloc(len, sizeof *zeros);
+    if (!scales || !zeros)
+        return bl_op_fail(b, n, BLIND_MEMORY, "no memory to pack weights");
+    for (size_t i = 0; i < len; i++) {
+        scales[i] = float_at(bl_in(b, n, SCALES), i);
+        zeros[i] = zero_of(b, n, p, i / p->blocks, i % p->blocks);
+    }
+    bl_nbits_matrix from = { .q = bl_in(b, n, B)->data,
+                             .bits = p->bits,
+                             .k = p->k,
+                             .n = p->n,
+                             .row_stride = 1,
+                             .col_stride = p->blocks * p->block,
+                             .block = p->block,
+                             .scale = scales,
+                             .zero = zeros,
+                             .scale_row = 1,
+                             .scale_col = p->blocks };
+    bl_store_needed(b, bl_in(b, n, B));
+    return b->kernels->gemm_pack_nbits(&from, b->pool, out, b->err);
+}
+
 blind_code bl_ms_nbits_prepare(bl_build *b, bl_node *n)
 {
-    nbits_params       *p = n->params;
-    bl_auto_free float *open = NULL;
-    bl_packed          *packed;
-    size_t              len;
+    nbits_params *p = n->params;
+    bl_packed    *packed;
     p->weights = bl_store_find(b, n, 0);
     if (!p->weights) {
-        if (!bl_mul(p->n, p->k, &len) || !(open = calloc(len, sizeof *open)))
-            return bl_op_fail(b, n, BLIND_MEMORY, "no memory to open weights");
-        for (size_t col = 0; col < p->n; col++)
-            open_column(b, n, p, col, open + col * p->k);
-        bl_matrix from = { open, p->k, p->n, 1, p->k, NULL };
-        BL_TRY(b->kernels->gemm_pack(&from, &packed, b->err));
+        BL_TRY((bl_has_in(n, GROUPS) ? pack_opened : pack_small)(b, n, p, &packed));
         bl_store_unneeded(b, bl_in(b, n, B));
         BL_TRY(bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights));
     }
