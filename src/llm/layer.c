@@ -5,6 +5,10 @@
 
 #include <math.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 /* Rows.  ------------------------------------------------------------------------------------- */
 
 static void norm(float *out, const float *x, const float *gain, size_t width, float eps)
@@ -239,15 +243,23 @@ const bl_layer_kernels bl_layer_scalar = {
     .tokens = 16,
 };
 
+#if defined(__x86_64__)
+/* Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, CPUID, leaf 1. */
+static bool converts_halves(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1) != 0;
+}
+#endif
+
 const bl_layer_kernels *bl_layer_kernels_for(bl_isa isa)
 {
 #if defined(__x86_64__)
-    bool halves = __builtin_cpu_supports("f16c");
     if (isa == BL_ISA_AMX && bl_isa_usable(BL_ISA_AMX))
         return &bl_layer_amx;
     if (isa >= BL_ISA_AVX512 && bl_isa_usable(BL_ISA_AVX512))
         return &bl_layer_avx512;
-    if (isa >= BL_ISA_AVX2 && bl_isa_usable(BL_ISA_AVX2) && halves)
+    if (isa >= BL_ISA_AVX2 && bl_isa_usable(BL_ISA_AVX2) && converts_halves())
         return &bl_layer_avx2;
 #endif
     (void)isa;
