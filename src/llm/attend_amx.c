@@ -22,24 +22,20 @@
 #define TILE  16
 #define STEP  32       /* products that a tile takes at once */
 #define NEVER (-1e30F) /* below every score */
+#define LEAST (-64.0F) /* below the largest score: subnormal exponentials would take microcode */
 #define PAGE  BL_KV_PAGE
 
 typedef struct {
-    float  most, total;
-    size_t from, end; /* positions that it sees */
-    float *out;
-} line;
-
-typedef struct {
     const bl_attend *a;
-    size_t           width, rows; /* rows: a multiple of ROWS */
-    line            *lines;       /* [rows] */
-    uint16_t        *q[2];        /* parts: [rows][width] */
-    uint16_t        *keys[2];     /* [width / 2][PAGE][2] */
-    uint16_t        *values[2];   /* [PAGE / 2][width][2] */
-    uint16_t        *weights[2];  /* [ROWS][PAGE] */
-    float           *scores;      /* [ROWS][PAGE] */
-    float           *sums;        /* [rows][width] */
+    size_t           width, rows;  /* rows: a multiple of ROWS */
+    size_t          *from, *end;   /* [rows] positions that it sees; end 0: no row */
+    float           *most, *total; /* [rows] of scores so far; of their exponentials */
+    uint16_t        *q[2];         /* parts: [rows][width] */
+    uint16_t        *keys[2];      /* [width / 2][PAGE][2] */
+    uint16_t        *values[2];    /* [PAGE / 2][width][2] */
+    uint16_t        *weights[2];   /* [ROWS][PAGE] */
+    float           *scores;       /* [ROWS][PAGE] */
+    float           *sums;         /* [rows][width] */
 } job;
 
 /* Splitting.  -------------------------------------------------------------------------------- */
@@ -144,18 +140,18 @@ static void set_rows(const job *j)
     for (size_t t = 0; t < a->tokens; t++)
         for (size_t h = 0; h < a->heads; h++, row++) {
             size_t end = a->position + t + 1;
-            j->lines[row] = (line){
-                .most = NEVER,
-                .from = a->window && end > a->window ? end - a->window : 0,
-                .end = end,
-                .out = a->out + t * a->out_row + h * head,
-            };
+            j->from[row] = a->window && end > a->window ? end - a->window : 0;
+            j->end[row] = end;
             split_query(j, row, a->q + t * a->q_row + h * head);
         }
-    for (; row < j->rows; row++) { /* sees nothing */
-        j->lines[row] = (line){ .most = NEVER };
+    for (; row < j->rows; row++) {
+        j->from[row] = j->end[row] = 0;
         memset(j->q[0] + row * j->width, 0, j->width * sizeof *j->q[0]);
         memset(j->q[1] + row * j->width, 0, j->width * sizeof *j->q[1]);
+    }
+    for (row = 0; row < j->rows; row++) {
+        j->most[row] = NEVER;
+        j->total[row] = 0;
     }
     memset(j->sums, 0, j->rows * j->width * sizeof *j->sums);
 }
@@ -227,6 +223,68 @@ static void mix(const job *j, size_t row, size_t end)
 
 /* The stream.  ------------------------------------------------------------------------------- */
 
+/* The positions of the page that a row sees: first..end - 1. */
+typedef struct {
+    size_t first, end;
+} span;
+
+static span seen_of(const job *j, size_t row, size_t base)
+{
+    size_t first = BL_MAX(j->from[row], base) - base, end = BL_MAX(j->end[row], base) - base;
+    end = BL_MIN(end, (size_t)PAGE);
+    return (span){ BL_MIN(first, end), end };
+}
+
+ALWAYS_INLINE vmask lanes_of(span seen, size_t at)
+{
+    return vmask_range(BL_MIN(BL_MAX(seen.first, at) - at, (size_t)VL),
+                       BL_MIN(BL_MAX(seen.end, at) - at, (size_t)VL));
+}
+
+/* Caps scores and hides those that the row does not see; returns the largest. */
+ALWAYS_INLINE float hide(const job *j, float *scores, span seen)
+{
+    const vf low = vf_set(-__builtin_inff());
+    vf       most = low;
+    if (seen.first == 0 && seen.end == PAGE && j->a->cap <= 0) {
+        for (size_t k = 0; k < PAGE; k += VL)
+            most = vf_max(most, vf_load(scores + k));
+        return vf_highest(most);
+    }
+    for (size_t k = 0; k < PAGE; k += VL) {
+        vmask some = lanes_of(seen, k);
+        vf    x = vf_load_masked(scores + k, some);
+        if (j->a->cap > 0)
+            x = vf_mul(vf_tanh(vf_mul(x, vf_set(1 / j->a->cap))), vf_set(j->a->cap));
+        x = vf_select(some, x, low);
+        vf_store(scores + k, x);
+        most = vf_max(most, x);
+    }
+    return vf_highest(most);
+}
+
+/* What is hidden weighs nothing. */
+ALWAYS_INLINE vf weight_of(vf score, vf top)
+{
+    vf x = vf_exp(vf_max(vf_sub(score, top), vf_set(LEAST)));
+    return vf_select(vf_less(score, vf_set(-0x1p100f)), vf_set(0), x);
+}
+
+/* A row's scores become weights, two parts each; returns their sum. */
+ALWAYS_INLINE float weigh(const job *j, size_t in_tile, float most)
+{
+    const float *scores = j->scores + in_tile * PAGE;
+    uint16_t    *first = j->weights[0] + in_tile * PAGE, *rest = j->weights[1] + in_tile * PAGE;
+    vf           total = vf_set(0), top = vf_set(most);
+    for (size_t k = 0; k < PAGE; k += 2 * VL) {
+        vf low = vf_load(scores + k), high = vf_load(scores + k + VL);
+        vf a = weight_of(low, top), b = weight_of(high, top);
+        split(a, b, first + k, rest + k);
+        total = vf_add(total, vf_add(a, b));
+    }
+    return vf_sum(total);
+}
+
 static void fade(const job *j, size_t row, float by)
 {
     float *sums = j->sums + row * j->width;
@@ -234,59 +292,33 @@ static void fade(const job *j, size_t row, float by)
         vf_store(sums + i, vf_mul(vf_load(sums + i), vf_set(by)));
 }
 
-/* Scores first..end-1 of a row become weights. */
-static void weigh(const job *j, size_t row, size_t in_tile, size_t first, size_t end)
-{
-    const vf low = vf_set(-__builtin_inff());
-    line    *l = &j->lines[row];
-    float   *scores = j->scores + in_tile * PAGE, cap = j->a->cap, before = l->most, by[VL];
-    vf       x[PAGE / VL], most = low, total = vf_set(0);
-    for (size_t k = 0; k < PAGE / VL; k++) {
-        vmask seen = vmask_range(BL_MIN(BL_MAX(first, k * VL) - k * VL, (size_t)VL),
-                                 BL_MIN(BL_MAX(end, k * VL) - k * VL, (size_t)VL));
-        x[k] = vf_load_masked(scores + k * VL, seen);
-        if (cap > 0)
-            x[k] = vf_mul(vf_tanh(vf_mul(x[k], vf_set(1 / cap))), vf_set(cap));
-        x[k] = vf_select(seen, x[k], low);
-        most = vf_max(most, x[k]);
-    }
-    l->most = BL_MAX(before, vf_highest(most));
-    for (size_t k = 0; k < PAGE / VL; k++) {
-        vmask seen = _mm512_cmp_ps_mask(x[k], low, _CMP_NEQ_UQ);
-        x[k] = vf_select(seen, vf_exp(vf_sub(x[k], vf_set(l->most))), vf_set(0));
-        total = vf_add(total, x[k]);
-    }
-    for (size_t k = 0; k < PAGE / VL; k += 2)
-        split(x[k], x[k + 1], j->weights[0] + in_tile * PAGE + k * VL,
-              j->weights[1] + in_tile * PAGE + k * VL);
-    vf_store(by, vf_exp(vf_set(before - l->most)));
-    l->total = l->total * by[0] + vf_sum(total);
-    fade(j, row, by[0]);
-}
-
+/* Weights of ROWS rows, and their streams moved on. */
 static void weigh_all(const job *j, size_t row, size_t base)
 {
-    for (size_t i = 0; i < ROWS; i++) {
-        const line *l = &j->lines[row + i];
-        size_t      first = BL_MAX(l->from, base) - base;
-        size_t      end = BL_MIN(BL_MAX(l->end, base) - base, (size_t)PAGE);
-        if (first < end) {
-            weigh(j, row + i, i, first, end);
-            continue;
-        }
-        memset(j->weights[0] + i * PAGE, 0, PAGE * sizeof *j->weights[0]);
-        memset(j->weights[1] + i * PAGE, 0, PAGE * sizeof *j->weights[1]);
+    _Alignas(64) float most[ROWS], by[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        most[i] = hide(j, j->scores + i * PAGE, seen_of(j, row + i, base));
+    for (size_t i = 0; i < ROWS; i += VL) {
+        vf before = vf_load(j->most + row + i), now = vf_max(before, vf_load(most + i));
+        vf faded = vf_exp(vf_sub(before, now));
+        vf_store(j->most + row + i, now);
+        vf_store(j->total + row + i, vf_mul(vf_load(j->total + row + i), faded));
+        vf_store(by + i, faded);
     }
+    for (size_t i = 0; i < ROWS; i++)
+        j->total[row + i] += weigh(j, i, j->most[row + i]);
+    for (size_t i = 0; i < ROWS; i++)
+        fade(j, row + i, by[i]);
 }
 
 /* The positions of the page before which ROWS rows see anything, 0 for none. */
-static size_t seen_of(const job *j, size_t row, size_t base)
+static size_t reach_of(const job *j, size_t row, size_t base)
 {
     size_t from = SIZE_MAX, end = 0;
     for (size_t i = row; i < row + ROWS; i++)
-        if (j->lines[i].end > 0) {
-            from = BL_MIN(from, j->lines[i].from);
-            end = BL_MAX(end, j->lines[i].end);
+        if (j->end[i] > 0) {
+            from = BL_MIN(from, j->from[i]);
+            end = BL_MAX(end, j->end[i]);
         }
     return end <= base || from >= base + PAGE ? 0 : BL_MIN(end - base, (size_t)PAGE);
 }
@@ -295,7 +327,7 @@ static void walk_page(const job *j, size_t page)
 {
     split_page(j, j->a->pages[page] + j->a->at);
     for (size_t row = 0; row < j->rows; row += ROWS) {
-        size_t end = seen_of(j, row, page * PAGE);
+        size_t end = reach_of(j, row, page * PAGE);
         if (end == 0)
             continue;
         score(j, row, end);
@@ -304,15 +336,20 @@ static void walk_page(const job *j, size_t page)
     }
 }
 
-static void finish(const job *j, size_t row)
+static void finish(const job *j)
 {
-    size_t       head = j->a->layout->head_width;
-    const float *sums = j->sums + row * j->width;
-    vf           by = vf_set(1 / j->lines[row].total);
-    for (size_t i = 0; i < head; i += VL) {
-        vmask m = vmask_first(BL_MIN(head - i, (size_t)VL));
-        vf_store_masked(j->lines[row].out + i, m, vf_mul(vf_load(sums + i), by));
-    }
+    const bl_attend *a = j->a;
+    size_t           row = 0, head = a->layout->head_width;
+    for (size_t t = 0; t < a->tokens; t++)
+        for (size_t h = 0; h < a->heads; h++, row++) {
+            const float *sums = j->sums + row * j->width;
+            float       *out = a->out + t * a->out_row + h * head;
+            vf           by = vf_set(1 / j->total[row]);
+            for (size_t i = 0; i < head; i += VL) {
+                vmask m = vmask_first(BL_MIN(head - i, (size_t)VL));
+                vf_store_masked(out + i, m, vf_mul(vf_load(sums + i), by));
+            }
+        }
 }
 
 /* Memory and calls.  ------------------------------------------------------------------------- */
@@ -323,33 +360,36 @@ static size_t rows_of(size_t tokens, size_t heads)
 }
 
 /* Sizes are multiples of 64 bytes. */
-static uint16_t *parts(char **at, size_t len)
+static void *take(char **at, size_t size)
 {
-    uint16_t *p = (uint16_t *)(void *)*at;
-    *at += len * sizeof *p;
-    return p;
+    void *taken = *at;
+    *at += size;
+    return taken;
 }
 
 static void lay_out(job *j, char *at)
 {
-    size_t page = j->width * PAGE;
+    const size_t page = j->width * PAGE, number = sizeof(uint16_t), real = sizeof(float);
     for (int part = 0; part < 2; part++) {
-        j->q[part] = parts(&at, j->rows * j->width);
-        j->keys[part] = parts(&at, page);
-        j->values[part] = parts(&at, page);
-        j->weights[part] = parts(&at, ROWS * PAGE);
+        j->q[part] = take(&at, j->rows * j->width * number);
+        j->keys[part] = take(&at, page * number);
+        j->values[part] = take(&at, page * number);
+        j->weights[part] = take(&at, ROWS * PAGE * number);
     }
-    j->scores = (float *)(void *)parts(&at, 2 * ROWS * PAGE);
-    j->sums = (float *)(void *)parts(&at, 2 * j->rows * j->width);
-    j->lines = (line *)(void *)at;
+    j->scores = take(&at, ROWS * PAGE * real);
+    j->sums = take(&at, j->rows * j->width * real);
+    j->most = take(&at, j->rows * real);
+    j->total = take(&at, j->rows * real);
+    j->from = take(&at, j->rows * sizeof *j->from);
+    j->end = take(&at, j->rows * sizeof *j->end);
 }
 
 size_t bl_attend_amx_scratch(const bl_kv_layout *l, size_t heads)
 {
     size_t rows = rows_of(BL_ATTEND_AMX_TOKENS, heads);
     size_t numbers = 2 * rows * l->width + 4 * l->width * PAGE + 2 * ROWS * PAGE;
-    size_t floats = ROWS * PAGE + rows * l->width;
-    return numbers * sizeof(uint16_t) + floats * sizeof(float) + rows * sizeof(line);
+    size_t floats = ROWS * PAGE + rows * (l->width + 2);
+    return numbers * sizeof(uint16_t) + floats * sizeof(float) + rows * 2 * sizeof(size_t);
 }
 
 /* A few tokens at a time, as AVX-512 takes them. */
@@ -375,9 +415,8 @@ void bl_attend_amx(const bl_attend *a)
     lay_out(&j, a->scratch);
     set_rows(&j);
     bl_amx_begin();
-    for (size_t page = j.lines[0].from / PAGE; page * PAGE < a->position + a->tokens; page++)
+    for (size_t page = j.from[0] / PAGE; page * PAGE < a->position + a->tokens; page++)
         walk_page(&j, page);
     bl_amx_end();
-    for (size_t row = 0; row < a->tokens * a->heads; row++)
-        finish(&j, row);
+    finish(&j);
 }

@@ -66,7 +66,7 @@ static const float *enter(bl_llm_forward *f, const float *gain)
     layer_job j = { .f = f, .gain = gain };
     if (!gain)
         return f->x;
-    bl_forward_each(f, norm_row, &j, f->rows);
+    bl_forward_each(f, norm_row, &j, f->rows, f->s->width);
     return f->normed;
 }
 
@@ -86,7 +86,7 @@ static void leave_row(void *arg, size_t row, int worker)
 static void leave(bl_llm_forward *f, const float *gain)
 {
     layer_job j = { .f = f, .gain = gain };
-    bl_forward_each(f, leave_row, &j, f->rows);
+    bl_forward_each(f, leave_row, &j, f->rows, 2 * f->s->width);
 }
 
 /* Attention.  -------------------------------------------------------------------------------- */
@@ -190,8 +190,8 @@ static void attention(bl_llm_forward *f, size_t layer)
         .add = direct,
     };
     bl_forward_multiply(f, enter(f, l->attn_norm), f->s->width, f->rows, in, 3);
-    bl_forward_each(f, place_row, &j, f->rows);
-    bl_forward_each(f, attend_part, &j, f->n_tiles * f->s->kv_heads);
+    bl_forward_each(f, place_row, &j, f->rows, q_width(f) + 4 * kv_width(f));
+    bl_forward_each(f, attend_part, &j, f->n_tiles * f->s->kv_heads, f->reach * f->s->head_width);
     bl_forward_multiply(f, f->mixed, q_width(f), f->rows, &out, 1);
     if (!direct)
         leave(f, l->post_attn_norm);
@@ -211,7 +211,7 @@ static void activate_row(void *arg, size_t row, int worker)
 void bl_forward_activate(bl_llm_forward *f, size_t rows)
 {
     layer_job j = { .f = f };
-    bl_forward_each(f, activate_row, &j, rows);
+    bl_forward_each(f, activate_row, &j, rows, 4 * f->s->inner);
 }
 
 static void feed_forward(bl_llm_forward *f, const bl_forward_layer *l)
@@ -266,8 +266,9 @@ static void begin_row(void *arg, size_t row, int worker)
 
 static void lay_tiles(bl_llm_forward *f)
 {
-    f->n_tiles = f->rows = 0;
-    for (size_t i = 0; i < f->n_runs; i++)
+    f->n_tiles = f->rows = f->reach = 0;
+    for (size_t i = 0; i < f->n_runs; i++) {
+        f->reach = BL_MAX(f->reach, f->runs[i].position + f->runs[i].len);
         for (size_t skip = 0, len; skip < f->runs[i].len; skip += len) {
             len = BL_MIN(f->runs[i].len - skip, f->runs[i].prompt ? f->k->tokens : 1);
             f->tiles[f->n_tiles++] = (bl_forward_tile){
@@ -278,6 +279,7 @@ static void lay_tiles(bl_llm_forward *f)
             };
             f->rows += len;
         }
+    }
 }
 
 void bl_llm_forward_run(bl_llm_forward *f, const bl_llm_run *runs, size_t len, bl_pool *pool)
@@ -287,7 +289,7 @@ void bl_llm_forward_run(bl_llm_forward *f, const bl_llm_run *runs, size_t len, b
     f->n_runs = len;
     f->pool = pool;
     lay_tiles(f);
-    bl_forward_each(f, begin_row, &j, f->rows);
+    bl_forward_each(f, begin_row, &j, f->rows, f->s->width + 16 * f->s->rotated);
     for (size_t i = 0; i < f->s->layers; i++) {
         attention(f, i);
         feed_forward(f, &f->layers[i]);

@@ -43,6 +43,7 @@ struct bl_llm_forward {
     size_t            n_runs, rows;
     bl_forward_tile  *tiles; /* [max_rows] */
     size_t            n_tiles;
+    size_t            reach; /* positions up to the last token of any run */
     bl_pool          *pool;
 
     /* [max_rows][...] */
@@ -84,10 +85,13 @@ void bl_forward_activate(bl_llm_forward *f, size_t rows);
 /* out [rows][width] = what the experts say of x. */
 void bl_forward_experts(bl_llm_forward *f, const bl_forward_layer *l, const float *x);
 
-/* Calls task for every i < count on the pool. */
-static inline void bl_forward_each(bl_llm_forward *f, bl_task *task, void *arg, size_t count)
+#define BL_FORWARD_WORTH 32768 /* numbers that are worth waking others for */
+
+/* Calls task for every i < count, each of which takes about so many numbers. */
+static inline void bl_forward_each(const bl_llm_forward *f, bl_task *task, void *arg, size_t count,
+                                   size_t numbers)
 {
-    bl_pool_run(f->pool, task, arg, count);
+    bl_pool_run(count * numbers < BL_FORWARD_WORTH ? NULL : f->pool, task, arg, count);
 }
 
 #endif
