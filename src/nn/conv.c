@@ -17,7 +17,6 @@
 #define MAX_SUMS         100   /* tiles of them that are kept between blocks of k */
 #define SMALL            30000 /* products not worth a second thread */
 #define DEPTHWISE_PIXELS 4096  /* worth a part */
-#define LINE             16    /* floats of a cache line */
 #define FEW_PIXELS       400   /* of an image: channels go into the lanes */
 
 typedef struct {
@@ -166,19 +165,11 @@ static bool is_flat(const bl_window *w)
     return true;
 }
 
-/* Pixels that are packed next: they are fetched while tiles are multiplied, a few lines with each,
- * since they come from memory or from another processor's cache. */
 typedef struct {
-    const float *at;                           /* of the channel that is under way */
-    size_t       plane, lines, line, channels; /* lines of a channel, the next one; channels left */
-    size_t       each;
-} fetching;
-
-typedef struct {
-    fetching *next;
-    size_t    image, group;
-    size_t    first_strip, last_strip, first_unit, last_unit;
-    float    *packed, *sums, *turned;
+    bl_fetching *next;
+    size_t       image, group;
+    size_t       first_strip, last_strip, first_unit, last_unit;
+    float       *packed, *sums, *turned;
 } part;
 
 /* Applies the epilogue to sums [channel][pixel] of a unit, from pixel `pixel` on. */
@@ -211,37 +202,25 @@ static const float *weights_after(const conv_job *j, const part *p, size_t unit,
     return group + p->first_unit * j->unit * w->k + (k0 + k) * j->unit;
 }
 
-static void fetch_some(fetching *f)
-{
-    for (size_t n = 0; n < f->each && f->channels > 0; n++) {
-        __builtin_prefetch(f->at + f->line * LINE, 0, 2);
-        if (++f->line < f->lines)
-            continue;
-        f->line = 0;
-        f->at += f->plane;
-        f->channels--;
-    }
-}
-
 /* What follows channels [.., end) of a part whose windows see one pixel each: more channels of its
  * pixels, or the pixels of the part after it. */
-static fetching fetching_after(const conv_job *j, const part *p, size_t end)
+static bl_fetching fetching_after(const conv_job *j, const part *p, size_t end)
 {
     size_t first = p->first_strip * j->strip, strips = p->last_strip - p->first_strip;
     size_t pixels = BL_MIN(strips * j->strip, j->pixels - first);
     size_t tiles = strips * (p->last_unit - p->first_unit);
     if (!j->flat)
-        return (fetching){ 0 };
+        return (bl_fetching){ 0 };
     if (end == j->channels_in) {
         end = 0;
         first += pixels;
         pixels = BL_MIN(pixels, j->pixels - first);
         if (p->last_unit < j->units || pixels == 0)
-            return (fetching){ 0 };
+            return (bl_fetching){ 0 };
     }
-    fetching f = { .plane = bl_window_in_size(&j->conv.window),
-                   .lines = bl_ceil(pixels, LINE) + 1,
-                   .channels = BL_MIN(j->block, j->channels_in - end) };
+    bl_fetching f = { .plane = bl_window_in_size(&j->conv.window),
+                      .lines = bl_ceil(pixels, BL_LINE) + 1,
+                      .channels = BL_MIN(j->block, j->channels_in - end) };
     f.at = j->conv.x + p->image * j->conv.x_batch_stride +
            (p->group * j->channels_in + end) * f.plane + first;
     f.each = bl_ceil(f.lines * f.channels, tiles);
@@ -259,7 +238,7 @@ static void multiply_part(const conv_job *j, const part *p, size_t strip, size_t
     const float     *weights =
         w->data + p->group * w->group_stride + unit * j->unit * w->k + k0 * j->unit;
     const float *pixels = p->packed + s * (j->packed_size / j->part_strips / sizeof(float));
-    fetch_some(p->next);
+    bl_fetch_some(p->next);
     if (w->layout == BL_LAYOUT_BROADCAST)
         j->m->tile(sums, BL_MIN(j->unit, j->channels_out - unit * j->unit), k, weights, 1, j->unit,
                    pixels, pixels, k0 > 0);
@@ -342,7 +321,7 @@ static void conv_part(void *arg, size_t index, int worker)
             pack_strips_flat(j, &p, begin, end);
         for (size_t s = p.first_strip; s < p.last_strip && !j->flat; s++)
             pack_strip(j, &p, s, begin, end);
-        fetching next = fetching_after(j, &p, end);
+        bl_fetching next = fetching_after(j, &p, end);
         p.next = &next;
         for (size_t u = p.first_unit; u < p.last_unit; u++)
             multiply_unit(j, &p, u, begin * j->taps, (end - begin) * j->taps);
@@ -445,7 +424,7 @@ blind_code bl_conv_pack(const bl_micro *m, const bl_window *w, const float *weig
     size_t n = w->channels_out / w->groups;
     if (is_depthwise(w))
         return pack_depthwise(w, weights, out, err);
-    if (bl_lines_suits(m, w))
+    if (bl_lines_better(m, w))
         return bl_lines_pack(m, w, weights, out, err);
     if (bl_winograd_suits(m, w) && are_moderate(weights, w->channels_out * k))
         return bl_winograd_pack(m, w, weights, out, err);

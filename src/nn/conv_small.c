@@ -155,7 +155,7 @@ static void run_panel(const job *j, size_t image, size_t panel, float *padded)
         for (size_t x = 0; x < w->out[2]; x += most)
             j->m->tile_walk(sums + (y * w->out[2] + x) * width, BL_MIN(most, w->out[2] - x),
                             padded + y * w->stride[1] * j->walk.line + x * w->stride[2], &j->walk,
-                            weights);
+                            weights, false);
     finish_image(j, image, panel, sums, sums + j->sums_len);
 }
 

@@ -16,6 +16,7 @@ typedef struct {
     const uint8_t *x;
     uint8_t       *out;
     size_t         planes, strips; /* a plane's rows are cut into strips */
+    bl_turn       *turn;           /* or NULL */
 } view;
 
 #define COPY_STRIDED(type)                                                                         \
@@ -53,8 +54,25 @@ static void copy_rows(const view *v, uint8_t *out, const uint8_t *x, size_t firs
         memcpy(out + i * size, x + (ptrdiff_t)i * v->row_stride, size);
 }
 
+/* Rows that lie side by side: a transpose of floats, or of what is as large. */
+static bool is_turned(const view *v)
+{
+    return v->turn && v->element_size == sizeof(float) && v->row_stride == sizeof(float) &&
+           v->col_stride > 0 && v->rows > 1;
+}
+
+static void copy_turned(const view *v, uint8_t *out, const uint8_t *x, size_t first, size_t last)
+{
+    v->turn((float *)(void *)out + first * v->cols, v->cols, (const float *)(const void *)x + first,
+            (size_t)v->col_stride / sizeof(float), v->cols, last - first);
+}
+
 static void copy_plane(const view *v, uint8_t *out, const uint8_t *x, size_t first, size_t last)
 {
+    if (is_turned(v)) {
+        copy_turned(v, out, x, first, last);
+        return;
+    }
     if (v->col_stride == (ptrdiff_t)v->element_size) {
         copy_rows(v, out, x, first, last);
         return;
@@ -111,7 +129,7 @@ static size_t simplify(const bl_copy *c, int *rank, size_t shape[], ptrdiff_t st
     return len;
 }
 
-void bl_copy_view(const bl_copy *c, bl_pool *pool)
+void bl_copy_view_by(bl_turn *turn, const bl_copy *c, bl_pool *pool)
 {
     size_t    shape[BL_MAX_RANK];
     ptrdiff_t stride[BL_MAX_RANK];
@@ -126,7 +144,8 @@ void bl_copy_view(const bl_copy *c, bl_pool *pool)
                     .col_stride = size,
                     .x = c->x,
                     .out = c->out,
-                    .planes = 1 };
+                    .planes = 1,
+                    .turn = turn };
     if (rank >= 1) {
         v.cols = shape[rank - 1];
         v.col_stride = stride[rank - 1] * size;
@@ -143,6 +162,11 @@ void bl_copy_view(const bl_copy *c, bl_pool *pool)
     v.strips = bl_parts(v.rows, GRAIN / BL_MAX(v.cols * c->element_size, (size_t)1) + 1, BLOCK);
     bl_pool *helpers = len * c->element_size < 2 * GRAIN ? NULL : pool;
     bl_pool_run(helpers, copy_part, &v, v.planes * v.strips);
+}
+
+void bl_copy_view(const bl_copy *c, bl_pool *pool)
+{
+    bl_copy_view_by(NULL, c, pool);
 }
 
 typedef struct {

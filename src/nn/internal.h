@@ -59,8 +59,13 @@ static inline void bl_part(size_t len, size_t parts, size_t index, size_t step, 
 
 /* Shared by every table: they move bytes. */
 void bl_copy_view(const bl_copy *c, bl_pool *pool);
-void bl_gather_rows(void *out, const void *table, size_t row_size, const int64_t *indices,
-                    size_t count, bl_pool *pool);
+/* The same with what transposes floats: to[j * to_stride + i] = from[i * from_stride + j] for
+ * i < rows, j < cols. */
+typedef void bl_turn(float *to, size_t to_stride, const float *from, size_t from_stride,
+                     size_t rows, size_t cols);
+void         bl_copy_view_by(bl_turn *turn, const bl_copy *c, bl_pool *pool);
+void         bl_gather_rows(void *out, const void *table, size_t row_size, const int64_t *indices,
+                            size_t count, bl_pool *pool);
 
 static inline size_t bl_window_in_size(const bl_window *w)
 {

@@ -13,6 +13,7 @@
 #define BL_MAX_WIDTH 32
 #define BL_TILE_LEN  ((size_t)BL_MAX_ROWS * BL_MAX_WIDTH) /* sums of the largest tile */
 #define BL_TILE_SIZE (BL_TILE_LEN * sizeof(float))
+#define BL_LINE      16 /* floats of a cache line */
 
 /* sums[r][j] (+)= sum over k of a[r * a_row + k * a_col] * panel[k * width + j]
  *
@@ -102,14 +103,10 @@ typedef struct {
     bl_few         *few;
     bl_few         *nbits_few; /* with panels of nbits.h; up to BL_MAX_ROWS rows */
     bl_nbits_open  *nbits_open;
-    /* sums[r][j] = sum over lines l, i < k of lines[l][first + r * step + i] * panel[l * k + i][j]
-     * for all rows of a tile. */
-    void (*tile_lines)(float *sums, const float *const *lines, size_t count, size_t first,
-                       size_t step, size_t k, const float *panel);
-    /* sums[r][j] = sum over channels and taps of what the window at x + r * step sees, times
+    /* sums[r][j] (+)= sum over channels and taps of what the window at x + r * step sees, times
      * panel[channel][tap][j]; rows 1..micro.rows. */
     void (*tile_walk)(float *sums, size_t rows, const float *x, const bl_walk *walk,
-                      const float *panel);
+                      const float *panel, bool more);
     void (*pack_pixels)(float *panel, const bl_pixels *p);
     /* The same for windows of one tap, several panels at once: x is the first pixel of the first
      * channel, channels lie a plane apart and panels panel_stride. */
@@ -123,9 +120,7 @@ typedef struct {
     void (*depthwise_row)(float *out, size_t out_stride, const float *const *rows,
                           const bl_window *w, const float *weights, const float *bias,
                           size_t channels, float low, float high);
-    /* to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j < cols. */
-    void (*turn)(float *to, size_t to_stride, const float *from, size_t from_stride, size_t rows,
-                 size_t cols);
+    bl_turn *turn;
     /* The transforms of winograd.c, documented in winograd.inc. */
     void (*patches)(float *to, size_t to_stride, const float *const rows[4], size_t width,
                     ptrdiff_t first, size_t count, float *lines, size_t line_stride);
@@ -139,6 +134,26 @@ typedef struct {
     bool (*are_moderate)(const float *x, size_t len);
     void (*squares)(float *out, const float *sums, size_t stride, size_t rows);
 } bl_micro;
+
+/* Lines of an image that are wanted next: they are fetched into the second cache while tiles are
+ * multiplied, a few with each, since they come from memory or from another processor's cache. */
+typedef struct {
+    const float *at;                           /* of the channel that is under way */
+    size_t       plane, lines, line, channels; /* lines of a channel, the next one; channels left */
+    size_t       each;
+} bl_fetching;
+
+static inline void bl_fetch_some(bl_fetching *f)
+{
+    for (size_t n = 0; n < f->each && f->channels > 0; n++) {
+        __builtin_prefetch(f->at + f->line * BL_LINE, 0, 2);
+        if (++f->line < f->lines)
+            continue;
+        f->line = 0;
+        f->at += f->plane;
+        f->channels--;
+    }
+}
 
 /* Cuts `len` into the fewest pieces of at most `most`, as equal as can be; returns the longest. */
 static inline size_t bl_even(size_t len, size_t most)
