@@ -18,6 +18,9 @@
 #define SMALL            30000 /* products not worth a second thread */
 #define DEPTHWISE_PIXELS 4096  /* worth a part */
 #define FEW_PIXELS       400   /* of an image: channels go into the lanes */
+#define FEW_UNITS        6     /* of a thread: they do not repay packing pixels that lie in rows */
+#define HELD_SIZE        ((size_t)1 << 20) /* of packed pixels that are kept in the second cache */
+#define UNIT_PARTS       4                 /* of each thread that keeps them */
 
 typedef struct {
     const bl_micro *m;
@@ -31,7 +34,10 @@ typedef struct {
     size_t          part_units, channel_parts;
     size_t          block;      /* input channels packed at once */
     bool            flat;       /* one tap that meets every pixel */
-    bool            once;       /* all of them: a tile is finished as soon as it is summed */
+    bool            as_it_lies; /* so that pixels need no packing */
+    bool            held;       /* all channels of a part at once, for all units one by one */
+    bool            once;       /* no sums are kept: a tile is finished as soon as it is summed */
+    size_t          tiles;      /* whose sums are kept */
     size_t          turned_len; /* floats: the pixels of a part */
     size_t          packed_size, sums_size, worker_size; /* bytes */
 } conv_job;
@@ -41,20 +47,38 @@ static bool is_depthwise(const bl_window *w)
     return w->groups > 1 && w->groups == w->channels_in && w->groups == w->channels_out;
 }
 
+/* A window of one tap and stride 1 without pads sees the image as one long row. */
+static bool is_flat(const bl_window *w)
+{
+    for (int axis = 0; axis < 3; axis++)
+        if (w->kernel[axis] != 1 || w->stride[axis] != 1 || w->pad[axis] != 0 ||
+            w->in[axis] != w->out[axis])
+            return false;
+    return true;
+}
+
+static size_t held_size(const conv_job *j)
+{
+    return bl_ceil(j->channels_in * j->taps * j->strip * sizeof(float), 64) * 64 + 64;
+}
+
 /* Channels in the lanes.  A panel of weights serves all strips of a part while the first cache has
  * it.  Where weights are more than pixels each is read by one thread, which packs all pixels. */
 static void split_columns(conv_job *j, int threads)
 {
     size_t images = j->conv.window.batch * j->conv.window.groups;
     size_t wanted = images < (size_t)threads ? bl_ceil((size_t)threads, images) : 1;
-    j->part_units = j->units;
+    size_t each = j->units, parts = 1;
     if (2 * j->channels_out > 3 * j->pixels && j->units >= wanted) {
-        j->part_units =
-            bl_ceil(j->units, j->units >= 6 * wanted && wanted > 1 ? 2 * wanted : wanted);
+        each = bl_ceil(j->units, wanted);
+        parts = wanted > 1 ? UNIT_PARTS : 1;
         wanted = 1;
     }
     j->part_strips = bl_even(j->strips, BL_MIN(bl_ceil(j->strips, wanted), (size_t)MAX_TILES));
-    if (!j->once)
+    j->as_it_lies = j->flat && each <= FEW_UNITS;
+    j->held = j->as_it_lies || j->part_strips * held_size(j) <= HELD_SIZE;
+    j->part_units = j->held ? bl_ceil(each, parts) : each;
+    if (!j->once && !j->held)
         j->part_units = bl_even(j->part_units, BL_MAX(MAX_SUMS / j->part_strips, (size_t)1));
     j->pixel_parts = bl_ceil(j->strips, j->part_strips);
     j->channel_parts = bl_ceil(j->units, j->part_units);
@@ -104,10 +128,12 @@ static void plan(conv_job *j, const bl_micro *m, const bl_conv *c, const bl_pack
         return;
     j->block = bl_even(j->channels_in, BL_MAX(K_BLOCK / j->taps, (size_t)1));
     j->once = j->block >= j->channels_in;
+    j->flat = is_flat(w);
     split(j, packed, threads);
-    size_t strip = bl_ceil(j->block * j->taps * j->strip * sizeof(float), 64) * 64;
-    j->packed_size = j->part_strips * (strip + 64);
-    j->sums_size = (j->once ? 1 : j->part_units * j->part_strips) * BL_TILE_SIZE;
+    size_t strip = bl_ceil(j->block * j->taps * j->strip * sizeof(float), 64) * 64 + 64;
+    j->packed_size = j->as_it_lies ? 0 : j->part_strips * (j->held ? held_size(j) : strip);
+    j->tiles = j->once ? 1 : j->part_strips * (j->held ? 1 : j->part_units);
+    j->sums_size = j->tiles * BL_TILE_SIZE + 64;
     j->turned_len = bl_ceil(j->part_strips * j->strip, BL_MAX_WIDTH) * BL_MAX_WIDTH;
     if (packed->layout != BL_LAYOUT_BROADCAST)
         j->sums_size += j->unit * j->turned_len * sizeof(float);
@@ -155,22 +181,18 @@ static size_t runs_of(const conv_job *j, size_t first, bl_run runs[BL_MAX_WIDTH 
     return count;
 }
 
-/* A window of one tap and stride 1 without pads sees the image as one long row. */
-static bool is_flat(const bl_window *w)
-{
-    for (int axis = 0; axis < 3; axis++)
-        if (w->kernel[axis] != 1 || w->stride[axis] != 1 || w->pad[axis] != 0 ||
-            w->in[axis] != w->out[axis])
-            return false;
-    return true;
-}
-
 typedef struct {
     bl_fetching *next;
     size_t       image, group;
     size_t       first_strip, last_strip, first_unit, last_unit;
     float       *packed, *sums, *turned;
 } part;
+
+/* Which pixels a worker has packed, from 1; 0: none. */
+static size_t *held_by(const conv_job *j, int worker)
+{
+    return (size_t *)((char *)j->conv.scratch + (size_t)(worker + 1) * j->worker_size - 64);
+}
 
 /* Applies the epilogue to sums [channel][pixel] of a unit, from pixel `pixel` on. */
 static void finish_unit(const conv_job *j, const part *p, size_t unit, size_t pixel, size_t pixels,
@@ -190,13 +212,15 @@ static void finish_unit(const conv_job *j, const part *p, size_t unit, size_t pi
     j->m->finish(&f, sums, stride, BL_MIN(j->unit, j->channels_out - unit * j->unit), pixels);
 }
 
-/* What of a part's panels is multiplied after k rows of this one: the next panel's, or more of the
- * first one's. */
+/* What of a part's panels is multiplied after k rows of this one: more of it, or the next panel's,
+ * or more of the first one's. */
 static const float *weights_after(const conv_job *j, const part *p, size_t unit, size_t k0,
                                   size_t k)
 {
     const bl_packed *w = j->c->w;
     const float     *group = w->data + p->group * w->group_stride;
+    if (j->held)
+        return group + unit * j->unit * w->k + (k0 + k) * j->unit;
     if (unit + 1 < p->last_unit)
         return group + (unit + 1) * j->unit * w->k + k0 * j->unit;
     return group + p->first_unit * j->unit * w->k + (k0 + k) * j->unit;
@@ -234,10 +258,17 @@ static void multiply_part(const conv_job *j, const part *p, size_t strip, size_t
     const bl_packed *w = j->c->w;
     size_t           s = strip - p->first_strip, u = unit - p->first_unit;
     size_t           strips = p->last_strip - p->first_strip;
-    float           *sums = p->sums + (j->once ? 0 : u * strips + s) * BL_TILE_LEN;
+    float           *sums = p->sums + (j->once ? 0 : j->held ? s : u * strips + s) * BL_TILE_LEN;
+    size_t           step = j->strip;
     const float     *weights =
         w->data + p->group * w->group_stride + unit * j->unit * w->k + k0 * j->unit;
-    const float *pixels = p->packed + s * (j->packed_size / j->part_strips / sizeof(float));
+    const float *pixels = p->packed + s * (j->packed_size / j->part_strips / sizeof(float)) +
+                          (j->held ? k0 * j->strip : 0);
+    if (j->as_it_lies) {
+        step = bl_window_in_size(&j->conv.window);
+        pixels = j->conv.x + p->image * j->conv.x_batch_stride +
+                 (p->group * j->channels_in + k0) * step + strip * j->strip;
+    }
     bl_fetch_some(p->next);
     if (w->layout == BL_LAYOUT_BROADCAST)
         j->m->tile(sums, BL_MIN(j->unit, j->channels_out - unit * j->unit), k, weights, 1, j->unit,
@@ -245,7 +276,7 @@ static void multiply_part(const conv_job *j, const part *p, size_t strip, size_t
     else {
         const float *ahead = weights_after(j, p, unit, k0, k);
         unsigned     ease = bl_tile_ease(s, strips, k * j->unit, weights, &ahead);
-        j->m->tile(sums, BL_MIN(j->strip, j->pixels - strip * j->strip), k, pixels, 1, j->strip,
+        j->m->tile(sums, BL_MIN(j->strip, j->pixels - strip * j->strip), k, pixels, 1, step,
                    weights, ahead, ease + (k0 > 0));
     }
     if (k0 + k < w->k)
@@ -297,6 +328,22 @@ static void pack_strip(const conv_job *j, const part *p, size_t strip, size_t be
                       &pixels);
 }
 
+static void pack(const conv_job *j, const part *p, size_t begin, size_t end)
+{
+    if (j->flat)
+        pack_strips_flat(j, p, begin, end);
+    for (size_t s = p->first_strip; s < p->last_strip && !j->flat; s++)
+        pack_strip(j, p, s, begin, end);
+}
+
+/* Packs all channels of a part, unless the worker has them. */
+static void hold(const conv_job *j, const part *p, size_t *held, size_t which)
+{
+    if (*held != which && !j->as_it_lies)
+        pack(j, p, 0, j->channels_in);
+    *held = which;
+}
+
 static void conv_part(void *arg, size_t index, int worker)
 {
     const conv_job *j = arg;
@@ -304,7 +351,6 @@ static void conv_part(void *arg, size_t index, int worker)
     size_t          pixel_part = rest % j->pixel_parts, image = rest / j->pixel_parts;
     char           *scratch = (char *)j->conv.scratch + (size_t)worker * j->worker_size;
     float          *sums = (float *)(scratch + j->packed_size);
-    size_t          tiles = j->once ? 1 : j->part_units * j->part_strips;
     part            p = { .image = image / j->conv.window.groups,
                           .group = image % j->conv.window.groups,
                           .first_strip = pixel_part * j->part_strips,
@@ -313,14 +359,21 @@ static void conv_part(void *arg, size_t index, int worker)
                           .last_unit = BL_MIN((channel_part + 1) * j->part_units, j->units),
                           .packed = (float *)scratch,
                           .sums = sums,
-                          .turned = sums + tiles * BL_TILE_LEN };
-    size_t          begin = 0;
+                          .turned = sums + j->tiles * BL_TILE_LEN };
+    if (j->held) {
+        bl_fetching none = { 0 };
+        p.next = &none;
+        hold(j, &p, held_by(j, worker), rest + 1);
+        for (size_t u = p.first_unit; u < p.last_unit; u++)
+            for (size_t c = 0; c < j->channels_in; c += j->block)
+                multiply_unit(j, &p, u, c * j->taps,
+                              BL_MIN(j->block, j->channels_in - c) * j->taps);
+        return;
+    }
+    size_t begin = 0;
     do {
         size_t end = BL_MIN(begin + j->block, j->channels_in);
-        if (j->flat)
-            pack_strips_flat(j, &p, begin, end);
-        for (size_t s = p.first_strip; s < p.last_strip && !j->flat; s++)
-            pack_strip(j, &p, s, begin, end);
+        pack(j, &p, begin, end);
         bl_fetching next = fetching_after(j, &p, end);
         p.next = &next;
         for (size_t u = p.first_unit; u < p.last_unit; u++)
@@ -384,7 +437,8 @@ void bl_conv_run(const bl_micro *m, const bl_conv *c, bl_pool *pool)
         bl_pool_run(pool, depthwise_part, &j, j.pixel_parts);
         return;
     }
-    j.flat = is_flat(w);
+    for (int worker = 0; worker < bl_pool_threads(pool); worker++)
+        *held_by(&j, worker) = 0;
     bl_pool_run(pool, conv_part, &j, w->batch * w->groups * j.pixel_parts * j.channel_parts);
 }
 
