@@ -21,6 +21,7 @@
 #define FEW_UNITS        6     /* of a thread: they do not repay packing pixels that lie in rows */
 #define HELD_SIZE        ((size_t)1 << 20) /* of packed pixels that are kept in the second cache */
 #define UNIT_PARTS       4                 /* of each thread that keeps them */
+#define MANY_UNITS       8                 /* of a thread: they repay keeping them */
 
 typedef struct {
     const bl_micro *m;
@@ -68,7 +69,7 @@ static void split_columns(conv_job *j, int threads)
 {
     size_t images = j->conv.window.batch * j->conv.window.groups;
     size_t wanted = images < (size_t)threads ? bl_ceil((size_t)threads, images) : 1;
-    size_t each = j->units, parts = 1;
+    size_t each = j->units, parts = 1; /* each: units that a thread does */
     if (2 * j->channels_out > 3 * j->pixels && j->units >= wanted) {
         each = bl_ceil(j->units, wanted);
         parts = wanted > 1 ? UNIT_PARTS : 1;
@@ -76,8 +77,10 @@ static void split_columns(conv_job *j, int threads)
     }
     j->part_strips = bl_even(j->strips, BL_MIN(bl_ceil(j->strips, wanted), (size_t)MAX_TILES));
     j->as_it_lies = j->flat && each <= FEW_UNITS;
-    j->held = j->as_it_lies || j->part_strips * held_size(j) <= HELD_SIZE;
-    j->part_units = j->held ? bl_ceil(each, parts) : each;
+    j->held = j->as_it_lies || (each >= MANY_UNITS && j->part_strips * held_size(j) <= HELD_SIZE);
+    while (parts > 1 && (!j->held || each % parts != 0)) /* uneven ones leave a thread idle */
+        parts--;
+    j->part_units = each / parts;
     if (!j->once && !j->held)
         j->part_units = bl_even(j->part_units, BL_MAX(MAX_SUMS / j->part_strips, (size_t)1));
     j->pixel_parts = bl_ceil(j->strips, j->part_strips);
@@ -152,6 +155,8 @@ size_t bl_conv_scratch(const bl_micro *m, const bl_window *w, const bl_packed *p
     bl_conv  c = { .window = *w, .w = packed };
     if (packed->layout == BL_LAYOUT_PATCHES)
         return bl_winograd_scratch(m, w, packed, threads);
+    if (packed->layout == BL_LAYOUT_PATCH_LANES)
+        return bl_winograd_lanes_scratch(m, w, threads);
     if (packed->layout == BL_LAYOUT_LINES)
         return bl_lines_scratch(m, w, threads);
     if (is_small(m, w, packed))
@@ -426,6 +431,10 @@ void bl_conv_run(const bl_micro *m, const bl_conv *c, bl_pool *pool)
         bl_winograd_run(m, c, pool);
         return;
     }
+    if (c->w->layout == BL_LAYOUT_PATCH_LANES) {
+        bl_winograd_lanes_run(m, c, pool);
+        return;
+    }
     if (c->w->layout == BL_LAYOUT_LINES) {
         bl_lines_run(m, c, pool);
         return;
@@ -478,10 +487,11 @@ blind_code bl_conv_pack(const bl_micro *m, const bl_window *w, const float *weig
     size_t n = w->channels_out / w->groups;
     if (is_depthwise(w))
         return pack_depthwise(w, weights, out, err);
+    if (bl_winograd_suits(m, w) && are_moderate(weights, w->channels_out * k))
+        return bl_winograd_lanes_suit(m, w) ? bl_winograd_lanes_pack(m, w, weights, out, err)
+                                            : bl_winograd_pack(m, w, weights, out, err);
     if (bl_lines_better(m, w))
         return bl_lines_pack(m, w, weights, out, err);
-    if (bl_winograd_suits(m, w) && are_moderate(weights, w->channels_out * k))
-        return bl_winograd_pack(m, w, weights, out, err);
     if (bl_small_by_squares(m, w, weights))
         return bl_small_pack(m, w, weights, out, err);
     bool lanes = bl_window_out_size(w) <= FEW_PIXELS && n >= m->width && k >= 64;

@@ -88,7 +88,8 @@ static void split(job *j, int threads)
     size_t line = w->channels_in * j->walk.line, most = j->down;
     while (most < w->out[1] && line * reach(w, 1, most + 1) <= LINES_LEN)
         most++;
-    most = BL_MIN(most, BL_MAX(w->out[1] / wanted, (size_t)1));
+    if (2 * w->channels_out <= 3 * bl_window_out_size(w)) /* else weights are better read once */
+        most = BL_MIN(most, BL_MAX(w->out[1] / wanted, (size_t)1));
     j->part_rows = bl_even(w->out[1], most);
     j->down = BL_MIN(j->down, j->part_rows);
     j->row_parts = bl_ceil(w->out[1], j->part_rows);

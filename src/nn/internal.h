@@ -13,17 +13,18 @@ extern const bl_kernels bl_kernels_amx[BL_PRECISION_COUNT];
 
 /* How the floats of a packed matrix are laid out; only the table that packed it knows. */
 typedef enum {
-    BL_LAYOUT_ROWS,      /* as given, dense                                                   */
-    BL_LAYOUT_COLUMNS,   /* [group][panel of `width` columns][k][width]: columns in the lanes */
-    BL_LAYOUT_BROADCAST, /* the same bytes, read as rows of the left factor                   */
-    BL_LAYOUT_DEPTHWISE, /* [channel][kernel]                                                 */
-    BL_LAYOUT_PATCHES,   /* of winograd.c                                                     */
-    BL_LAYOUT_SQUARES,   /* COLUMNS, then those of transformed filters: of conv_small.c       */
-    BL_LAYOUT_LINES,     /* as COLUMNS, of conv_lines.c                                       */
-    BL_LAYOUT_TILES,     /* bf16, in the order of amx.h */
-    BL_LAYOUT_CELLS,     /* [panel of `width` units][k][gate][width]                          */
-    BL_LAYOUT_NBITS,     /* of nbits.h                                                        */
-    BL_LAYOUT_BYTES,     /* of bytes_micro.h: lines of four products                          */
+    BL_LAYOUT_ROWS,        /* as given, dense                                                   */
+    BL_LAYOUT_COLUMNS,     /* [group][panel of `width` columns][k][width]: columns in the lanes */
+    BL_LAYOUT_BROADCAST,   /* the same bytes, read as rows of the left factor                   */
+    BL_LAYOUT_DEPTHWISE,   /* [channel][kernel]                                                 */
+    BL_LAYOUT_PATCHES,     /* of winograd.c                                                     */
+    BL_LAYOUT_PATCH_LANES, /* of winograd_lanes.c */
+    BL_LAYOUT_SQUARES,     /* COLUMNS, then those of transformed filters: of conv_small.c       */
+    BL_LAYOUT_LINES,       /* as COLUMNS, of conv_lines.c                                       */
+    BL_LAYOUT_TILES,       /* bf16, in the order of amx.h */
+    BL_LAYOUT_CELLS,       /* [panel of `width` units][k][gate][width]                          */
+    BL_LAYOUT_NBITS,       /* of nbits.h                                                        */
+    BL_LAYOUT_BYTES,       /* of bytes_micro.h: lines of four products                          */
 } bl_layout;
 
 struct bl_packed {

@@ -18,6 +18,11 @@
 #define STRIP_BYTES ((size_t)5 << 18) /* of patches: what the second cache holds of them */
 #define LEAST       16                /* channels in and out, for the transforms to be worth it */
 
+/* Weights are 16/9 as large: fewer pixels than these wait for them. */
+#define FEW_PIXELS 100
+#define FEW_LANES  36                /* where channels are in the lanes, */
+#define DEEP_LANES ((size_t)64 * 64) /* and so many: in times out */
+
 /* What measures faster than six products of bf16 parts. */
 #define DEEP        ((size_t)80 * 160) /* channels in times channels out */
 #define MANY_PIXELS 300
@@ -56,23 +61,26 @@ bool bl_winograd_can(const bl_micro *m, const bl_window *w)
 
 bool bl_winograd_suits(const bl_micro *m, const bl_window *w)
 {
-    size_t in = w->channels_in / w->groups, out = w->channels_out / w->groups;
+    size_t in = w->channels_in / w->groups, out = w->channels_out / w->groups, few = FEW_PIXELS;
     if (!bl_winograd_can(m, w) || in < LEAST || out < LEAST)
         return false;
     size_t total = w->batch * ((w->out[1] + 1) / 2) * ((w->out[2] + 1) / 2);
     double lanes = (double)(bl_ceil(total, m->width) * m->width);
     double pixels = (double)(w->batch * w->out[1] * w->out[2]);
+    if (bl_winograd_lanes_suit(m, w)) {
+        lanes = (double)total;
+        few = in * out >= DEEP_LANES ? FEW_LANES : few;
+    }
     /* Products, and what a transform costs beside them. */
     double here = lanes * (NUMBERS + 300 / (double)in + 300 / (double)out);
-    /* Weights are 16/9 as large: few pixels wait for them. */
-    return here < pixels * 9 * 0.9 && pixels >= 100;
+    return here < pixels * 9 * 0.9 && pixels >= (double)few;
 }
 
 bool bl_winograd_beats_tiles(const bl_micro *m, const bl_window *w)
 {
     size_t in = w->channels_in / w->groups, out = w->channels_out / w->groups;
     return bl_winograd_suits(m, w) && in * out >= DEEP &&
-           w->batch * bl_window_out_size(w) >= MANY_PIXELS;
+           (w->batch * bl_window_out_size(w) >= MANY_PIXELS || bl_winograd_lanes_suit(m, w));
 }
 
 static size_t whole_lines(size_t floats)
@@ -230,9 +238,7 @@ static bool is_marked(const job *j, const desk *d, size_t panel)
     return sum != 0; /* NaN */
 }
 
-/* The 3x3 weights of one input channel for one of the unit's output channels, `stride` floats
- * between the 16 numbers they were made into. */
-static void restore_filter(float to[9], const float *numbers, size_t stride)
+void bl_winograd_restore(float to[9], const float *numbers, size_t stride)
 {
     float across[4][3];
     for (size_t i = 0; i < 4; i++) {
@@ -271,7 +277,7 @@ static void plain_panel(const job *j, const desk *d, size_t group, const float *
     for (size_t c = 0; c < j->channels_in; c++)
         for (size_t r = 0; r < channels; r++) {
             float filter[9];
-            restore_filter(filter, weights + c * j->unit + r, j->channels_in * j->unit);
+            bl_winograd_restore(filter, weights + c * j->unit + r, j->channels_in * j->unit);
             for (size_t lane = 0; lane < count; lane++) {
                 run          at = run_at(j, first + lane, lane, 1);
                 const float *image = j->conv.x + at.image * j->conv.x_batch_stride +
@@ -355,8 +361,7 @@ static void transform_line(double out[4], const double *g, size_t step)
     out[3] = g[2 * step];
 }
 
-/* The 16 numbers of one filter, `stride` floats apart. */
-static void transform_filter(float *to, size_t stride, const float *filter)
+void bl_winograd_filter(float *to, size_t stride, const float *filter)
 {
     double g[9], across[3][4], column[4];
     for (size_t i = 0; i < 9; i++)
@@ -382,8 +387,8 @@ blind_code bl_winograd_pack(const bl_micro *m, const bl_window *w, const float *
     for (size_t group = 0; group < w->groups; group++)
         for (size_t o = 0; o < n; o++)
             for (size_t c = 0; c < in; c++)
-                transform_filter((*out)->data + group * (*out)->group_stride +
-                                     (o / unit * k + c) * unit + o % unit,
-                                 in * unit, weights + ((group * n + o) * in + c) * 9);
+                bl_winograd_filter((*out)->data + group * (*out)->group_stride +
+                                       (o / unit * k + c) * unit + o % unit,
+                                   in * unit, weights + ((group * n + o) * in + c) * 9);
     return BLIND_OK;
 }
