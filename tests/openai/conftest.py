@@ -1,0 +1,54 @@
+"""A server with the demo model, and the two ways to it: attested inside the client, and by the local proxy."""
+
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BLIND = os.environ.get("BLIND_PROGRAM", str(ROOT / "build/release/blind"))
+MODEL = ROOT / "examples/llm/demo-llm-f16.gguf"
+
+_conftest = importlib.util.spec_from_file_location("servers", ROOT / "tests/python/conftest.py")
+servers = importlib.util.module_from_spec(_conftest)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    import sys
+    sys.path.insert(0, str(ROOT / "tests/python"))
+    _conftest.loader.exec_module(servers)
+    running = servers.Server(tmp_path_factory.mktemp("server"), "--model", "demo=%s" % MODEL, "--log", "json")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def proxy(server, tmp_path_factory):
+    """The address of `blind connect` before the server."""
+    ports = tmp_path_factory.mktemp("proxy") / "port.json"
+    process = subprocess.Popen([BLIND, "connect", server.url, "--policy", server.policy, "--simulation", "--listen",
+                                "127.0.0.1:0", "--port-file", str(ports)], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not ports.exists():
+        assert process.poll() is None and time.monotonic() < deadline, "blind connect did not start"
+        time.sleep(0.02)
+    yield "http://127.0.0.1:%d" % next(iter(json.loads(ports.read_text()).values()))
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+@pytest.fixture(params=["attested", "proxy"])
+def client(request, server):
+    if request.param == "attested":
+        import blind
+        made = blind.openai(server.url, policy=server.policy, simulation=True, max_retries=0)
+    else:
+        import openai
+        made = openai.OpenAI(base_url=request.getfixturevalue("proxy") + "/v1", api_key="none", max_retries=0)
+    with made:
+        yield made
