@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "crypto/hash.h"
+#include "server/hash_beside.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +12,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { CHUNK = 1 << 20 };
 
 static blind_code no_memory(blind_error *err)
 {
@@ -57,20 +56,32 @@ static blind_code seal(int fd, blind_error *err)
     return bl_errno_fail(err, "model.seal", "seal", "memfd:blind-model", errno);
 }
 
-static blind_code map_and_hash(int fd, size_t size, bl_model_file *file, blind_error *err)
+static blind_code no_hash(blind_error *err)
+{
+    return blind_fail(err, BLIND_MEMORY, "model.hash", "no memory to hash the model");
+}
+
+/* sha256  of what was written, or NULL: it is taken of what lies there */
+static blind_code map_and_hash(int fd, size_t size, const uint8_t *sha256, bl_model_file *file,
+                               blind_error *err)
 {
     void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
     if (data == MAP_FAILED)
         return no_memory(err);
     file->bytes = bl_span(data, size);
     file->size = size;
+    if (sha256) {
+        memcpy(file->sha256, sha256, sizeof file->sha256);
+        return BLIND_OK;
+    }
     if (bl_sha256(file->bytes, file->sha256) == BLIND_OK)
         return BLIND_OK;
     munmap(data, size);
-    return blind_fail(err, BLIND_MEMORY, "model.hash", "no memory to hash the model");
+    return no_hash(err);
 }
 
-blind_code bl_model_writer_seal(bl_model_writer *writer, bl_model_file **out, blind_error *err)
+static blind_code seal_as(bl_model_writer *writer, const uint8_t *sha256, bl_model_file **out,
+                          blind_error *err)
 {
     *out = NULL;
     bl_auto_model_writer w = *writer;
@@ -81,11 +92,16 @@ blind_code bl_model_writer_seal(bl_model_writer *writer, bl_model_file **out, bl
     if (!file)
         return no_memory(err);
     BL_TRY(seal(w.fd, err));
-    BL_TRY(map_and_hash(w.fd, w.size, file, err));
+    BL_TRY(map_and_hash(w.fd, w.size, sha256, file, err));
     file->fd = bl_take_fd(&w.fd);
     atomic_init(&file->refs, 1);
     *out = bl_take(file);
     return BLIND_OK;
+}
+
+blind_code bl_model_writer_seal(bl_model_writer *w, bl_model_file **out, blind_error *err)
+{
+    return seal_as(w, NULL, out, err);
 }
 
 bl_model_file *bl_model_file_retain(bl_model_file *file)
@@ -174,20 +190,22 @@ static blind_code open_file(const char *path, size_t max, int *fd, blind_error *
     return BLIND_OK;
 }
 
-static blind_code copy(int fd, const char *path, bl_model_writer *w, blind_error *err)
+/* What is hashed is this process's own copy, before it is written: the file may change meanwhile.
+ */
+static blind_code copy(int fd, const char *path, bl_model_writer *w, bl_hash_beside *h,
+                       blind_error *err)
 {
-    bl_auto_free uint8_t *chunk = malloc(CHUNK);
-    if (!chunk)
-        return no_memory(err);
     for (;;) {
-        ssize_t n = read(fd, chunk, CHUNK);
+        uint8_t *room = bl_hash_beside_room(h);
+        ssize_t  n = read(fd, room, BL_HASH_BESIDE_ROOM);
         if (n == 0)
             return BLIND_OK;
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return bl_errno_fail(err, "model.read", "read", path, errno);
-        BL_TRY(bl_model_writer_add(w, bl_span(chunk, (size_t)n), err));
+        bl_hash_beside_give(h, (size_t)n);
+        BL_TRY(bl_model_writer_add(w, bl_span(room, (size_t)n), err));
     }
 }
 
@@ -196,8 +214,14 @@ blind_code bl_model_file_open(const char *path, size_t max, bl_model_file **out,
     *out = NULL;
     bl_auto_fd int       fd = -1;
     bl_auto_model_writer w = BL_MODEL_WRITER_EMPTY;
+    bl_hash_beside       hash;
+    uint8_t              sha256[BL_SHA256_SIZE];
     BL_TRY(open_file(path, max, &fd, err));
     BL_TRY(bl_model_writer_init(&w, max, err));
-    BL_TRY(copy(fd, path, &w, err));
-    return bl_model_writer_seal(&w, out, err);
+    BL_TRY(bl_hash_beside_begin(&hash, err));
+    blind_code code = copy(fd, path, &w, &hash, err);
+    if (bl_hash_beside_end(&hash, sha256) != BLIND_OK && code == BLIND_OK)
+        code = no_hash(err);
+    BL_TRY(code);
+    return seal_as(&w, sha256, out, err);
 }

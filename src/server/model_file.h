@@ -1,8 +1,8 @@
 /* The bytes of a model in memory that nobody can change: a sealed memfd, mapped for reading.
  *
  * Inside a TEE the host owns the disk, and pages read again after hashing prove nothing (CHANNEL,
- * "Host-owned things").  So a file is copied once, the copy is sealed, and the digest is taken from
- * the sealed copy, which is also what the engine maps: one copy, no second read. */
+ * "Host-owned things").  So a file is read once, into this process's own memory; what came is
+ * hashed and copied to the memfd, which is sealed, and which is what the engine maps. */
 #ifndef BL_MODEL_FILE_H
 #define BL_MODEL_FILE_H
 

@@ -31,6 +31,27 @@ TEST(model_file_is_hashed_from_its_copy)
     unlink(path);
 }
 
+/* Longer than all rooms of the hashing thread together, and not a multiple of one. */
+TEST(model_file_of_many_pieces_is_hashed_whole)
+{
+    enum { SIZE = 3000001 };
+    char           path[] = "/tmp/blind-model-XXXXXX";
+    uint8_t        digest[32], *bytes = malloc(SIZE);
+    bl_model_file *file;
+    assert_non_null(bytes);
+    for (size_t i = 0; i < SIZE; i++)
+        bytes[i] = (uint8_t)(i * 2654435761u >> 13);
+    int fd = mkstemp(path);
+    CHECK(fd >= 0 && write(fd, bytes, SIZE) == SIZE && close(fd) == 0);
+    CHECK_CODE(BLIND_OK, bl_model_file_open(path, SIZE, &file, NULL), "open");
+    CHECK_CODE(BLIND_OK, bl_sha256(bl_span(bytes, SIZE), digest), "hash");
+    assert_memory_equal(digest, file->sha256, 32);
+    CHECK(bl_span_equal(file->bytes, bl_span(bytes, SIZE)));
+    bl_model_file_release(file);
+    unlink(path);
+    free(bytes);
+}
+
 TEST(model_file_cannot_be_written_any_more)
 {
     bl_model_writer w;
@@ -112,5 +133,6 @@ TEST(model_answers_as_loaded_when_its_file_changes)
     CHECK(test_models_open == 0);
 }
 
-TESTS(RUN(model_file_is_hashed_from_its_copy), RUN(model_file_cannot_be_written_any_more),
-      RUN(model_file_refusals), RUN(model_answers_as_loaded_when_its_file_changes))
+TESTS(RUN(model_file_is_hashed_from_its_copy), RUN(model_file_of_many_pieces_is_hashed_whole),
+      RUN(model_file_cannot_be_written_any_more), RUN(model_file_refusals),
+      RUN(model_answers_as_loaded_when_its_file_changes))
