@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define MODEL  "examples/llm/demo-llm-f16.gguf"
 #define ASK    "\"model\":\"demo\",\"temperature\":0"
@@ -350,7 +351,7 @@ TEST(a_schema_that_cannot_be_kept_is_refused)
 }
 
 #define TOOLS                                                                                      \
-    "\"max_tokens\":200,\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"look\","         \
+    "\"max_tokens\":200,\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"look\","        \
     "\"parameters\":"                                                                              \
     "{\"type\":\"object\",\"properties\":{\"at\":{\"$ref\":\"#/$defs/"                             \
     "place\"}},\"required\":[\"at\"],"                                                             \
@@ -457,6 +458,61 @@ TEST(nothing_is_answered_before_the_attestation)
     test_peer_read(&p, &a);
     CHECK(a.status == 428 && strcmp(a.code, "attest") == 0);
     test_peer_close(&p);
+}
+
+static int put(const char *name, const char *path)
+{
+    test_peer        p;
+    bl_auto_buf      file = BL_BUF_EMPTY;
+    test_auto_answer a = { 0 };
+    char             line[64];
+    CHECK(bl_file_read(path, 1 << 24, &file, NULL) == BLIND_OK);
+    snprintf(line, sizeof line, "PUT /v2/models/%s", name);
+    test_peer_ready(&p, &server);
+    test_ask(&p, line, "", bl_buf_span(&file), &a);
+    test_peer_close(&p);
+    return a.status;
+}
+
+/* The body names the model, and comes after the judgement. */
+TEST(a_session_from_before_a_language_model_is_attested_again)
+{
+    test_peer        p;
+    test_auto_answer other = { 0 }, old = { 0 }, again = { 0 };
+    test_peer_ready(&p, &server);
+    CHECK(put("other", "examples/digits/model.onnx") == 201);
+    ask(&p, "/v1/completions", "{" PROMPT ",\"max_tokens\":1}", &other);
+    CHECK(other.status == 200);
+    CHECK(put("second", MODEL) == 201);
+    ask(&p, "/v1/completions", "{" PROMPT ",\"max_tokens\":1}", &old);
+    CHECK(old.status == 409 && strcmp(old.code, "reattest") == 0);
+    CHECK(test_peer_attest(&p) == 200);
+    ask(&p, "/v1/completions", "{" PROMPT ",\"max_tokens\":1}", &again);
+    CHECK(again.status == 200);
+    test_peer_close(&p);
+}
+
+TEST(logs_hold_nothing_of_what_is_said)
+{
+    static const char canary[] = "7f83c1d0a9e24b56";
+    char              body[256];
+    bl_auto_buf       log = BL_BUF_EMPTY;
+    char              path[] = "/tmp/blind-llm-log-XXXXXX";
+    int               fd = mkstemp(path);
+    CHECK(fd >= 0);
+    bl_log_open(BL_LOG_DEBUG, BL_LOG_JSON, fd);
+    snprintf(body, sizeof body, "{" ASK ",\"prompt\":\"%s\",\"echo\":true,\"max_tokens\":2}",
+             canary);
+    json_t *root = ask_once("/v1/completions", body, 200);
+    CHECK(strstr(text_at(root, "choices.0.text"), canary));
+    json_decref(root);
+    snprintf(body, sizeof body, "{" ASK ",\"prompt\":\"%s\",\"%s\":1}", canary, canary);
+    json_decref(ask_once("/v1/completions", body, 400));
+    bl_log_open(BL_LOG_OFF, BL_LOG_TEXT, STDERR_FILENO);
+    CHECK(bl_file_read(path, 1 << 20, &log, NULL) == BLIND_OK);
+    CHECK(strstr(bl_buf_cstr(&log), "/v1/completions") && !strstr(bl_buf_cstr(&log), canary));
+    close(fd);
+    unlink(path);
 }
 
 /* ---- many at once ---- */
@@ -567,6 +623,25 @@ TEST(a_thousand_who_go_leave_nothing)
     json_decref(ask_once("/v1/completions", LONG, 200));
 }
 
+TEST(a_full_queue_is_told)
+{
+    static const char *const small[] = { "model",   "demo=" MODEL, "max-queue", "1",
+                                         "threads", "1",           NULL };
+    test_server              t;
+    test_peer                busy, late;
+    test_auto_answer         a = { 0 };
+    test_server_start(&t, small);
+    test_peer_ready(&busy, &t);
+    test_peer_ready(&late, &t);
+    begin_stream(&busy);
+    read_a_little(&busy);
+    ask(&late, "/v1/completions", "{" PROMPT ",\"max_tokens\":1}", &a);
+    CHECK(a.status == 429 && strstr(bl_buf_cstr(&a.body), "rate_limit_exceeded"));
+    test_peer_close(&busy);
+    test_peer_close(&late);
+    test_server_stop(&t);
+}
+
 TEST(a_connection_goes_on_after_a_stream)
 {
     test_peer        p;
@@ -598,7 +673,10 @@ int main(void)
         RUN(a_response_calls_too),
         RUN(refusals_say_what_is_wrong),
         RUN(nothing_is_answered_before_the_attestation),
+        RUN(a_session_from_before_a_language_model_is_attested_again),
+        RUN(logs_hold_nothing_of_what_is_said),
         RUN(answers_are_the_same_alone_and_among_others),
+        RUN(a_full_queue_is_told),
         RUN(a_connection_goes_on_after_a_stream),
         RUN(who_goes_in_mid_stream_frees_the_place),
         RUN(a_thousand_who_go_leave_nothing),
