@@ -52,6 +52,9 @@
       "numbers in that memory: q8_0 takes half of it and is less exact")                           \
     X(max_context, "max-context", INTEGER, "N", "0", 0, 16777216, true,                            \
       "tokens of a prompt and its answer together; 0: as many as the model takes")                 \
+    X(lookup, "lookup", INTEGER, "N", "4", 0, 15, false,                                           \
+      "tokens that a language model guesses ahead where a text repeats itself, and then checks; it " \
+      "changes no answer; 0: none")                                                                \
     X(max_queue, "max-queue", INTEGER, "N", "1024", 1, 65536, false,                               \
       "inferences queued and running; more are answered 429")                                      \
     X(max_queue_per_principal, "max-queue-per-principal", INTEGER, "N", "256", 1, 65536, false,    \

@@ -43,6 +43,7 @@ typedef struct {
     size_t       kv_memory;  /* bytes for keys and values of a language model; 0: its own choice */
     bl_kv_type   kv_type;
     size_t       max_context; /* tokens of a prompt and its answer; 0: the model's */
+    size_t       lookup;      /* tokens guessed ahead from what was said before */
 } bl_engine_options;
 
 /* One submitted request as the engine sees it. */

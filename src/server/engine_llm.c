@@ -129,6 +129,7 @@ static blind_code open_parts(model *m, blind_span file, const bl_engine_options 
     BL_TRY(open_engine(m, options, err));
     size_t paged = bl_llm_engine_pages(m->engine).all * BL_KV_PAGE;
     m->parts.context = BL_MIN(bl_llm_engine_max_context(m->engine), paged);
+    m->parts.lookup = options->lookup;
     m->parts.pooling = pooling_of(&m->parts.gguf, bl_llm_engine_model(m->engine));
     m->description = (bl_description){ .platform = "gguf", .batching = { .max_rows = 1 } };
     return bl_random(m->secret, sizeof m->secret, err);

@@ -28,6 +28,7 @@ typedef struct {
     bl_calls_style  calls;
     bl_pooling_kind pooling; /* of embeddings */
     size_t          context; /* tokens of a prompt and its answer that there is room for */
+    size_t          lookup;  /* tokens guessed ahead */
     pthread_mutex_t lock;    /* of the tree, which the first to need it makes */
     bl_token_tree  *tree;
 } bl_llm_parts;

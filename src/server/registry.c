@@ -74,6 +74,7 @@ static bl_engine_options open_options(const bl_registry *r, const bl_load *load,
                                 .kv_memory = r->options.kv_memory,
                                 .kv_type = r->options.kv_type,
                                 .max_context = r->options.max_context,
+                                .lookup = r->options.lookup,
                                 .max_memory = budget ? budget->max : 0 };
 }
 

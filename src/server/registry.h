@@ -23,7 +23,7 @@ typedef struct {
     bl_pool                *pool;    /* bl_executor_pool() */
     bl_precision            precision;
     bl_batching             batching; /* of models that are loaded without a word about it */
-    size_t                  kv_memory, max_context; /* the same of language models */
+    size_t                  kv_memory, max_context, lookup; /* the same of language models */
     bl_kv_type              kv_type;
     bl_runtime_log         *log;               /* borrowed; NULL in tests of other things */
     size_t                  max_models;        /* names; 0: 64 */

@@ -69,6 +69,7 @@ static blind_code make_engines(bl_server *s, blind_error *err)
                       .wait_ns = (uint64_t)config->max_wait_us * 1000 },
         .kv_memory = (size_t)config->kv_memory,
         .max_context = (size_t)config->max_context,
+        .lookup = (size_t)config->lookup,
         .log = &s->log,
         .max_models = (size_t)config->max_models,
         .max_model_size = (size_t)config->max_model_size,

@@ -623,6 +623,35 @@ TEST(a_thousand_who_go_leave_nothing)
     json_decref(ask_once("/v1/completions", LONG, 200));
 }
 
+/* Of the server that guesses, and of one that does not. */
+TEST(guesses_change_nothing)
+{
+    static const char *const plain[] = {
+        "model", "demo=" MODEL, "lookup", "0", "threads", "1", NULL
+    };
+    static const char *const ways[] = { "\"temperature\":0", "\"seed\":3" };
+    test_server              t;
+    test_peer                p;
+    test_server_start(&t, plain);
+    test_peer_ready(&p, &t);
+    for (size_t i = 0; i < BL_LEN(ways); i++) {
+        test_auto_answer a = { 0 };
+        char             body[256];
+        snprintf(body, sizeof body,
+                 "{\"model\":\"demo\",\"prompt\":\"The file is the file is the file is the\","
+                 "\"max_tokens\":24,\"logprobs\":1,%s}",
+                 ways[i]);
+        json_t *guessed = ask_once("/v1/completions", body, 200);
+        ask(&p, "/v1/completions", body, &a);
+        json_t *root = json_loads(bl_buf_cstr(&a.body), 0, NULL);
+        CHECK(json_equal(at(root, "choices"), at(guessed, "choices")));
+        json_decref(root);
+        json_decref(guessed);
+    }
+    test_peer_close(&p);
+    test_server_stop(&t);
+}
+
 TEST(a_full_queue_is_told)
 {
     static const char *const small[] = { "model",   "demo=" MODEL, "max-queue", "1",
@@ -676,6 +705,7 @@ int main(void)
         RUN(a_session_from_before_a_language_model_is_attested_again),
         RUN(logs_hold_nothing_of_what_is_said),
         RUN(answers_are_the_same_alone_and_among_others),
+        RUN(guesses_change_nothing),
         RUN(a_full_queue_is_told),
         RUN(a_connection_goes_on_after_a_stream),
         RUN(who_goes_in_mid_stream_frees_the_place),
