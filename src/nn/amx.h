@@ -109,7 +109,7 @@ size_t     bl_amx_gemm_scratch(const bl_micro *m, int parts, const bl_packed *b,
 void       bl_amx_gemm_run(const bl_micro *m, int parts, const bl_gemm *g, bl_pool *pool);
 
 /* bl_few of up to this many rows, with panels of one bf16 part or two (amx_few.c). */
-#define BL_AMX_FEW_ROWS 8
+#define BL_AMX_FEW_ROWS 4
 bl_few bl_amx_few_one, bl_amx_few_two;
 
 #endif

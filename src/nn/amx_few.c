@@ -11,8 +11,8 @@
 #define PAIR      32
 #define NEAR      8 /* pairs ahead that are fetched */
 #define UNROLL    _Pragma("GCC unroll 16")
-#define EACH_ROWS X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
-_Static_assert(BL_AMX_FEW_ROWS == 8, "rows of the kernels below");
+#define EACH_ROWS X(1) X(2) X(3) X(4)
+_Static_assert(BL_AMX_FEW_ROWS == 4, "rows of the kernels below");
 
 /* Two products' weights of 16 columns. */
 static inline __attribute__((always_inline)) void join_pair(const size_t    parts,

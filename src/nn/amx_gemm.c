@@ -16,8 +16,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define FEW_ROWS  16                   /* up to here AVX-512 is as fast as memory */
-#define ROW_BLOCK 768                  /* parts of rows that stay in the second cache */
+#define FEW_ROWS  32  /* up to here AVX-512, which takes weights as they come, is faster */
+#define ROW_BLOCK 768 /* parts of rows that stay in the second cache */
 #define SPAN      ((size_t)1200 << 10) /* bytes of split rows that stay in the second cache */
 
 #define OWN_PANELS  4 /* of a thread, from which on it splits the left factor for itself */
@@ -81,7 +81,7 @@ static void plan(amx_job *j, const bl_micro *m, int parts, const bl_packed *b, s
 /* One part has half the bytes to hide the products of a row behind. */
 static size_t few_of_tiles(int parts)
 {
-    return parts == 1 ? BL_AMX_FEW_ROWS / 4 : BL_AMX_FEW_ROWS;
+    return parts == 1 ? BL_AMX_FEW_ROWS / 2 : BL_AMX_FEW_ROWS;
 }
 
 static bool on_tiles(const bl_packed *b, int parts, size_t rows)

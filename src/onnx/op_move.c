@@ -216,7 +216,7 @@ blind_code bl_op_concat_infer(bl_build *b, bl_node *n)
     return bl_set_out(b, n, 0, x->dtype, x->rank, dim);
 }
 
-#define COPY_PART ((size_t)128 << 10) /* bytes worth a part of their own */
+#define COPY_PART ((size_t)32 << 10) /* bytes worth a part of their own */
 
 /* `count` runs of `size` bytes. */
 typedef struct {
