@@ -42,6 +42,11 @@
 #define BL_MAX_HEADERS     100
 #define BL_MAX_TARGET_SIZE 4096
 
+/* The local proxy */
+#define BL_MAX_PROXY_CONNECTIONS 256
+#define BL_MAX_PROXY_HELD        (8u << 20) /* bytes of a request's body that can be sent again */
+#define BL_MAX_PROXY_BODY        (16ull << 30)
+
 /* Tensors and models */
 #define BL_MAX_TENSORS     256 /* inputs or outputs of one request */
 #define BL_MAX_TENSOR_NAME 256

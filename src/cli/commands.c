@@ -7,6 +7,7 @@ static const bl_command *const commands[] = {
     &bl_command_verify,
     &bl_command_upload,
     &bl_command_infer,
+    &bl_command_connect,
     &bl_command_chat,
     &bl_command_measure,
     &bl_command_log,

@@ -9,6 +9,7 @@ extern const bl_command bl_command_verify;
 extern const bl_command bl_command_upload;
 extern const bl_command bl_command_infer;
 extern const bl_command bl_command_chat;
+extern const bl_command bl_command_connect;
 extern const bl_command bl_command_measure;
 extern const bl_command bl_command_log;
 extern const bl_command bl_command_policy_create;

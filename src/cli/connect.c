@@ -57,13 +57,21 @@ blind_dial_options bl_cli_dial_options(const bl_args *args, blind_policy *policy
 blind_code bl_cli_connect(const bl_args *args, const char *url, blind_client **out,
                           blind_result **result, blind_error *err)
 {
+    blind_client_options options = { 0 };
+    return bl_cli_connect_as(args, url, &options, out, result, err);
+}
+
+blind_code bl_cli_connect_as(const bl_args *args, const char *url, blind_client_options *with,
+                             blind_client **out, blind_result **result, blind_error *err)
+{
     bl_auto_buf          token = { .secret = true };
     blind_policy        *policy = NULL;
-    blind_client_options options = { 0 };
+    blind_client_options options = *with;
     *out = NULL;
     BL_TRY(read_token(args, &token, &options.token, err));
     BL_TRY(blind_policy_load_file(bl_args_text(args, "policy"), &policy, err));
     options.dial = bl_cli_dial_options(args, policy);
+    with->token = options.token ? "" : NULL; /* whether there is one; it is the client's */
     blind_code code = blind_client_open_url(url, &options, out, result, err);
     blind_policy_free(policy);
     return code;

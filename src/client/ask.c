@@ -4,6 +4,8 @@
 
 #include <jansson.h>
 
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 
 /*     SENDING --all sent--> LISTENING --answer whole--> DONE
@@ -330,6 +332,27 @@ static blind_code send_failed(asking *a, blind_code code, blind_error *err)
     return got != BLIND_AGAIN && a->ask->answered ? got : code;
 }
 
+/* Waits for the stream, or until who asked has left. */
+static blind_code wait_for(asking *a, int wants, blind_error *err)
+{
+    const int *gone = a->ask->gone_fd;
+    if (!gone)
+        return bl_client_poll(a->stream->fd, wants, a->ask->idle_ms, err);
+    struct pollfd both[] = { { .fd = a->stream->fd,
+                               .events = (short)((wants & BLIND_WANTS_READ ? POLLIN : 0) |
+                                                 (wants & BLIND_WANTS_WRITE ? POLLOUT : 0)) },
+                             { .fd = *gone, .events = POLLRDHUP } };
+    int           n = poll(both, 2, a->ask->idle_ms);
+    if (n == 0)
+        return blind_fail(err, BLIND_TIMEOUT, "client.wait", "nothing within %d ms",
+                          a->ask->idle_ms);
+    if (n < 0 && errno != EINTR)
+        return blind_fail(err, BLIND_NETWORK, "client.wait", "cannot wait: %s", strerror(errno));
+    if (n > 0 && both[1].revents)
+        return blind_fail(err, BLIND_CANCELLED, "client.cancel", "who asked has left");
+    return BLIND_OK;
+}
+
 static blind_code converse(asking *a, blind_error *err)
 {
     while (!a->ended) {
@@ -346,7 +369,7 @@ static blind_code converse(asking *a, blind_error *err)
             return heard;
         if (a->ask->out->status >= 300)
             wants = 0; /* refused: what is left of the body stays unsent */
-        BL_TRY(bl_client_poll(a->stream->fd, wants | a->stream->wants, a->ask->idle_ms, err));
+        BL_TRY(wait_for(a, wants | a->stream->wants, err));
         if (a->ask->request->cancel && *a->ask->request->cancel)
             return blind_fail(err, BLIND_CANCELLED, "client.cancel", "cancelled");
     }

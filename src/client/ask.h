@@ -13,6 +13,7 @@ typedef struct {
     const char          *authority, *token;
     int                  idle_ms; /* without a byte either way; < 0: no limit */
     size_t               answer_max;
+    const int           *gone_fd; /* NULL, or a socket whose peer's leaving ends it: CANCELLED */
     blind_response      *out;
     /* Afterwards: what the caller may do next. */
     bool answered;   /* a byte of an answer came */
@@ -26,6 +27,11 @@ BLIND_MUST_USE blind_code bl_client_request_parts(blind_client        *client,
                                                   const blind_request *request,
                                                   const blind_span *parts, size_t part_count,
                                                   blind_response *out, blind_error *err);
+
+/* blind_client_request() for someone at the other end of `fd`, a connected socket: when they leave
+ * the request ends, CANCELLED, and its connection with it. */
+BLIND_MUST_USE blind_code bl_client_request_for(blind_client *client, const blind_request *request,
+                                                int fd, blind_response *out, blind_error *err);
 
 BLIND_MUST_USE blind_code bl_ask_run(bl_ask *ask, blind_stream *stream, blind_error *err);
 

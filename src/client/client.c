@@ -216,28 +216,39 @@ static blind_code request(blind_client *c, bl_ask *ask, blind_error *err)
     }
 }
 
+static blind_code begin(blind_client *c, bl_ask *ask, blind_error *err)
+{
+    const blind_request *r = ask->request;
+    *ask->out = (blind_response){ 0 };
+    if (!r->method || !r->target || r->target[0] != '/')
+        return blind_fail(err, BLIND_USAGE, "client.request", "a method and a path are needed");
+    int ms = r->request_ms ? r->request_ms : c->request_ms;
+    ask->authority = c->dialer->authority;
+    ask->token = c->token;
+    ask->idle_ms = ms < 0 ? -1 : ms;
+    ask->answer_max = c->answer_max;
+    return request(c, ask, err);
+}
+
 blind_code bl_client_request_parts(blind_client *c, const blind_request *r, const blind_span *parts,
                                    size_t part_count, blind_response *out, blind_error *err)
 {
-    *out = (blind_response){ 0 };
-    if (!r->method || !r->target || r->target[0] != '/')
-        return blind_fail(err, BLIND_USAGE, "client.request", "a method and a path are needed");
-    int    ms = r->request_ms ? r->request_ms : c->request_ms;
-    bl_ask ask = { .request = r,
-                   .parts = parts,
-                   .part_count = part_count,
-                   .authority = c->dialer->authority,
-                   .token = c->token,
-                   .idle_ms = ms < 0 ? -1 : ms,
-                   .answer_max = c->answer_max,
-                   .out = out };
-    return request(c, &ask, err);
+    bl_ask ask = { .request = r, .parts = parts, .part_count = part_count, .out = out };
+    return begin(c, &ask, err);
+}
+
+blind_code bl_client_request_for(blind_client *c, const blind_request *r, int fd,
+                                 blind_response *out, blind_error *err)
+{
+    bl_ask ask = { .request = r, .gone_fd = &fd, .out = out };
+    return begin(c, &ask, err);
 }
 
 blind_code blind_client_request(blind_client *c, const blind_request *r, blind_response *out,
                                 blind_error *err)
 {
-    return bl_client_request_parts(c, r, NULL, 0, out, err);
+    bl_ask ask = { .request = r, .out = out };
+    return begin(c, &ask, err);
 }
 
 blind_code blind_client_reattest(blind_client *c, blind_error *err)
