@@ -140,7 +140,7 @@ static void plan(conv_job *j, const bl_micro *m, const bl_conv *c, const bl_pack
     j->turned_len = bl_ceil(j->part_strips * j->strip, BL_MAX_WIDTH) * BL_MAX_WIDTH;
     if (packed->layout != BL_LAYOUT_BROADCAST)
         j->sums_size += j->unit * j->turned_len * sizeof(float);
-    j->worker_size = j->packed_size + j->sums_size;
+    j->worker_size = bl_apart(j->packed_size + j->sums_size, threads);
 }
 
 static bool is_small(const bl_micro *m, const bl_window *w, const bl_packed *packed)

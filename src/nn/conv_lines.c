@@ -70,7 +70,7 @@ bool bl_lines_better(const bl_micro *m, const bl_window *w)
         return false;
     if (w->channels_in <= SOME)
         return 2 * rows > m->rows;
-    return (w->stride[1] > 1 || w->stride[2] > 1) && rows + 2 >= m->rows;
+    return (w->stride[1] > 1 || w->stride[2] > 1) && 7 * rows >= 6 * m->rows;
 }
 
 /* Rows and columns of a group, and of a part, of which there shall be enough. */
@@ -123,6 +123,7 @@ static void plan(job *j, const bl_micro *m, const bl_conv *c, int threads)
     j->sums_len = j->across * j->down * BL_TILE_LEN;
     j->turned_stride = whole_lines(j->down * j->part_cols + m->width);
     j->worker_len = j->lines_len + j->sums_len + m->width * j->turned_stride;
+    j->worker_len = bl_apart(j->worker_len * sizeof(float), threads) / sizeof(float);
 }
 
 size_t bl_lines_scratch(const bl_micro *m, const bl_window *w, int threads)

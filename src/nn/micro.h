@@ -167,6 +167,15 @@ static inline size_t bl_ceil(size_t len, size_t step)
     return (len + step - 1) / step;
 }
 
+/* Bytes of one worker's scratch, so that it begins at the same place for most convolutions of a
+ * model: where another worker wrote before, each line would have to come from that processor. */
+static inline size_t bl_apart(size_t size, int threads)
+{
+    enum { SMALL_SIZE = 1 << 16, APART = 2 << 20, MANY_THREADS = 8 };
+    bool small = size <= SMALL_SIZE || threads == 1 || threads > MANY_THREADS;
+    return small ? size : bl_ceil(size, APART) * APART;
+}
+
 #define BL_K_BLOCK 384
 /* products summed at once: a panel's slice stays in the first cache */
 

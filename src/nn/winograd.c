@@ -135,7 +135,7 @@ static void plan(job *j, const bl_micro *m, const bl_conv *c, size_t unit, int t
     j->lines_len = 4 * whole_lines(2 * j->panels * m->width + 4 * m->width);
     size_t floats = j->patches_len + j->rows_len + j->lines_len + (NUMBERS + 4) * BL_TILE_LEN;
     floats += whole_lines(j->panels * m->width);
-    j->worker_size = (whole_lines(floats) + 16) * sizeof(float);
+    j->worker_size = bl_apart((whole_lines(floats) + 16) * sizeof(float), threads);
 }
 
 size_t bl_winograd_scratch(const bl_micro *m, const bl_window *w, const bl_packed *packed,

@@ -88,6 +88,7 @@ static void plan(job *j, const bl_micro *m, const bl_conv *c, int threads)
     j->worker_len = whole_lines(j->image_len + j->patches_len + j->numbers_len + j->sums_len +
                                 j->turned_stride * m->width + j->restored_len) +
                     16;
+    j->worker_len = bl_apart(j->worker_len * sizeof(float), threads) / sizeof(float);
 }
 
 static desk desk_of(const job *j, int worker)
