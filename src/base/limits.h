@@ -97,6 +97,7 @@
 #define BL_MAX_LLM_CONTEXT      (1u << 24) /* tokens */
 #define BL_MAX_LLM_DRAFT        16         /* tokens that one append brings */
 #define BL_MAX_LLM_ROWS         8192       /* tokens that go through the layers together */
+#define BL_MAX_LLM_PASS         (1ull << 33) /* bytes of tokens on their way through the layers */
 #define BL_MAX_KV_PAGE          (1u << 30) /* bytes of a page of keys and values */
 #define BL_MAX_KV_PAGES         (1u << 26)
 #define BL_MAX_TEMPLATE_SIZE    (1u << 20) /* bytes of a chat template */

@@ -384,32 +384,19 @@ static void lay_out(job *j, char *at)
     j->end = take(&at, j->rows * sizeof *j->end);
 }
 
-size_t bl_attend_amx_scratch(const bl_kv_layout *l, size_t heads)
+size_t bl_attend_amx_scratch(const bl_kv_layout *l, size_t heads, size_t tokens)
 {
-    size_t rows = rows_of(BL_ATTEND_AMX_TOKENS, heads);
+    size_t rows = rows_of(tokens, heads);
     size_t numbers = 2 * rows * l->width + 4 * l->width * PAGE + 2 * ROWS * PAGE;
     size_t floats = ROWS * PAGE + rows * (l->width + 2);
     return numbers * sizeof(uint16_t) + floats * sizeof(float) + rows * 2 * sizeof(size_t);
-}
-
-/* A few tokens at a time, as AVX-512 takes them. */
-static void attend_floats(const bl_attend *a)
-{
-    bl_attend some = *a;
-    for (size_t t = 0; t < a->tokens; t += some.tokens) {
-        some.tokens = BL_MIN(a->tokens - t, bl_layer_avx512.tokens);
-        some.position = a->position + t;
-        some.q = a->q + t * a->q_row;
-        some.out = a->out + t * a->out_row;
-        bl_layer_avx512.attend_prompt(&some);
-    }
 }
 
 void bl_attend_amx(const bl_attend *a)
 {
     job j = { .a = a, .width = a->layout->width, .rows = rows_of(a->tokens, a->heads) };
     if (a->layout->type == BL_KV_F32) {
-        attend_floats(a);
+        bl_layer_avx512.attend_prompt(a);
         return;
     }
     lay_out(&j, a->scratch);

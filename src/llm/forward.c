@@ -270,7 +270,7 @@ static void lay_tiles(bl_llm_forward *f)
     for (size_t i = 0; i < f->n_runs; i++) {
         f->reach = BL_MAX(f->reach, f->runs[i].position + f->runs[i].len);
         for (size_t skip = 0, len; skip < f->runs[i].len; skip += len) {
-            len = BL_MIN(f->runs[i].len - skip, f->runs[i].prompt ? f->k->tokens : 1);
+            len = BL_MIN(f->runs[i].len - skip, f->runs[i].prompt ? f->tile : 1);
             f->tiles[f->n_tiles++] = (bl_forward_tile){
                 .run = (uint32_t)i,
                 .row = (uint32_t)f->rows,

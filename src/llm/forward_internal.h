@@ -42,6 +42,7 @@ struct bl_llm_forward {
     const bl_llm_run *runs;
     size_t            n_runs, rows;
     bl_forward_tile  *tiles; /* [max_rows] */
+    size_t            tile;  /* tokens of a prompt in one, at most */
     size_t            n_tiles;
     size_t            reach; /* positions up to the last token of any run */
     bl_pool          *pool;
@@ -62,7 +63,9 @@ struct bl_llm_forward {
     float    *gathered; /* [max_rows][width] */
     uint32_t *members;  /* rows of one expert */
 
-    bl_arena arena; /* secret: what prompts became */
+    bl_arena arena;  /* of what the model is */
+    char    *memory; /* of all that passes take: what prompts became */
+    size_t   memory_size;
 };
 
 #define BL_FORWARD_LOGITS 16

@@ -1,11 +1,14 @@
 /* What a forward pass needs of a model, and all its memory. */
 #include "llm/forward_internal.h"
 
+#include "base/pages.h"
 #include "llm/dequant.h"
 #include "llm/rope.h"
 
 #include <math.h>
 #include <stdlib.h>
+
+#define MOST_QUERIES 256 /* heads of tokens that attention takes at once */
 
 /* Weights.  ---------------------------------------------------------------------------------- */
 
@@ -20,6 +23,8 @@ static bl_weights weights_of(const bl_gguf_tensor *t)
 typedef struct {
     bl_llm_forward *f;
     bool            failed; /* for want of memory */
+    char           *base;   /* of the memory of passes; NULL while its size is counted */
+    size_t          used;
 } making;
 
 /* A vector as floats, `skip` elements on; NULL where there is none. */
@@ -114,21 +119,19 @@ static void read_turns(making *m)
 
 /* Memory.  ----------------------------------------------------------------------------------- */
 
-static void *array(making *m, size_t width, size_t size)
-{
-    size_t len;
-    void  *out = NULL;
-    if (bl_mul(m->f->max_rows, width, &len))
-        out = bl_arena_array(&m->f->arena, len, size);
-    m->failed |= !out;
-    return out;
-}
-
 static void *bytes(making *m, size_t size)
 {
-    void *out = bl_arena_alloc(&m->f->arena, BL_MAX(size, (size_t)64));
-    m->failed |= !out;
-    return out;
+    size_t at = m->used;
+    m->failed |= !bl_add(at, 63, &m->used) || !bl_add(m->used, size, &m->used);
+    m->used = m->used / 64 * 64;
+    return m->base ? m->base + at : NULL;
+}
+
+static void *array(making *m, size_t width, size_t size)
+{
+    size_t len, all = 0;
+    m->failed |= !bl_mul(m->f->max_rows, width, &len) || !bl_mul(len, size, &all);
+    return bytes(m, all);
 }
 
 static unsigned forms_of(const bl_llm_forward *f, const bl_weights *const *w, size_t len)
@@ -140,27 +143,31 @@ static unsigned forms_of(const bl_llm_forward *f, const bl_weights *const *w, si
     return forms;
 }
 
-/* The largest input that any product takes. */
-static size_t input_size(const bl_llm_forward *f)
+/* What one input takes; counts as failed where memory could not hold it. */
+static size_t size_for(making *m, const bl_weights *const *w, size_t len, size_t columns)
 {
-    const bl_weights *const head[] = { &f->head };
-    size_t rows = f->max_rows, width = f->s->width, q = f->s->heads * f->s->head_width;
-    size_t most = bl_product_input_size(f->products, forms_of(f, head, 1), rows, width);
-    for (size_t i = 0; i < f->s->layers; i++) {
-        const bl_forward_layer *l = &f->layers[i];
+    unsigned forms = forms_of(m->f, w, len);
+    size_t   size = bl_product_input_size(m->f->products, forms, m->f->max_rows, columns);
+    m->failed |= forms && size == 0;
+    return size;
+}
+
+/* The largest input that any product takes. */
+static size_t input_size(making *m)
+{
+    const bl_llm_shape     *s = m->f->s;
+    const bl_weights *const head[] = { &m->f->head };
+    size_t                  most = size_for(m, head, 1, s->width);
+    for (size_t i = 0; i < s->layers; i++) {
+        const bl_forward_layer *l = &m->f->layers[i];
         const bl_weights *const from_states[] = {
             &l->q, &l->k, &l->v, &l->gate, &l->up, &l->router, &l->gate_experts, &l->up_experts
         };
         const bl_weights *const from_heads[] = { &l->out };
         const bl_weights *const from_inner[] = { &l->down, &l->down_experts };
-        size_t                  sizes[] = {
-                             bl_product_input_size(f->products, forms_of(f, from_states, BL_LEN(from_states)), rows,
-                                                   width),
-                             bl_product_input_size(f->products, forms_of(f, from_heads, 1), rows, q),
-                             bl_product_input_size(f->products, forms_of(f, from_inner, 2), rows, f->s->inner),
-        };
-        for (size_t k = 0; k < BL_LEN(sizes); k++)
-            most = BL_MAX(most, sizes[k]);
+        most = BL_MAX(most, size_for(m, from_states, BL_LEN(from_states), s->width));
+        most = BL_MAX(most, size_for(m, from_heads, 1, s->heads * s->head_width));
+        most = BL_MAX(most, size_for(m, from_inner, 2, s->inner));
     }
     return most;
 }
@@ -193,14 +200,14 @@ static void allocate(making *m)
     if (s->window)
         f->turns[1] = array(m, s->rotated, sizeof *f->turns[1]);
     f->tiles = array(m, 1, sizeof *f->tiles);
-    f->logits = bl_arena_array(&f->arena, s->vocabulary * BL_FORWARD_LOGITS, sizeof *f->logits);
-    f->prepared = bytes(m, m->failed ? 0 : input_size(f));
+    f->logits = bytes(m, s->vocabulary * BL_FORWARD_LOGITS * sizeof *f->logits);
+    f->prepared = bytes(m, input_size(m));
     f->scratch =
         bytes(m, bl_product_scratch_size(f->products, f->max_rows,
                                          BL_MAX(BL_MAX(q, s->width), s->inner), f->threads));
-    f->attention_size = (f->k->attend_scratch(&f->layout, s->heads / s->kv_heads) + 63) / 64 * 64;
+    f->attention_size = f->k->attend_scratch(&f->layout, s->heads / s->kv_heads, f->tile);
+    f->attention_size = (f->attention_size + 63) / 64 * 64;
     f->attention = bytes(m, f->attention_size * (size_t)f->threads);
-    m->failed |= !f->logits;
     if (s->experts)
         allocate_experts(m);
 }
@@ -224,15 +231,34 @@ static blind_code check_types(const bl_llm_forward *f, blind_error *err)
     return BLIND_OK;
 }
 
+/* Counts what passes take, and takes it. */
+static blind_code take_memory(making *m, blind_error *err)
+{
+    bl_llm_forward *f = m->f;
+    f->tile = BL_MIN(f->k->tokens, BL_MAX(MOST_QUERIES * f->s->kv_heads / f->s->heads, (size_t)1));
+    allocate(m);
+    if (m->failed || m->used > BL_MAX_LLM_PASS)
+        return blind_fail(err, BLIND_LIMIT, "llm.forward",
+                          "%zu tokens at once of this model take too much memory", f->max_rows);
+    f->memory = bl_pages_new(m->used);
+    if (!f->memory)
+        return blind_fail(err, BLIND_MEMORY, "llm.forward", "out of memory for %zu bytes", m->used);
+    f->memory_size = m->used;
+    m->base = f->memory;
+    m->used = 0;
+    allocate(m);
+    return BLIND_OK;
+}
+
 static blind_code make(bl_llm_forward *f, blind_error *err)
 {
     making m = { .f = f };
     read_weights(&m);
-    if (!m.failed)
-        BL_TRY(check_types(f, err));
     read_turns(&m);
-    allocate(&m);
-    return m.failed ? blind_fail(err, BLIND_MEMORY, "llm.forward", "out of memory") : BLIND_OK;
+    if (m.failed)
+        return blind_fail(err, BLIND_MEMORY, "llm.forward", "out of memory");
+    BL_TRY(check_types(f, err));
+    return take_memory(&m, err);
 }
 
 blind_code bl_llm_forward_new(const bl_llm_model *m, const bl_kv_layout *layout, bl_isa isa,
@@ -250,7 +276,6 @@ blind_code bl_llm_forward_new(const bl_llm_model *m, const bl_kv_layout *layout,
         .products = bl_product_kernels_for(isa),
         .max_rows = rows,
         .threads = threads,
-        .arena = { .secret = true },
     };
     blind_code code = make(f, err);
     if (code == BLIND_OK)
@@ -262,12 +287,16 @@ blind_code bl_llm_forward_new(const bl_llm_model *m, const bl_kv_layout *layout,
 
 void bl_llm_forward_free(bl_llm_forward *f)
 {
-    if (f)
-        bl_arena_done(&f->arena);
+    if (!f)
+        return;
+    if (f->memory)
+        bl_wipe(f->memory, f->memory_size);
+    free(f->memory);
+    bl_arena_done(&f->arena);
     free(f);
 }
 
 size_t bl_llm_forward_size(const bl_llm_forward *f)
 {
-    return f->arena.used;
+    return f->memory_size + f->arena.used;
 }

@@ -221,10 +221,11 @@ static void attend(const bl_attend *a)
                        a->out + t * a->out_row + h * width);
 }
 
-static size_t attend_scratch(const bl_kv_layout *l, size_t heads)
+static size_t attend_scratch(const bl_kv_layout *l, size_t heads, size_t tokens)
 {
     (void)l;
     (void)heads;
+    (void)tokens;
     return 0;
 }
 

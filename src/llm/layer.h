@@ -51,8 +51,8 @@ typedef struct {
      * Source: Milakov and Gimelshein 2018, arXiv:1805.02867 (the softmax of a stream). */
     void (*attend_prompt)(const bl_attend *a);
     void (*attend_decode)(const bl_attend *a);
-    size_t (*attend_scratch)(const bl_kv_layout *layout, size_t heads); /* bytes */
-    size_t tokens; /* that attend_prompt likes to get at once, at most */
+    size_t (*attend_scratch)(const bl_kv_layout *layout, size_t heads, size_t tokens); /* bytes */
+    size_t tokens; /* that attention takes at once, at most */
 } bl_layer_kernels;
 
 /* The kernels of `isa`, or the best of those before it that this processor runs. */

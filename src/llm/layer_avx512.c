@@ -28,9 +28,9 @@ ALWAYS_INLINE vf vf_from_double(double x)
 
 LAYER_TABLE(bl_layer_avx512, BL_ISA_AVX512, attend, attend_scratch, MOST_TOKENS);
 
-static size_t amx_scratch(const bl_kv_layout *l, size_t heads)
+static size_t amx_scratch(const bl_kv_layout *l, size_t heads, size_t tokens)
 {
-    return BL_MAX(attend_scratch(l, heads), bl_attend_amx_scratch(l, heads));
+    return BL_MAX(attend_scratch(l, heads, tokens), bl_attend_amx_scratch(l, heads, tokens));
 }
 
 LAYER_TABLE(bl_layer_amx, BL_ISA_AMX, bl_attend_amx, amx_scratch, BL_ATTEND_AMX_TOKENS);
