@@ -78,14 +78,14 @@ static double measure(work *w, const bl_weights *weights, size_t tokens, double 
     return took;
 }
 
-/* Any bytes but in places where halves may stand: those are small numbers. */
+/* Bytes of which neither halves nor floats are large or tiny. */
 static void fill(uint8_t *to, size_t size)
 {
     uint32_t state = 1;
     size_t   first = BL_MIN(size, (size_t)1 << 20);
     for (size_t i = 0; i < first; i++) {
         state = state * 1664525u + 1013904223u;
-        to[i] = (uint8_t)(state >> 24 & 0xbf);
+        to[i] = (uint8_t)(0x20 | (state >> 24 & 0x9f));
     }
     for (size_t i = first; i < size; i += first)
         memcpy(to + i, to, BL_MIN(first, size - i));

@@ -10,14 +10,30 @@
 #define PARTS        16                /* of each thread: they even out what memory gives it */
 #define PREPARE_WORK 16384             /* activations that are worth a part */
 
+#if defined(__x86_64__)
+static bool has_vnni(void)
+{
+    __builtin_cpu_init();
+    return bl_isa_usable(BL_ISA_AVX512) && __builtin_cpu_supports("avx512vnni") &&
+           __builtin_cpu_supports("bmi2");
+}
+#endif
+
 const bl_product_kernels *bl_product_kernels_for(bl_isa isa)
 {
 #if defined(__x86_64__)
     if (isa == BL_ISA_AMX)
         return &bl_product_amx;
+    if (isa == BL_ISA_AVX512 && has_vnni())
+        return &bl_product_vnni;
 #endif
     (void)isa;
     return &bl_product_scalar;
+}
+
+const bl_product_kernels *bl_product_decode_kernels_for(bl_isa isa)
+{
+    return bl_product_kernels_for(BL_MIN(isa, BL_ISA_AVX512));
 }
 
 bool bl_product_knows(const bl_quant_type *type)

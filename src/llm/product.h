@@ -38,6 +38,10 @@ typedef struct bl_product_kernels bl_product_kernels;
 /* The kernels of `isa`, or the best of those before it where a build lacks it. */
 const bl_product_kernels *bl_product_kernels_for(bl_isa isa);
 
+/* The same for few tokens, where reading weights is what takes time.  Their sums may have other
+ * bits: which of the two is taken depends on what tokens are for, never on how many there are. */
+const bl_product_kernels *bl_product_decode_kernels_for(bl_isa isa);
+
 /* Whether there are products for the type. */
 bool bl_product_knows(const bl_quant_type *type);
 

@@ -26,6 +26,7 @@ struct bl_product_kernels {
 
 extern const bl_product_kernels bl_product_scalar;
 #if defined(__x86_64__)
+extern const bl_product_kernels bl_product_vnni;
 extern const bl_product_kernels bl_product_amx;
 #endif
 
