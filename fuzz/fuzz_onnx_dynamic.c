@@ -42,6 +42,16 @@ static bool make_tensor(const bl_onnx_port *port, blind_tensor *out)
     return true;
 }
 
+static void count(void *arg, const char *type, const char *name, uint64_t ns)
+{
+    *(size_t *)arg += strlen(type) + strlen(name) + (ns > 0);
+}
+
+static void list(void *arg, const char *domain, const char *type, const char *name, int64_t opset)
+{
+    *(size_t *)arg += strlen(domain) + strlen(type) + strlen(name) + (opset > 0);
+}
+
 static void run(bl_onnx *model)
 {
     blind_tensor        tensors[MOST_INPUTS][ITEMS];
@@ -71,13 +81,20 @@ static void run(bl_onnx *model)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    size_t          told = 0;
     bl_onnx_options options = { .isa = BL_ISA_SCALAR,
                                 .max_memory = 512u << 10,
-                                .files = { another_file, NULL } };
+                                .files = { another_file, NULL },
+                                .unsupported = list,
+                                .unsupported_arg = &told };
     bl_onnx        *model;
-    if (bl_onnx_open((blind_span){ data, size }, &options, &model, NULL) == BLIND_OK)
+    if (bl_onnx_open((blind_span){ data, size }, &options, &model, NULL) == BLIND_OK) {
+        bl_onnx_set_trace(model, count, &told);
         for (int again = 0; again < 2; again++)
             run(model);
+        (void)bl_onnx_outputs(model, &told);
+        (void)bl_onnx_cost_of(model);
+    }
     bl_onnx_close(model);
     return 0;
 }

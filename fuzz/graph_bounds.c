@@ -171,7 +171,8 @@ static graph_bound by_rule(const context *c, extent out, double unit)
                                       0 }
                      : (graph_bound){ 1 + n->slope * c->worst, 0 };
     case RULE_LOOSE:
-        if (!exact || most > 1e18 || (strstr(n->type, "Prod") && n->terms * log(most) > 60))
+        if (!exact || most > 1e18 ||
+            (strstr(n->type, "Prod") && (n->terms * log(most) > 60 || c->in[0].infinite)))
             return c->moves || c->joined || !exact ? anything : nothing;
         if (strcmp(n->type, "ReduceLogSum") == 0) /* of a sum that may be near zero */
             return smooth(c, c->moves ? n->terms * most * 1e-6 * exp(out.most) : 0, unit);

@@ -7,9 +7,9 @@
 
 #define STEP      ((size_t)BL_AMX_STEP)
 #define GROUP     (4 * STEP) /* products summed before they are added to the sums, as in few.inc */
-#define TILE      512        /* bf16 numbers: 16 pairs of products, 16 columns */
-#define PAIR      32
-#define NEAR      8 /* pairs ahead that are fetched */
+#define TILE      ((size_t)512) /* bf16 numbers: 16 pairs of products, 16 columns */
+#define PAIR      ((size_t)32)
+#define NEAR      ((size_t)8) /* pairs ahead that are fetched */
 #define UNROLL    _Pragma("GCC unroll 16")
 #define EACH_ROWS X(1) X(2) X(3) X(4)
 _Static_assert(BL_AMX_FEW_ROWS == 4, "rows of the kernels below");

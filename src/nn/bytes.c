@@ -236,7 +236,7 @@ static void sum_row(const bl_bytes_product *p, const uint8_t *a, int32_t *out)
         const int8_t  *i8 = (const int8_t *)u8;
         if (p->a_signed)
             for (size_t i = 0; i < p->segments.len; i++) {
-                const int32_t x = i8[i]; /* NOLINT(bugprone-signed-char-misuse): a number */
+                const int32_t x = i8[i]; /* NOLINT(cert-str34-c,bugprone-signed-char-misuse) */
                 sum += (uint32_t)x;
             }
         else

@@ -41,7 +41,7 @@ static inline unsigned bl_tile_ease(size_t index, size_t count, size_t len, cons
 }
 
 #define BL_STREAMS  2 /* panels that are read side by side */
-#define BL_FEW_SUMS (2 * BL_STREAMS * BL_TILE_LEN)
+#define BL_FEW_SUMS ((size_t)2 * BL_STREAMS * BL_TILE_LEN)
 
 /* sums[p][r][j] = sum over k of a[r * a_stride + k] * panel p's [k][j], for panels that come from
  * memory

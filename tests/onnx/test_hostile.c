@@ -638,6 +638,40 @@ TEST(gelu_of_nothing_is_nothing)
     CHECK_CODE(BLIND_OK, attempt(bl_isa_best(), &err), err.message);
 }
 
+/* A missing value is unlike the number that a tree compares it with, whatever else is said of it.
+ */
+TEST(missing_values_differ)
+{
+    static const int64_t words[] = { GRAPH_WORDS + 6, GRAPH_WORDS, GRAPH_WORDS }; /* BRANCH_NEQ */
+    bl_auto_buf          file = BL_BUF_EMPTY;
+    bl_onnx             *model;
+    bl_onnx_run         *run;
+    float                nan = NAN;
+    begin(18);
+    graph_node *n = node("TreeEnsembleRegressor", 1, (int[]){ floats(DIMS(1, 1)) });
+    n->domain = "ai.onnx.ml";
+    graph_attr_list(n, "nodes_treeids", (int64_t[]){ 0, 0, 0 }, 3);
+    graph_attr_list(n, "nodes_nodeids", (int64_t[]){ 0, 1, 2 }, 3);
+    graph_attr_list(n, "nodes_featureids", (int64_t[]){ 0, 0, 0 }, 3);
+    graph_attr_list(n, "nodes_truenodeids", (int64_t[]){ 1, 0, 0 }, 3);
+    graph_attr_list(n, "nodes_falsenodeids", (int64_t[]){ 2, 0, 0 }, 3);
+    graph_attr_words(n, "nodes_modes", words, 3);
+    graph_attr_floats(n, "nodes_values", (float[]){ 1, 0, 0 }, 3);
+    graph_attr_list(n, "target_treeids", (int64_t[]){ 0, 0 }, 2);
+    graph_attr_list(n, "target_nodeids", (int64_t[]){ 1, 2 }, 2);
+    graph_attr_list(n, "target_ids", (int64_t[]){ 0, 0 }, 2);
+    graph_attr_floats(n, "target_weights", (float[]){ 5, 7 }, 2);
+    result(n, BLIND_F32);
+    graph_write(&g, false, &file);
+    CHECK_CODE(BLIND_OK, bl_onnx_open(bl_span(file.data, file.size), NULL, &model, NULL), "open");
+    blind_tensor input = { "v0", BLIND_F32, 2, { 1, 1 }, &nan, sizeof nan };
+    CHECK_CODE(BLIND_OK, bl_onnx_run_new(model, &input, 1, &run, NULL), "run");
+    CHECK_CODE(BLIND_OK, bl_onnx_run_step(run, 0, NULL), "step");
+    CHECK(*(float *)bl_onnx_run_output(run, 0)->data == 5);
+    bl_onnx_run_free(run);
+    bl_onnx_close(model);
+}
+
 /* Integers that no double holds. */
 TEST(integers_are_exact)
 {
@@ -679,4 +713,5 @@ TEST(integers_are_exact)
 }
 
 TESTS(RUN(models_that_ask_for_too_much), RUN(a_long_product_is_not_computed_while_opening),
-      RUN(a_long_product_is_stopped), RUN(gelu_of_nothing_is_nothing), RUN(integers_are_exact))
+      RUN(a_long_product_is_stopped), RUN(gelu_of_nothing_is_nothing), RUN(missing_values_differ),
+      RUN(integers_are_exact))

@@ -387,7 +387,8 @@ static void set_branch(bl_trees *out, const raw_node *r, size_t at, size_t left,
 {
     bool         turned = r->mode == BL_TREE_GTE || r->mode == BL_TREE_GT || r->mode == BL_TREE_NEQ;
     bool         strict = r->mode == BL_TREE_LT || r->mode == BL_TREE_GTE;
-    bool         nan_left = turned ? !r->nan_true : r->nan_true;
+    bool         nan_true = r->nan_true || r->mode == BL_TREE_NEQ; /* NaN is unlike any number */
+    bool         nan_left = turned ? !nan_true : nan_true;
     double       value = strict ? below(r->value, out->doubles) : r->value;
     bl_tree_mode mode = r->mode == BL_TREE_MEMBER                         ? BL_TREE_MEMBER
                         : r->mode == BL_TREE_EQ || r->mode == BL_TREE_NEQ ? BL_TREE_EQ
