@@ -9,6 +9,7 @@ static blind_code read_body(bl_openai_kind kind, const char *text, bl_openai_req
 {
     size_t             n = strlen(text);
     bl_auto_free void *copy = malloc(n ? n : 1);
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(copy, text, n);
     return bl_openai_request_read(kind, bl_span(copy, n), r, err);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define MODEL  "examples/llm/demo-llm-f16.gguf"
+#define DEMO   "demo=" MODEL
 #define ASK    "\"model\":\"demo\",\"temperature\":0"
 #define PROMPT ASK ",\"prompt\":\"The file is\""
 #define CHAT   ASK ",\"messages\":[{\"role\":\"user\",\"content\":\"What is a file?\"}]"
@@ -22,8 +23,8 @@ static test_server server;
 static int start(void **state)
 {
     static const char *const settings[] = {
-        "model",   "demo=" MODEL, "model", "digits=examples/digits/model.onnx", "kv-memory", "3M",
-        "threads", "1",           NULL
+        "model",   DEMO, "model", "digits=examples/digits/model.onnx", "kv-memory", "3M",
+        "threads", "1",  NULL
     };
     (void)state;
     test_server_start(&server, settings);
@@ -67,7 +68,7 @@ static const json_t *at(const json_t *root, const char *path)
     char text[128], *save = NULL;
     snprintf(text, sizeof text, "%s", path);
     for (char *key = strtok_r(text, ".", &save); key; key = strtok_r(NULL, ".", &save))
-        root = *key >= '0' && *key <= '9' ? json_array_get(root, (size_t)atoi(key))
+        root = *key >= '0' && *key <= '9' ? json_array_get(root, strtoul(key, NULL, 10))
                                           : json_object_get(root, key);
     return root;
 }
@@ -626,9 +627,7 @@ TEST(a_thousand_who_go_leave_nothing)
 /* Of the server that guesses, and of one that does not. */
 TEST(guesses_change_nothing)
 {
-    static const char *const plain[] = {
-        "model", "demo=" MODEL, "lookup", "0", "threads", "1", NULL
-    };
+    static const char *const plain[] = { "model", DEMO, "lookup", "0", "threads", "1", NULL };
     static const char *const ways[] = { "\"temperature\":0", "\"seed\":3" };
     test_server              t;
     test_peer                p;
@@ -654,8 +653,7 @@ TEST(guesses_change_nothing)
 
 TEST(a_full_queue_is_told)
 {
-    static const char *const small[] = { "model",   "demo=" MODEL, "max-queue", "1",
-                                         "threads", "1",           NULL };
+    static const char *const small[] = { "model", DEMO, "max-queue", "1", "threads", "1", NULL };
     test_server              t;
     test_peer                busy, late;
     test_auto_answer         a = { 0 };
