@@ -20,7 +20,7 @@
 
 /* Weights are 16/9 as large: fewer pixels than these wait for them. */
 #define FEW_PIXELS 100
-#define FEW_LANES  36                /* where channels are in the lanes, */
+#define FEW_LANES  60                /* where channels are in the lanes, */
 #define DEEP_LANES ((size_t)64 * 64) /* and so many: in times out */
 
 /* What measures faster than six products of bf16 parts. */
