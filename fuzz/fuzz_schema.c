@@ -19,7 +19,11 @@ static const bl_token_tree *bytes(void)
     static uint8_t       texts[256];
     static bl_token_tree tree;
     for (unsigned i = 0; i < 256; i++) {
-        nodes[i] = (bl_token_node){ .skip = i + 1, .tokens = i, .depth = 1, .byte = (uint8_t)i };
+        nodes[i] = (bl_token_node){ .skip = i + 1,
+                                    .tokens = i,
+                                    .depth = 1,
+                                    .byte = (uint8_t)i,
+                                    .plain = bl_token_tree_plain((uint8_t)i) };
         sorted[i] = (int32_t)i;
         text_at[i] = i;
         texts[i] = (uint8_t)i;

@@ -24,7 +24,10 @@ typedef struct {
 typedef struct {
     uint32_t first, n; /* places */
     bool     accepting;
+    uint8_t  stays; /* whether plain bytes lead back to it: see stays() */
 } state;
+
+enum { UNASKED, STAYS, LEAVES };
 
 /* Numbers of things by their hash. */
 typedef struct {
@@ -191,7 +194,7 @@ static uint32_t state_number(bl_matcher *m, const place *p, size_t n, bool accep
         m->full = true;
         return 0;
     }
-    state    s = { (uint32_t)(m->places.size / sizeof *p), (uint32_t)n, accepting };
+    state    s = { (uint32_t)(m->places.size / sizeof *p), (uint32_t)n, accepting, UNASKED };
     uint32_t number = (uint32_t)(m->states.size / sizeof s);
     size_t   row = m->g->classes * sizeof(uint32_t);
     bl_buf_add(&m->places, bl_span(p, n * sizeof *p));
@@ -553,6 +556,18 @@ static void allow(uint32_t *bits, int32_t id)
     bits[id / 32] |= 1u << id % 32;
 }
 
+/* Whether every plain byte leads from this state to itself, as within a string; asked once. */
+static bool stays(bl_matcher *m, uint32_t at)
+{
+    if (states_of(m)[at].stays == UNASKED) {
+        bool same = true;
+        for (unsigned byte = 0x7e; byte >= 0x20 && same; byte--)
+            same = !bl_token_tree_plain((uint8_t)byte) || known_step(m, at, (uint8_t)byte) == at;
+        states_of(m)[at].stays = same ? STAYS : LEAVES;
+    }
+    return states_of(m)[at].stays == STAYS;
+}
+
 static bool walk(bl_matcher *m, uint32_t from, uint32_t *bits)
 {
     const bl_token_tree *tree = m->tree;
@@ -571,6 +586,16 @@ static bool walk(bl_matcher *m, uint32_t from, uint32_t *bits)
         }
         if (to == UNKNOWN)
             return false;
+        if (to == s && node.plain) {
+            bool all = stays(m, s); /* all that begins so comes back here */
+            next = next_of(m);
+            if (all) {
+                for (uint32_t t = node.tokens; t < tree->nodes[node.skip].tokens; t++)
+                    allow(bits, tree->sorted[t]);
+                i = node.skip;
+                continue;
+            }
+        }
         if (to == DEAD) {
             i = node.skip;
             continue;

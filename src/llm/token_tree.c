@@ -75,6 +75,16 @@ static void find_skips(bl_token_tree *tree)
     }
 }
 
+static void find_plain(bl_token_tree *tree)
+{
+    for (size_t i = tree->n_nodes; i-- > 0;) {
+        bl_token_node *node = &tree->nodes[i];
+        node->plain = bl_token_tree_plain(node->byte);
+        for (size_t child = i + 1; child < node->skip; child = tree->nodes[child].skip)
+            node->plain = node->plain && tree->nodes[child].plain;
+    }
+}
+
 static blind_code build(bl_token_tree *tree, const bl_tokenizer *t, blind_error *err)
 {
     const bl_vocab *v = bl_tokenizer_vocab(t);
@@ -94,6 +104,7 @@ static blind_code build(bl_token_tree *tree, const bl_tokenizer *t, blind_error 
         return blind_fail(err, BLIND_MEMORY, "llm.token_tree", "out of memory");
     make_nodes(tree, tree->nodes);
     find_skips(tree);
+    find_plain(tree);
     return BLIND_OK;
 }
 

@@ -12,6 +12,7 @@ typedef struct {
                         node's */
     uint16_t depth;  /* 1: the first byte of a text */
     uint8_t  byte;
+    bool     plain; /* this byte and all below it are bl_token_tree_plain() */
 } bl_token_node;
 
 typedef struct {
@@ -32,6 +33,13 @@ typedef struct {
 BLIND_MUST_USE blind_code bl_token_tree_new(const bl_tokenizer *t, bl_token_tree **out,
                                             blind_error *err);
 void                      bl_token_tree_free(bl_token_tree *tree);
+
+/* ASCII that a string of JSON holds as it is: in most states of a grammar all of it leads to one
+ * state, and in a string to the same. */
+static inline bool bl_token_tree_plain(uint8_t byte)
+{
+    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
 
 /* Empty for a token without a text. */
 static inline blind_span bl_token_tree_text(const bl_token_tree *tree, int32_t id)

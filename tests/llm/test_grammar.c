@@ -755,6 +755,10 @@ TEST(a_tree_holds_every_text_once_and_in_order)
         const bl_token_node *n = &tree->nodes[i];
         path[n->depth - 1] = n->byte;
         CHECK(n->skip > i && n->skip <= tree->n_nodes);
+        bool plain = true;
+        for (size_t k = i; k < n->skip; k++)
+            plain = plain && bl_token_tree_plain(tree->nodes[k].byte);
+        CHECK(plain == n->plain);
         for (size_t k = i + 1; k < n->skip; k++)
             CHECK(tree->nodes[k].depth > n->depth);
         CHECK(n->skip == tree->n_nodes || tree->nodes[n->skip].depth <= n->depth);
