@@ -64,8 +64,11 @@ static void ask(bl_llm_forward *f, const bl_forward_layer *l, const float *x, si
     size_t width = f->s->width, inner = f->s->inner;
     float *shares = f->key; /* keys are in their pages */
     size_t len = gather(f, x, expert, shares);
+    size_t decoded = 0;
     if (len == 0)
         return;
+    while (decoded < len && f->members[decoded] < f->decoded)
+        decoded++;
     bl_weights              gate = bl_weights_rows(&l->gate_experts, expert * inner, inner);
     bl_weights              up = bl_weights_rows(&l->up_experts, expert * inner, inner);
     bl_weights              down = bl_weights_rows(&l->down_experts, expert * width, width);
@@ -74,9 +77,9 @@ static void ask(bl_llm_forward *f, const bl_forward_layer *l, const float *x, si
         { .w = &up, .to = f->up, .to_row = inner },
     };
     const bl_forward_factor out = { .w = &down, .to = f->gathered, .to_row = width };
-    bl_forward_multiply(f, f->gathered, width, len, in, 2);
+    bl_forward_multiply(f, f->gathered, width, len, decoded, in, 2);
     bl_forward_activate(f, len);
-    bl_forward_multiply(f, f->gate, inner, len, &out, 1);
+    bl_forward_multiply(f, f->gate, inner, len, decoded, &out, 1);
     for (size_t i = 0; i < len; i++)
         f->k->add_scaled(f->out + f->members[i] * width, f->gathered + i * width, shares[i], width);
 }
@@ -88,7 +91,7 @@ void bl_forward_experts(bl_llm_forward *f, const bl_forward_layer *l, const floa
         .to = f->routes,
         .to_row = f->s->experts,
     };
-    bl_forward_multiply(f, x, f->s->width, f->rows, &router, 1);
+    bl_forward_multiply(f, x, f->s->width, f->rows, f->decoded, &router, 1);
     memset(f->out, 0, f->rows * f->s->width * sizeof *f->out);
     for (size_t row = 0; row < f->rows; row++)
         choose(f, row);

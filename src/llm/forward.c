@@ -10,26 +10,36 @@
 
 /* Products.  --------------------------------------------------------------------------------- */
 
-void bl_forward_multiply(bl_llm_forward *f, const float *x, size_t x_row, size_t rows,
-                         const bl_forward_factor *factors, size_t len)
+/* Rows first..first + rows - 1 of all factors, by one kind of kernels. */
+static void multiply(bl_llm_forward *f, const bl_product_kernels *k, const float *x, size_t x_row,
+                     size_t first, size_t rows, const bl_forward_factor *factors, size_t len)
 {
     bl_product       products[3];
     bl_product_input in;
     unsigned         forms = 0;
     for (size_t i = 0; i < len; i++)
-        forms |= bl_product_form(f->products, factors[i].w->type);
-    bl_product_prepare(f->products, forms, x, x_row, rows, factors->w->columns, f->prepared, &in,
-                       f->pool);
+        forms |= bl_product_form(k, factors[i].w->type);
+    bl_product_prepare(k, forms, x + first * x_row, x_row, rows, factors->w->columns, f->prepared,
+                       &in, f->pool);
     for (size_t i = 0; i < len; i++)
         products[i] = (bl_product){
             .w = *factors[i].w,
             .in = &in,
-            .out = factors[i].to,
+            .out = factors[i].to + first * factors[i].to_row,
             .out_row = factors[i].to_row,
             .bias = factors[i].bias,
             .add = factors[i].add,
         };
-    bl_product_run(f->products, products, len, f->scratch, f->pool);
+    bl_product_run(k, products, len, f->scratch, f->pool);
+}
+
+void bl_forward_multiply(bl_llm_forward *f, const float *x, size_t x_row, size_t rows,
+                         size_t decoded, const bl_forward_factor *factors, size_t len)
+{
+    if (decoded > 0)
+        multiply(f, f->decoding, x, x_row, 0, decoded, factors, len);
+    if (decoded < rows)
+        multiply(f, f->products, x, x_row, decoded, rows - decoded, factors, len);
 }
 
 /* Rows.  ------------------------------------------------------------------------------------- */
@@ -189,10 +199,10 @@ static void attention(bl_llm_forward *f, size_t layer)
         .bias = l->out_bias,
         .add = direct,
     };
-    bl_forward_multiply(f, enter(f, l->attn_norm), f->s->width, f->rows, in, 3);
+    bl_forward_multiply(f, enter(f, l->attn_norm), f->s->width, f->rows, f->decoded, in, 3);
     bl_forward_each(f, place_row, &j, f->rows, q_width(f) + 4 * kv_width(f));
     bl_forward_each(f, attend_part, &j, f->n_tiles * f->s->kv_heads, f->reach * f->s->head_width);
-    bl_forward_multiply(f, f->mixed, q_width(f), f->rows, &out, 1);
+    bl_forward_multiply(f, f->mixed, q_width(f), f->rows, f->decoded, &out, 1);
     if (!direct)
         leave(f, l->post_attn_norm);
 }
@@ -231,9 +241,9 @@ static void feed_forward(bl_llm_forward *f, const bl_forward_layer *l)
             .to_row = f->s->width,
             .add = direct,
         };
-        bl_forward_multiply(f, x, f->s->width, f->rows, in, 2);
+        bl_forward_multiply(f, x, f->s->width, f->rows, f->decoded, in, 2);
         bl_forward_activate(f, f->rows);
-        bl_forward_multiply(f, f->gate, f->s->inner, f->rows, &out, 1);
+        bl_forward_multiply(f, f->gate, f->s->inner, f->rows, f->decoded, &out, 1);
     }
     if (!direct)
         leave(f, l->post_ffn_norm);
@@ -266,7 +276,7 @@ static void begin_row(void *arg, size_t row, int worker)
 
 static void lay_tiles(bl_llm_forward *f)
 {
-    f->n_tiles = f->rows = f->reach = 0;
+    f->n_tiles = f->rows = f->decoded = f->reach = 0;
     for (size_t i = 0; i < f->n_runs; i++) {
         f->reach = BL_MAX(f->reach, f->runs[i].position + f->runs[i].len);
         for (size_t skip = 0, len; skip < f->runs[i].len; skip += len) {
@@ -279,6 +289,8 @@ static void lay_tiles(bl_llm_forward *f)
             };
             f->rows += len;
         }
+        if (!f->runs[i].prompt)
+            f->decoded = f->rows;
     }
 }
 
@@ -310,9 +322,12 @@ static void some_logits(bl_llm_forward *f, const uint32_t *rows, float *const *o
         .to = len == 1 ? outs[0] : f->logits,
         .to_row = vocabulary,
     };
-    for (size_t i = 0; i < len; i++)
+    size_t decoded = 0;
+    for (size_t i = 0; i < len; i++) {
         bl_llm_forward_state(f, rows[i], f->normed + i * width);
-    bl_forward_multiply(f, f->normed, width, len, &head, 1);
+        decoded += rows[i] < f->decoded;
+    }
+    bl_forward_multiply(f, f->normed, width, len, decoded, &head, 1);
     for (size_t i = 0; i < len; i++) {
         if (len > 1)
             memcpy(outs[i], f->logits + i * vocabulary, vocabulary * sizeof *f->logits);

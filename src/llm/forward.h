@@ -30,14 +30,14 @@ BLIND_MUST_USE blind_code bl_llm_forward_new(const bl_llm_model *m, const bl_kv_
 void                      bl_llm_forward_free(bl_llm_forward *f);       /* wiped; NULL is nothing */
 size_t                    bl_llm_forward_size(const bl_llm_forward *f); /* bytes */
 
-/* Puts the runs, together at most `rows` tokens, through all layers.  Their states stay until the
- * next, row after row. */
+/* Puts the runs, together at most `rows` tokens and those of decoding first, through all layers.
+ * Their states stay until the next, row after row. */
 void bl_llm_forward_run(bl_llm_forward *f, const bl_llm_run *runs, size_t len, bl_pool *pool);
 
 /* out [width] = the state of a row after the last norm. */
 void bl_llm_forward_state(bl_llm_forward *f, size_t row, float *out);
 
-/* outs[i] [vocabulary] = the logits after row rows[i], for i < len. */
+/* outs[i] [vocabulary] = the logits after row rows[i], for i < len; rows ascend. */
 void bl_llm_forward_logits(bl_llm_forward *f, const uint32_t *rows, float *const *outs, size_t len,
                            bl_pool *pool);
 

@@ -28,7 +28,7 @@ struct bl_llm_forward {
     const bl_llm_shape       *s;
     bl_kv_layout              layout;
     const bl_layer_kernels   *k;
-    const bl_product_kernels *products;
+    const bl_product_kernels *products, *decoding; /* of prompts, of what is decoded */
     size_t                    max_rows;
     int                       threads;
     bl_forward_layer         *layers;
@@ -40,9 +40,9 @@ struct bl_llm_forward {
 
     /* The pass. */
     const bl_llm_run *runs;
-    size_t            n_runs, rows;
-    bl_forward_tile  *tiles; /* [max_rows] */
-    size_t            tile;  /* tokens of a prompt in one, at most */
+    size_t            n_runs, rows, decoded; /* decoded: of the rows, the first */
+    bl_forward_tile  *tiles;                 /* [max_rows] */
+    size_t            tile;                  /* tokens of a prompt in one, at most */
     size_t            n_tiles;
     size_t            reach; /* positions up to the last token of any run */
     bl_pool          *pool;
@@ -70,7 +70,8 @@ struct bl_llm_forward {
 
 #define BL_FORWARD_LOGITS 16
 
-/* Prepares rows of x and multiplies them by up to three matrices: `to` are written, or added to. */
+/* Prepares rows of x and multiplies them by up to three matrices: `to` are written, or added to.
+ * The first `decoded` of the rows are taken by the kernels of decoding. */
 typedef struct {
     const bl_weights *w;
     float            *to;
@@ -80,7 +81,7 @@ typedef struct {
 } bl_forward_factor;
 
 void bl_forward_multiply(bl_llm_forward *f, const float *x, size_t x_row, size_t rows,
-                         const bl_forward_factor *factors, size_t len);
+                         size_t decoded, const bl_forward_factor *factors, size_t len);
 
 /* gate[i] = act(gate[i]) * up[i], of so many rows. */
 void bl_forward_activate(bl_llm_forward *f, size_t rows);

@@ -134,22 +134,27 @@ static void *array(making *m, size_t width, size_t size)
     return bytes(m, all);
 }
 
-static unsigned forms_of(const bl_llm_forward *f, const bl_weights *const *w, size_t len)
+static unsigned forms_of(const bl_product_kernels *k, const bl_weights *const *w, size_t len)
 {
     unsigned forms = 0;
     for (size_t i = 0; i < len; i++)
         if (w[i]->type)
-            forms |= bl_product_form(f->products, w[i]->type);
+            forms |= bl_product_form(k, w[i]->type);
     return forms;
 }
 
 /* What one input takes; counts as failed where memory could not hold it. */
 static size_t size_for(making *m, const bl_weights *const *w, size_t len, size_t columns)
 {
-    unsigned forms = forms_of(m->f, w, len);
-    size_t   size = bl_product_input_size(m->f->products, forms, m->f->max_rows, columns);
-    m->failed |= forms && size == 0;
-    return size;
+    const bl_product_kernels *const kernels[] = { m->f->products, m->f->decoding };
+    size_t                          most = 0;
+    for (size_t i = 0; i < BL_LEN(kernels); i++) {
+        unsigned forms = forms_of(kernels[i], w, len);
+        size_t   size = bl_product_input_size(kernels[i], forms, m->f->max_rows, columns);
+        m->failed |= forms && size == 0;
+        most = BL_MAX(most, size);
+    }
+    return most;
 }
 
 /* The largest input that any product takes. */
@@ -202,9 +207,10 @@ static void allocate(making *m)
     f->tiles = array(m, 1, sizeof *f->tiles);
     f->logits = bytes(m, s->vocabulary * BL_FORWARD_LOGITS * sizeof *f->logits);
     f->prepared = bytes(m, input_size(m));
+    size_t columns = BL_MAX(BL_MAX(q, s->width), s->inner);
     f->scratch =
-        bytes(m, bl_product_scratch_size(f->products, f->max_rows,
-                                         BL_MAX(BL_MAX(q, s->width), s->inner), f->threads));
+        bytes(m, BL_MAX(bl_product_scratch_size(f->products, f->max_rows, columns, f->threads),
+                        bl_product_scratch_size(f->decoding, f->max_rows, columns, f->threads)));
     f->attention_size = f->k->attend_scratch(&f->layout, s->heads / s->kv_heads, f->tile);
     f->attention_size = (f->attention_size + 63) / 64 * 64;
     f->attention = bytes(m, f->attention_size * (size_t)f->threads);
@@ -274,6 +280,7 @@ blind_code bl_llm_forward_new(const bl_llm_model *m, const bl_kv_layout *layout,
         .layout = *layout,
         .k = bl_layer_kernels_for(isa),
         .products = bl_product_kernels_for(isa),
+        .decoding = bl_product_decode_kernels_for(isa),
         .max_rows = rows,
         .threads = threads,
     };
