@@ -76,7 +76,8 @@ struct bl_kernels {
      */
 
     /* out[r] = exp(x[r] - max) / sum, or with `log` its logarithm; x, out [rows, width].
-     * Within 8 ulp of scalar for a width up to 1,024, 1e-6 relative beyond. */
+     * Within 8 ulp of scalar for a width up to 1,024, 1e-6 relative beyond; below 1.7e-38 zero will
+     * do. */
     void (*softmax)(float *out, const float *x, size_t rows, size_t width, bool log, bl_pool *pool);
     /* The same along an inner axis: x, out [outer, width, inner]. */
     void (*softmax_axis)(float *out, const float *x, size_t outer, size_t width, size_t inner,
