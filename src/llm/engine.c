@@ -193,22 +193,27 @@ static size_t rows_in(const bl_llm_engine *e, size_t decoding, uint64_t budget_n
     if (decoding == 0)
         return e->max_rows;
     if (budget_ns == 0)
-        budget_ns = e->decode_ns;
-    if (e->row_ns == 0)
+        budget_ns = e->decode_ns / 4 * 3;
+    if (e->row_ns <= 0)
         return LEAST_ROWS;
-    return BL_MAX((size_t)((double)budget_ns / e->row_ns), (size_t)LEAST_ROWS);
+    double rows = BL_MIN((double)budget_ns / e->row_ns, (double)e->max_rows);
+    return BL_MAX((size_t)rows, (size_t)LEAST_ROWS);
 }
 
-/* What rows of prompts cost beside decoding, and what decoding costs alone: running averages. */
-static void learn(bl_llm_engine *e, size_t decoding, size_t prompts, uint64_t ns)
+static double average(double so_far, double now)
 {
-    if (prompts == 0) {
-        e->decode_ns = e->decode_ns ? (3 * e->decode_ns + ns) / 4 : ns;
-        return;
-    }
-    uint64_t rest = decoding ? ns - BL_MIN(ns, e->decode_ns) : ns;
-    double   each = (double)rest / (double)prompts;
-    e->row_ns = e->row_ns > 0 ? (3 * e->row_ns + each) / 4 : each;
+    return so_far > 0 ? (3 * so_far + now) / 4 : now;
+}
+
+/* What steps took: running averages.  A token of a prompt costs what comes on top of reading the
+ * weights; few tell too little of it. */
+static void learn(bl_llm_engine *e, size_t prompts, uint64_t ns)
+{
+    double rest = (double)(ns - BL_MIN(ns, e->decode_ns));
+    if (prompts == 0)
+        e->decode_ns = (uint64_t)average((double)e->decode_ns, (double)ns);
+    else if (prompts >= LEAST_ROWS)
+        e->row_ns = average(e->row_ns, rest / (double)prompts);
 }
 
 void bl_llm_step(bl_llm_engine *e, bl_llm_sequence *const *sequences, size_t len,
@@ -221,5 +226,5 @@ void bl_llm_step(bl_llm_engine *e, bl_llm_sequence *const *sequences, size_t len
     size_t prompts = p.rows - before;
     run_pass(e, &p, pool);
     if (decoding + prompts > 0)
-        learn(e, decoding, prompts, bl_clock_ns() - start);
+        learn(e, prompts, bl_clock_ns() - start);
 }

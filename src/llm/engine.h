@@ -135,8 +135,8 @@ const int32_t *bl_llm_sequence_ids(const bl_llm_sequence *sequence, size_t *len)
  * order given, by as many tokens as fit the time, but some.  Where nobody decodes, prompts get
  * max_rows tokens.  Those that are ready are left alone.  Nothing is allocated.
  *
- * budget_ns  for prompts while others decode; 0: as long as decoding took, so that a stream is
- *            never slower than half
+ * budget_ns  for prompts while others decode; 0: three quarters of what decoding takes, so that no
+ *            stream is slowed to half
  * pool       of no more threads than the options said; may be NULL */
 void bl_llm_step(bl_llm_engine *engine, bl_llm_sequence *const *sequences, size_t len,
                  uint64_t budget_ns, bl_pool *pool);

@@ -22,7 +22,7 @@ struct bl_llm_engine {
     float            *state;  /* [width] */
 
     uint64_t decode_ns; /* of a step that only decodes, on average */
-    double   row_ns;    /* of a token of a prompt */
+    double   row_ns;    /* that a token of a prompt adds to it */
     bl_arena arena;
 };
 
