@@ -3,7 +3,9 @@
 
 #include <math.h>
 
-#define OPEN_SIZE ((size_t)8 << 20) /* of the panels that are floats at a time */
+#define OPEN_SIZE ((size_t)16 << 20) /* of the panels that are floats at a time */
+#define FEW_ROWS  32                 /* up to here numbers are read as they are */
+#define GROUP     8                  /* of them */
 
 /* The order of a panel.  ---------------------------------------------------------------------- */
 
@@ -77,7 +79,9 @@ static uint32_t gather_word(const bl_nbits_matrix *b, size_t row, size_t rows, s
     uint32_t       word = 0;
     for (size_t i = 0; i < rows; i++) {
         size_t   at = (row + i) * b->row_stride + col * b->col_stride;
-        uint32_t one = b->bits == 8 ? q[at] : (uint32_t)q[at / 2] >> (at % 2 * 4) & 15u;
+        uint32_t one = b->bits == 8 ? q[at]
+                       : b->apart   ? q[at] & 15u
+                                    : (uint32_t)q[at / 2] >> (at % 2 * 4) & 15u;
         word |= one << (b->bits * i);
     }
     return word;
@@ -89,7 +93,7 @@ static void pack_column(const bl_nbits_matrix *b, float *to, size_t width, size_
 {
     const size_t   per = per_word(b->bits), first = row * b->row_stride + col * b->col_stride;
     const uint32_t half = b->is_signed ? 0u : b->bits == 4 ? 0x88888888u : 0x80808080u;
-    const bool     whole = b->row_stride == 1 && first * b->bits % 8 == 0;
+    const bool     whole = b->row_stride == 1 && !b->apart && first * b->bits % 8 == 0;
     const uint8_t *from = (const uint8_t *)b->q + first * b->bits / 8;
     for (; row < end; row += per, to += width, from += 4) {
         size_t   rows = BL_MIN(per, end - row);
@@ -185,7 +189,7 @@ size_t bl_nbits_scratch(const bl_micro *m, bl_nbits_gemm_scratch *gemm_scratch, 
                         size_t rows, int threads)
 {
     (void)m;
-    if (rows <= BL_MAX_ROWS || b->n == 0)
+    if (rows <= FEW_ROWS || b->n == 0)
         return bl_few_scratch(threads);
     size_t    at_once = panels_at_once(b), panels = panels_of(b);
     size_t    first = (panels - 1) / at_once * at_once;
@@ -222,13 +226,27 @@ static bl_gemm columns_of(const bl_gemm *g, const bl_packed *b, size_t col)
     return part;
 }
 
+static void run_few(const bl_micro *m, const bl_gemm *g, bl_pool *pool)
+{
+    bl_gemm group = *g;
+    for (size_t row = 0; row < g->rows; row += group.rows) {
+        size_t down = row * g->out_stride;
+        group.rows = BL_MIN(g->rows - row, (size_t)GROUP);
+        group.a = g->a + row * g->a_stride;
+        group.out = g->out + down;
+        group.epilogue.add = g->epilogue.add ? g->epilogue.add + down : NULL;
+        group.epilogue.mul = g->epilogue.mul ? g->epilogue.mul + down : NULL;
+        bl_few_run(m, m->nbits_few, panel_len(g->b) * sizeof(float), &group, pool);
+    }
+}
+
 void bl_nbits_run(const bl_micro *m, bl_nbits_gemm *gemm, const bl_gemm *g, bl_pool *pool)
 {
     const bl_packed *b = g->b;
     if (g->rows == 0 || b->n == 0)
         return;
-    if (g->rows <= BL_MAX_ROWS) {
-        bl_few_run(m, m->nbits_few, panel_len(b) * sizeof(float), g, pool);
+    if (g->rows <= FEW_ROWS) {
+        run_few(m, g, pool);
         return;
     }
     opening o = { m, b, 0, g->scratch };

@@ -92,7 +92,8 @@ typedef struct {
                           first in its lower half */
     size_t       bits; /* 4 or 8 */
     bool         is_signed;
-    size_t       k, n; /* rows, at least 1; columns */
+    bool         apart; /* each of 4 bits in the lower half of a byte of its own */
+    size_t       k, n;  /* rows, at least 1; columns */
     size_t       row_stride, col_stride;
     size_t       block; /* rows that share a scale: a multiple of 8 */
     const float *scale; /* number i / block * scale_row + j * scale_col */

@@ -46,6 +46,13 @@ typedef struct {
  * output's.  False when they do not multiply. */
 bool bl_product_of(const bl_tensor *x, const bl_tensor *y, bl_matmul *m, int64_t *dim, int *rank);
 
+/* Inputs of blind.SmallProduct: x, a constant matrix of 4-bit or 8-bit integers, bias, addend,
+ * scales, zero points; its params are bl_product_params. */
+enum { BL_SMALL_SCALE = 4, BL_SMALL_ZERO, BL_SMALL_INPUTS };
+
+/* Rows of x times those of all its batches. */
+size_t bl_product_rows(const bl_product_params *p);
+
 /* Reads input `side` of a MatMul (0 or 1) through a Transpose, which takes `dim` axes: the strides
  * change, no byte moves.  False when this product cannot. */
 bool bl_matmul_through(bl_build *b, bl_node *n, int side, const bl_node *transpose);

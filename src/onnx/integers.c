@@ -317,6 +317,29 @@ static blind_code fuse_product(bl_build *b, bl_node *n, const bl_node *product, 
     return BLIND_OK;
 }
 
+/* A matrix of small integers whose scales stand for blocks of its rows: it stays as it is. */
+static blind_code fuse_blocks(bl_build *b, bl_node *n, bool *done)
+{
+    const bl_node *w = bl_maker(b, n->in[1]);
+    if (!w || !bl_is_type(w, "DequantizeLinear") || bl_out(b, w, 0)->dtype != BLIND_F32 ||
+        bl_out(b, n, 0)->dtype != BLIND_F32 || bl_in(b, n, 0)->rank < 2)
+        return BLIND_OK;
+    const bl_tensor *q = bl_in(b, w, 0);
+    int64_t          block = bl_attr_int(w, "block_size", 0), axis = bl_attr_int(w, "axis", 1);
+    bool known = q->rank == 2 && q->len > 0 && block > 0 && block % 8 == 0 && block <= INT32_MAX &&
+                 (axis == 0 || axis == -2);
+    bool small = is_byte_type(q->dtype) || q->dtype == BLIND_I4 || q->dtype == BLIND_U4;
+    for (int i = 0; i < w->n_in; i++)
+        known = known && (w->in[i] < 0 || (bl_is_const(b, w, i) && !bl_is_derived(b, w, i)));
+    if (!known || !small || bl_in(b, w, 1)->dtype != BLIND_F32)
+        return BLIND_OK;
+    const int32_t in[BL_SMALL_INPUTS] = { n->in[0], w->in[0], -1, -1, w->in[1], input_of(w, 2) };
+    n->attrs = w->attrs;
+    n->n_attrs = w->n_attrs;
+    *done = true;
+    return bl_become(b, n, "blind.SmallProduct", BL_SMALL_INPUTS, in);
+}
+
 static bool is_product(const bl_node *n)
 {
     return bl_is_type(n, "MatMul") || bl_is_type(n, "Gemm");
@@ -558,7 +581,9 @@ static blind_code fuse_open(bl_build *b, bl_node *n)
     bool done = false;
     if (bl_is_type(n, "Conv"))
         return fuse_conv(b, n, n, NULL, &done);
-    return is_product(n) ? fuse_product(b, n, n, -1, NULL) : BLIND_OK;
+    if (bl_is_type(n, "MatMul"))
+        BL_TRY(fuse_blocks(b, n, &done));
+    return !done && is_product(n) ? fuse_product(b, n, n, -1, NULL) : BLIND_OK;
 }
 
 blind_code bl_fuse_integers(bl_build *b)

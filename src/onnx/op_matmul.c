@@ -216,7 +216,7 @@ static blind_code pack(bl_build *b, bl_node *n, bl_product_params *p)
     return bl_store_keep(b, n, 0, packed, NULL, 0, &p->weights);
 }
 
-static size_t rows_of(const bl_product_params *p)
+size_t bl_product_rows(const bl_product_params *p)
 {
     size_t rows = p->m.m;
     for (int i = 0; i < p->m.batch_rank; i++)
@@ -235,7 +235,7 @@ blind_code bl_op_matmul_prepare(bl_build *b, bl_node *n)
         return BLIND_OK;
     }
     BL_TRY(pack(b, n, p));
-    n->scratch = b->kernels->gemm_scratch(p->weights->packed, rows_of(p), threads);
+    n->scratch = b->kernels->gemm_scratch(p->weights->packed, bl_product_rows(p), threads);
     return BLIND_OK;
 }
 
@@ -283,7 +283,7 @@ static void multiply_plain(const bl_matmul *m, const bl_tensor *a, const bl_tens
 static void run_packed(const bl_exec *x, const bl_node *n, const bl_product_params *p,
                        bl_tensor *out)
 {
-    bl_gemm g = { .rows = rows_of(p),
+    bl_gemm g = { .rows = bl_product_rows(p),
                   .a = bl_arg(x, n, 0)->data,
                   .a_stride = p->m.k,
                   .b = p->weights->packed,

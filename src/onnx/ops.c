@@ -273,6 +273,8 @@ static const bl_op rows[] = {
       BL_OP_TYPED },
     { "blind", "blind.IntegerConv", 1, 4, 14, 1, bl_op_qconv_infer, bl_op_qconv_prepare,
       bl_op_qconv_run, BL_OP_TYPED },
+    { "blind", "blind.SmallProduct", 1, 5, 6, 1, bl_op_small_product_infer,
+      bl_op_small_product_prepare, bl_op_matmul_run, 0 },
     { "blind", "blind.IntegerProduct", 1, 4, 10, 1, bl_op_qproduct_infer, bl_op_qproduct_prepare,
       bl_op_qproduct_run, BL_OP_TYPED },
 };

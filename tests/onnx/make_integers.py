@@ -92,7 +92,7 @@ class Graph:
         graph = helper.make_graph(
             self.nodes, "g", [helper.make_tensor_value_info(k, kind(v.dtype), list(v.shape)) for k, v in self.free.items()],
             [helper.make_empty_tensor_value_info(v) for v in outputs],
-            [numpy_helper.from_array(v, k) for k, v in self.fixed.items()])
+            [numpy_helper.from_array(v, k) if isinstance(v, np.ndarray) else v for k, v in self.fixed.items()])
         model = helper.make_model(graph, opset_imports=self.opsets)
         model.ir_version = 9
         return model
@@ -303,6 +303,29 @@ def qdq():
 
 # The domain com.microsoft.  ---------------------------------------------------------------------
 
+def small(g, kind, values):
+    """A constant of 4-bit integers, or of others."""
+    name = g.name("c")
+    g.fixed[name] = helper.make_tensor(name, kind, values.shape, values.flatten().tolist())
+    return name
+
+
+def blocks():
+    """Products with weights whose scales stand for blocks of rows."""
+    for kind, low, high in ((TensorProto.INT4, -8, 8), (TensorProto.UINT4, 0, 16), (TensorProto.INT8, -128, 128),
+                            (TensorProto.UINT8, 0, 256)):
+        for k, n, block, zeros in ((64, 33, 32, True), (72, 40, 16, False)):
+            g = Graph(opset=21)
+            w, count = RNG.randint(low, high, (k, n)), -(-k // block)
+            inputs = [small(g, kind, w), scales(count * n, 0.2 / high).reshape(count, n)]
+            if zeros:
+                inputs.append(small(g, kind, RNG.randint(low, high, (count, n))))
+            y = g.add("MatMul", g.input(f32(2, 9, k)), g.add("DequantizeLinear", *inputs, axis=0, block_size=block))
+            if zeros:
+                y = g.add("Relu", g.add("Add", y, f32(n)))
+            g.case("blocks_%d_%d" % (kind, k), y, by="reference")  # ONNX Runtime rounds the rows to bytes
+
+
 def microsoft():
     def ms(name, op, inputs, constant=range(1, 20), **attrs):
         single(name, op, inputs, constant, domain="com.microsoft", **attrs)
@@ -434,7 +457,7 @@ def write(name, cases):
 
 
 def main():
-    for make in (products, convolutions, floats, chains, qdq, microsoft, hostile):
+    for make in (products, convolutions, floats, chains, qdq, microsoft, hostile, blocks):
         make()
     write("integers.bin", CASES)
     write("integers_refused.bin", REFUSED)
