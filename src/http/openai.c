@@ -95,6 +95,7 @@ typedef struct {
 
 static const plain plains[] = {
     { "stream", WRITING, FLAG, AT(stream), 0, 0 },
+    { "ignore_eos", OLDER, FLAG, AT(ignore_eos), 0, 0 },
     { "echo", COMPLETION, FLAG, AT(echo), 0, 0 },
     { "parallel_tool_calls", CHATS, FLAG, AT(parallel_tool_calls), 0, 0 },
     { "temperature", WRITING, NUMBER, AT(temperature), 0, 2 },

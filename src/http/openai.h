@@ -3,7 +3,7 @@
  * Every field is either honoured or refused by its name; one that OpenAI does not know is refused
  * as it does.  A null is as good as a field that is not there.  Beside OpenAI's fields the sampling
  * fields of other servers are taken: top_k, min_p, typical_p, repetition_penalty,
- * chat_template_kwargs.
+ * ignore_eos, chat_template_kwargs.
  *
  * Source: OpenAI API reference, "Create chat completion", "Create completion", "Create embeddings"
  * and "Create a model response". */
@@ -56,6 +56,7 @@ typedef struct {
     bool              base64; /* embeddings as text */
 
     bool stream, include_usage;
+    bool ignore_eos; /* tokens that end an answer do not */
 
     double  temperature, top_p, min_p, typical_p;
     double  repetition_penalty, presence_penalty, frequency_penalty;

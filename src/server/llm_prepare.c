@@ -200,6 +200,7 @@ static blind_code take_options(const bl_llm_parts *parts, const bl_openai_reques
     ask->options.wants_logprobs = asked->logprobs >= 0;
     ask->options.logprobs = asked->logprobs > 0 ? (size_t)asked->logprobs : 0;
     ask->options.lookup = parts->lookup;
+    ask->options.ignore_end = asked->ignore_eos;
     ask->options.special = ask->has_tools; /* some families mark calls by such tokens */
     BL_TRY(take_sampling(asked, &ask->options.sampling, err));
     BL_TRY(take_bias(parts, asked, ask, err));

@@ -184,12 +184,13 @@ TEST(values_come_as_they_were_sent)
     CHECK(read_body(CHAT,
                     "{" HI ",\"stop\":[\"a\",\"bc\"],\"logit_bias\":{\"7\":-100},\"logprobs\":true,"
                     "\"top_logprobs\":3,\"seed\":42,\"max_completion_tokens\":9,\"stream\":true,"
-                    "\"stream_options\":{\"include_usage\":true},\"top_k\":5,\"min_p\":0.25}",
+                    "\"ignore_eos\":true,\"stream_options\":{\"include_usage\":true},\"top_k\":5,"
+                    "\"min_p\":0.25}",
                     &r, NULL) == BLIND_OK);
     CHECK(r.stops_len == 2 && r.stops[1].size == 2 && r.bias_len == 1 && r.bias[0].token == 7);
     CHECK(r.bias[0].bias == -100.0f && r.logprobs == 3 && r.has_seed && r.seed == 42);
     CHECK(r.max_tokens == 9 && r.stream && r.include_usage && r.top_k == 5 && r.min_p == 0.25);
-    CHECK(r.temperature == 1 && r.parallel_tool_calls && r.n == 1);
+    CHECK(r.temperature == 1 && r.parallel_tool_calls && r.n == 1 && r.ignore_eos);
     bl_openai_request_done(&r);
     CHECK(read_body(COMP, "{\"model\":\"m\",\"prompt\":[\"a\",[1,2]],\"logprobs\":0}", &r, NULL) ==
           BLIND_OK);
