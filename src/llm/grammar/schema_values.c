@@ -135,11 +135,14 @@ static blind_code read_bounds(bl_schema *s, const bl_schema_item *i, bl_bound *l
     return read_bound(s, i, "maximum", "exclusiveMaximum", -1, high);
 }
 
+/* The first double past BL_MOST_INTEGER: those below it are integers that fit. */
+static const double PAST_INTEGERS = 1e18;
+
 static int64_t clamped(double value)
 {
-    return value >= BL_MOST_INTEGER    ? BL_MOST_INTEGER
-           : value <= -BL_MOST_INTEGER ? -BL_MOST_INTEGER
-                                       : (int64_t)value;
+    if (value >= PAST_INTEGERS)
+        return BL_MOST_INTEGER;
+    return value <= -PAST_INTEGERS ? -BL_MOST_INTEGER : (int64_t)value;
 }
 
 /* The integers that lie within; none: low > high. */
@@ -155,8 +158,7 @@ static void integer_bounds(bl_bound low, bl_bound high, int64_t *from, int64_t *
         *to = clamped(floor(high.value));
         *to -= high.open && (double)*to == high.value && *to > -BL_MOST_INTEGER;
     }
-    if ((low.there && low.value > BL_MOST_INTEGER) ||
-        (high.there && high.value < -BL_MOST_INTEGER)) {
+    if ((low.there && low.value >= PAST_INTEGERS) || (high.there && high.value <= -PAST_INTEGERS)) {
         *from = 1;
         *to = 0;
     }
