@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import subprocess
-import time
+import sys
 
 import pytest
 
@@ -19,7 +19,6 @@ servers = importlib.util.module_from_spec(_conftest)
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    import sys
     sys.path.insert(0, str(ROOT / "tests/python"))
     _conftest.loader.exec_module(servers)
     running = servers.Server(tmp_path_factory.mktemp("server"), "--model", "demo=%s" % MODEL, "--log", "json")
@@ -28,18 +27,13 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def proxy(server, tmp_path_factory):
+def proxy(server):
     """The address of `blind connect` before the server."""
-    ports = tmp_path_factory.mktemp("proxy") / "port.json"
-    process = subprocess.Popen([BLIND, "connect", server.url, "--policy", server.policy, "--simulation", "--listen",
-                                "127.0.0.1:0", "--port-file", str(ports)], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not ports.exists():
-        assert process.poll() is None and time.monotonic() < deadline, "blind connect did not start"
-        time.sleep(0.02)
-    yield "http://127.0.0.1:%d" % next(iter(json.loads(ports.read_text()).values()))
+    process = subprocess.Popen([BLIND, "connect", server.url, "--policy", server.policy, "--simulation", "--json",
+                                "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
+    yield json.loads(process.stdout.readline())["listen"]
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(40) == 0
 
 
 @pytest.fixture(params=["attested", "proxy"])
