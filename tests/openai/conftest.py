@@ -1,8 +1,6 @@
 """A server with the demo model, and the two ways to it: attested inside the client, and by the local proxy."""
 
-import importlib.util
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -10,18 +8,16 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BLIND = os.environ.get("BLIND_PROGRAM", str(ROOT / "build/release/blind"))
-MODEL = ROOT / "examples/llm/demo-llm-f16.gguf"
+sys.path.insert(0, str(ROOT / "tests/python"))
 
-_conftest = importlib.util.spec_from_file_location("servers", ROOT / "tests/python/conftest.py")
-servers = importlib.util.module_from_spec(_conftest)
+from serving import BLIND, Server  # noqa: E402
+
+MODEL = ROOT / "examples/llm/demo-llm-f16.gguf"
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    sys.path.insert(0, str(ROOT / "tests/python"))
-    _conftest.loader.exec_module(servers)
-    running = servers.Server(tmp_path_factory.mktemp("server"), "--model", "demo=%s" % MODEL, "--log", "json")
+    running = Server(tmp_path_factory.mktemp("server"), "--model", "demo=%s" % MODEL, "--log", "json")
     yield running
     running.stop()
 

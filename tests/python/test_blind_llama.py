@@ -6,6 +6,7 @@ import blindllamav2
 import pytest
 import requests
 from blindllamav2 import AttestationValidator, AttestedSession, ExpectedMeasurements, PlatformKind
+from serving import ROOT
 
 SIMULATED = PlatformKind.SIMULATION_QEMU
 
@@ -118,3 +119,35 @@ def test_v2_expected_pcrs_become_a_policy_that_no_simulation_passes(server):
                   {"expected_os_measurements": ExpectedMeasurements({})}):
         with pytest.raises(ValueError):
             AttestationValidator(SIMULATED, **wrong)
+
+
+@pytest.fixture
+def demo(start, monkeypatch):
+    """A server with the demo model, which both modules ask."""
+    running = start("--model", "demo=%s" % (ROOT / "examples/llm/demo-llm-f16.gguf"))
+    monkeypatch.setattr(blind_llama, "api_base", running.url)
+    monkeypatch.setattr(blind_llama, "policy", running.policy)
+    monkeypatch.setattr(blind_llama, "simulation", True)
+    for name, value in (("api_url", running.url), ("policy", running.policy), ("target", SIMULATED)):
+        monkeypatch.setattr(blindllamav2.CONFIG, name, value)
+    return running
+
+
+def test_completions_of_both_generations(demo):
+    first = blind_llama.completion.create(model="demo", prompt="Once upon a time", temperature=0, max_tokens=8)
+    second = blindllamav2.completion.create(model="demo", text_input="Once upon a time", max_tokens=8)
+    assert first == second and first
+    with blind_llama.Client() as client:
+        assert client.models.names() == ["demo"]
+        assert client.predict("Once upon a time", 0, max_tokens=8) == first  # the only model there is
+        with pytest.raises(blind_llama.PredictionException, match="other"):
+            client.predict("Once upon a time", model="other")
+    cut = blindllamav2.completion.create(text_input="Once upon a time", max_tokens=8, stop_words=first[3:5])
+    assert cut == first[:first.index(first[3:5])]
+
+
+def test_an_unknown_key_is_refused(demo, monkeypatch):
+    monkeypatch.setattr(blind_llama, "api_key", "nobody's key")
+    with blind_llama.Client() as client, pytest.raises(blind_llama.APIKeyException) as refused:
+        client.predict("Hello", model="demo")
+    assert "nobody's key" not in str(refused.value.key)
