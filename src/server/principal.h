@@ -66,7 +66,8 @@ void                      bl_principals_free(bl_principals *principals);
 /* Reads the tokens file again (SIGHUP); on failure the table in force stays. */
 BLIND_MUST_USE blind_code bl_principals_reload(bl_principals *principals, blind_error *err);
 
-/* token    what follows "Bearer "; an absent one (size 0) is an anonymous session
+/* token    what follows "Bearer "; an absent one (size 0) is an anonymous session, and so is any
+ *          where there is no tokens file
  * session  the connection's number
  * Every row is compared, in constant time, whether or not an earlier one matched.
  * Errors: DENIED (no such token) */

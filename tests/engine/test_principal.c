@@ -239,7 +239,8 @@ TEST(principals_without_a_file)
                                           .refuse_uploads = cases[i].refuse };
         blind_error           err = { 0 };
         CHECK_CODE(BLIND_OK, bl_principals_new(&options, &p, NULL), cases[i].name);
-        bl_principal who = find(p, "");
+        bl_principal who = find(p, i % 2 ? "a token that nobody knows" : "");
+        assert_string_equal(who.name, "anonymous");
         CHECK_CODE(cases[i].want, bl_principals_may(p, &who, cases[i].right, &err), cases[i].name);
         if (cases[i].refuse && cases[i].want != BLIND_OK)
             assert_string_equal(err.message, "SendModel is disabled");

@@ -146,8 +146,11 @@ def test_completions_of_both_generations(demo):
     assert cut == first[:first.index(first[3:5])]
 
 
-def test_an_unknown_key_is_refused(demo, monkeypatch):
+def test_an_unknown_key_is_refused(start, tmp_path, monkeypatch):
+    (tmp_path / "tokens").write_text("anonymous:-:infer\n")
+    running = start("--tokens", tmp_path / "tokens")
     monkeypatch.setattr(blind_llama, "api_key", "nobody's key")
-    with blind_llama.Client() as client, pytest.raises(blind_llama.APIKeyException) as refused:
-        client.predict("Hello", model="demo")
+    with blind_llama.Client(api_base=running.url, policy=running.policy, simulation=True) as client:
+        with pytest.raises(blind_llama.APIKeyException) as refused:
+            client.predict("Hello", model="demo")
     assert "nobody's key" not in str(refused.value.key)
