@@ -4,7 +4,7 @@ import subprocess
 
 import plain_tls as plain_tls_server
 import pytest
-from serving import BLIND, Server
+from serving import BLIND, ROOT, Server
 
 
 @pytest.fixture(scope="session")
