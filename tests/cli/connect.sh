@@ -28,7 +28,7 @@ connect() {
         >"$scratch/said" 2>"$scratch/proxy-log" &
     proxy=$!
     for _ in {1..200}; do
-        [[ ! -s $scratch/said ]] || break
+        (($(wc -l <"$scratch/said") == 0)) || break # a whole line
         sleep 0.05
     done
     local=$(python3 -c 'import json, sys
