@@ -88,6 +88,7 @@ static bool is_known(const graph_node *n)
                                             "DynamicQuantizeLinear",
                                             "Clip",
                                             "Hardmax",
+                                            "ReduceLogSumExp",
                                             NULL };
     static const char *const halves[] = { "Clip", "Sign", "Max", "Min", "Shrink", NULL };
     static const char *const others[] = { "Cast", "Pow", "Mod", "Softplus", NULL };
@@ -95,11 +96,11 @@ static bool is_known(const graph_node *n)
     const graph_value       *to = n->n_out ? &g.value[n->out[0]] : NULL;
     if (!x || !to)
         return false;
+    if (strcmp(n->type, "Gather") == 0 && x->dtype == BLIND_STRING)
+        return true;
     if (n->body) /* its values are not seen */
         return is_one_of(n->type, skip_nan) || is_one_of(n->type, halves) ||
                is_one_of(n->type, others);
-    if (strcmp(n->type, "Gather") == 0 && x->dtype == BLIND_STRING)
-        return true;
     if (has_attr(n, "base_values") || has_attr(n, "delimiter"))
         return true;
     bool integer = bl_is_integer(x->dtype), wide = blind_dtype_size(x->dtype) == 8 && integer;
