@@ -30,7 +30,8 @@ static void on_interrupt(int number)
 
 static void print(bl_buf *text)
 {
-    fwrite(text->data, 1, text->size, stdout);
+    if (text->size)
+        fwrite(text->data, 1, text->size, stdout);
     fflush(stdout);
 }
 
