@@ -94,11 +94,11 @@
 #define BL_MAX_LLM_INNER        (1u << 20)
 #define BL_MAX_LLM_EXPERTS      1024
 #define BL_MAX_LLM_EXPERTS_USED 64
-#define BL_MAX_LLM_CONTEXT      (1u << 24) /* tokens */
-#define BL_MAX_LLM_DRAFT        16         /* tokens that one append brings */
-#define BL_MAX_LLM_ROWS         8192       /* tokens that go through the layers together */
+#define BL_MAX_LLM_CONTEXT      (1u << 24)   /* tokens */
+#define BL_MAX_LLM_DRAFT        16           /* tokens that one append brings */
+#define BL_MAX_LLM_ROWS         8192         /* tokens that go through the layers together */
 #define BL_MAX_LLM_PASS         (1ull << 33) /* bytes of tokens on their way through the layers */
-#define BL_MAX_KV_PAGE          (1u << 30) /* bytes of a page of keys and values */
+#define BL_MAX_KV_PAGE          (1u << 30)   /* bytes of a page of keys and values */
 #define BL_MAX_KV_PAGES         (1u << 26)
 #define BL_MAX_TEMPLATE_SIZE    (1u << 20) /* bytes of a chat template */
 #define BL_MAX_TEMPLATE_NODES   65536
@@ -131,11 +131,11 @@
 #define BL_MAX_PATTERN_REPEAT   65535
 
 /* What a request may ask of a language model */
-#define BL_MAX_MESSAGES    4096
-#define BL_MAX_TOOLS       128
-#define BL_MAX_TOOL_NAME   64
-#define BL_MAX_CHOICES     16  /* answers to one prompt */
-#define BL_MAX_PROMPTS     256 /* of one request */
-#define BL_MAX_ANSWERS     256 /* prompts times choices */
+#define BL_MAX_MESSAGES  4096
+#define BL_MAX_TOOLS     128
+#define BL_MAX_TOOL_NAME 64
+#define BL_MAX_CHOICES   16  /* answers to one prompt */
+#define BL_MAX_PROMPTS   256 /* of one request */
+#define BL_MAX_ANSWERS   256 /* prompts times choices */
 
 #endif

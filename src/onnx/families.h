@@ -56,9 +56,9 @@ BL_OP_FUNCTIONS(X)
 bl_op_infer bl_op_shape_infer, bl_op_size_infer, bl_op_constant_infer; /* folded when inferred */
 bl_op_infer bl_op_dft_prepare, bl_op_stft_prepare, bl_op_conv_transpose_prepare;
 bl_op_infer bl_op_deform_conv_prepare, bl_op_attention_prepare;
-bl_op_infer bl_op_qproduct_prepare, bl_op_qconv_prepare; /* integer.h */
+bl_op_infer bl_op_qproduct_prepare, bl_op_qconv_prepare;            /* integer.h */
 bl_op_infer bl_op_small_product_infer, bl_op_small_product_prepare; /* heavy.h */
-bl_op_infer bl_op_control_infer;                         /* see control.h */
+bl_op_infer bl_op_control_infer;                                    /* see control.h */
 bl_op_infer bl_op_matmul_prepare, bl_op_gemm_prepare, bl_op_conv_prepare, bl_op_einsum_prepare;
 
 /* Multiply-adds of an Einsum whose shapes are known. */
