@@ -6,8 +6,9 @@
 
 #include <stdlib.h>
 
-#define DEFAULT_ROWS 512
-#define LEAST_ROWS   16 /* of prompts, while others decode */
+#define DEFAULT_ROWS  512
+#define LEAST_ROWS    16   /* of prompts, while others decode */
+#define MOST_GATHERED 4096 /* tokens of prompts that somebody waits for */
 
 static blind_code settle_options(bl_llm_engine *e, const bl_llm_engine_options *o, blind_error *err)
 {
@@ -172,13 +173,19 @@ static size_t decode(bl_llm_engine *e, bl_llm_sequence *const *sequences, size_t
     return rows;
 }
 
+static bool is_unread(const bl_llm_sequence *s)
+{
+    return s->done < s->prompt;
+}
+
+/* last  number of the last sequence that counts */
 static void add_prompts(bl_llm_engine *e, bl_llm_sequence *const *sequences, size_t len, pass *p,
-                        size_t most)
+                        size_t most, uint64_t last)
 {
     most = BL_MIN(most, e->max_rows - p->rows);
     for (size_t i = 0; i < len && most > 0; i++) {
         bl_llm_sequence *s = sequences[i];
-        if (s->done >= s->prompt)
+        if (!is_unread(s) || s->number > last)
             continue;
         bl_llm_sequence_take_over(s);
         size_t rows = BL_MIN(s->prompt - s->done, most);
@@ -216,13 +223,44 @@ static void learn(bl_llm_engine *e, size_t prompts, uint64_t ns)
         e->row_ns = average(e->row_ns, rest / (double)prompts);
 }
 
+/* Sequences that come at about the same time begin to decode together: a pass over few tokens of a
+ * prompt, beside those that decode, costs nearly as much as one over many.  So whoever would be the
+ * first to decode waits for the prompts that are there then, unless they are long; for later ones
+ * nobody waits, and who has begun is never held up.  True while there is somebody to wait for. */
+static bool gathers(bl_llm_engine *e, bl_llm_sequence *const *sequences, size_t len)
+{
+    size_t   unread = 0, awaited = 0;
+    uint64_t last = 0;
+    bool     waits = false;
+    for (size_t i = 0; i < len; i++) {
+        const bl_llm_sequence *s = sequences[i];
+        if (s->done > s->prompt) {
+            e->gathered = 0;
+            return false;
+        }
+        waits |= decodes(s);
+        unread += s->prompt - s->done;
+        awaited += is_unread(s) && s->number <= e->gathered;
+        last = BL_MAX(last, s->number);
+    }
+    if (e->gathered && awaited == 0) { /* complete: they begin now */
+        e->gathered = 0;
+        return false;
+    }
+    if (!e->gathered && waits && unread > 0 && unread <= MOST_GATHERED)
+        e->gathered = last;
+    return waits && e->gathered > 0;
+}
+
 void bl_llm_step(bl_llm_engine *e, bl_llm_sequence *const *sequences, size_t len,
                  uint64_t budget_ns, bl_pool *pool)
 {
     pass     p = { 0 };
     uint64_t start = bl_clock_ns();
-    size_t   decoding = decode(e, sequences, len, &p, pool), before = p.rows;
-    add_prompts(e, sequences, len, &p, rows_in(e, decoding, budget_ns));
+    bool     gathering = gathers(e, sequences, len);
+    size_t   decoding = gathering ? 0 : decode(e, sequences, len, &p, pool), before = p.rows;
+    add_prompts(e, sequences, len, &p, rows_in(e, decoding, budget_ns),
+                gathering ? e->gathered : UINT64_MAX);
     size_t prompts = p.rows - before;
     run_pass(e, &p, pool);
     if (decoding + prompts > 0)

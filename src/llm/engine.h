@@ -133,7 +133,8 @@ const int32_t *bl_llm_sequence_ids(const bl_llm_sequence *sequence, size_t *len)
 
 /* Takes sequences on: first each that has appended tokens, by all of them; then prompts, in the
  * order given, by as many tokens as fit the time, but some.  Where nobody decodes, prompts get
- * max_rows tokens.  Those that are ready are left alone.  Nothing is allocated.
+ * max_rows tokens, and who is first to have read its own waits for those that are there then, up to
+ * a bound, before it decodes.  Those that are ready are left alone.  Nothing is allocated.
  *
  * budget_ns  for prompts while others decode; 0: three quarters of what decoding takes, so that no
  *            stream is slowed to half

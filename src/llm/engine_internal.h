@@ -23,11 +23,14 @@ struct bl_llm_engine {
 
     uint64_t decode_ns; /* of a step that only decodes, on average */
     double   row_ns;    /* that a token of a prompt adds to it */
+    uint64_t numbers;   /* of sequences so far */
+    uint64_t gathered;  /* sequences up to this number begin together; 0: nobody waits for others */
     bl_arena arena;
 };
 
 struct bl_llm_sequence {
     bl_llm_engine *engine;
+    uint64_t       number;  /* in the order they came, from 1 */
     bl_llm_request request; /* its prompt is no longer there */
     int32_t       *ids;     /* [prompt + more] */
     size_t         prompt;  /* tokens of it */

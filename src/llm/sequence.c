@@ -146,6 +146,7 @@ blind_code bl_llm_sequence_new(bl_llm_engine *e, const bl_llm_request *r, bl_llm
         return blind_fail(err, BLIND_MEMORY, "llm.sequence", "out of memory");
     *s = (bl_llm_sequence){
         .engine = e,
+        .number = ++e->numbers,
         .request = *r,
         .prompt = r->len,
         .len = r->len,

@@ -260,6 +260,40 @@ static blind_code try_new(const opened *o, size_t len, size_t more, uint8_t salt
     return bl_llm_sequence_new(o->engine, &r, s, NULL);
 }
 
+/* Whoever has read its prompt first waits for a prompt that was there then, and for no later one.
+ */
+TEST(who_come_together_begin_together)
+{
+    model_made            m = model_of("llama");
+    bl_llm_engine_options options = {
+        .isa = bl_isa_best(), .max_rows = 16, .max_context = 128, .kv_memory = 1 << 20
+    };
+    opened o;
+    open_model(&o, &m, &options);
+    bl_llm_sequence *s[3] = { start(&o, o.ids, 10, 8), start(&o, o.ids + 20, 60, 8), NULL };
+    bl_llm_step(o.engine, s, 2, 0, o.pool);
+    CHECK(bl_llm_sequence_ready(s[0]) && !bl_llm_sequence_ready(s[1]));
+    append(s[0], o.ids, 1);
+    for (int steps = 0; !bl_llm_sequence_ready(s[1]); steps++) {
+        CHECK(steps < 5 && !bl_llm_sequence_ready(s[0]));
+        bl_llm_step(o.engine, s, 2, 0, o.pool);
+    }
+    append(s[1], o.ids, 1);
+    bl_llm_step(o.engine, s, 2, 0, o.pool);
+    CHECK(bl_llm_sequence_ready(s[0]) && bl_llm_sequence_ready(s[1]));
+
+    s[2] = start(&o, o.ids + 7, 100, 1);
+    for (int steps = 0; steps < 3; steps++) {
+        append(s[0], o.ids, 1);
+        bl_llm_step(o.engine, s, 3, 1, o.pool);
+        CHECK(bl_llm_sequence_ready(s[0]));
+    }
+    CHECK(!bl_llm_sequence_ready(s[2]));
+    for (int i = 0; i < 3; i++)
+        bl_llm_sequence_free(s[i]);
+    close_model(&o);
+}
+
 TEST(whoever_is_taken_in_has_all_its_pages)
 {
     model_made            m = model_of("llama");
@@ -462,7 +496,7 @@ TEST(states_are_pooled)
 
 TESTS(RUN(families_say_what_the_reference_says),
       RUN(keys_and_values_are_rounded_as_their_type_says),
-      RUN(a_sequence_has_the_same_bits_whatever_else_runs),
+      RUN(a_sequence_has_the_same_bits_whatever_else_runs), RUN(who_come_together_begin_together),
       RUN(whoever_is_taken_in_has_all_its_pages),
       RUN(prompts_take_over_pages_of_their_own_principal),
       RUN(pages_are_taken_over_as_soon_as_they_are_made),
