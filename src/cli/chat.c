@@ -99,17 +99,17 @@ static blind_code do_retry(chat *c, const char *text, blind_error *err)
 
 static blind_code do_model(chat *c, const char *text, blind_error *err)
 {
-    bl_auto_buf names = BL_BUF_EMPTY;
+    bl_auto_buf names = BL_BUF_EMPTY, line = BL_BUF_EMPTY;
+    bl_buf_add_str(&names, "\n"); /* each name stands between line ends */
     BL_TRY(bl_conversation_models(c->client, &names, err));
     if (!*text) {
-        printf("asking '%s'; the server has:\n", c->talk.model);
+        printf("asking '%s'; the server has:", c->talk.model);
         print(&names);
         return BLIND_OK;
     }
-    bl_auto_buf line = BL_BUF_EMPTY;
-    bl_buf_printf(&line, "%s\n", text);
-    const char *found = strstr(bl_buf_cstr(&names), bl_buf_cstr(&line));
-    if (!found || (found != (const char *)names.data && found[-1] != '\n'))
+    bl_buf_printf(&line, "\n%s\n", text);
+    const char *all = bl_buf_cstr(&names), *wanted = bl_buf_cstr(&line);
+    if (!all || !wanted || !strstr(all, wanted))
         return blind_fail(err, BLIND_NOT_FOUND, "chat", "the server has no model '%.100s'", text);
     snprintf(c->talk.model, sizeof c->talk.model, "%s", text);
     return BLIND_OK;

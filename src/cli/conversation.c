@@ -290,6 +290,10 @@ blind_code bl_conversation_ask(bl_conversation *c, blind_span question, blind_er
         blind_code  kept = add(c, "assistant", bl_buf_span(&c->answer), &late);
         if (kept == BLIND_OK)
             return code;
+        if (code == BLIND_OK) {
+            *err = late;
+            code = kept;
+        }
     }
     cut(c, before);
     return code;

@@ -62,5 +62,9 @@ if printf '/nonesuch\n' | "$BLIND" chat "$url" "${with[@]}" 2>"$scratch/why"; th
     fail "an unknown command"
 fi
 grep -q "no command '/nonesuch'" "$scratch/why" || fail "$(<"$scratch/why")"
+if printf '/model demo\n/model emo\n' | "$BLIND" chat "$url" "${with[@]}" 2>"$scratch/why"; then
+    fail "the end of a model's name"
+fi
+grep -q "no model 'emo'" "$scratch/why" || fail "$(<"$scratch/why")"
 
 finish
